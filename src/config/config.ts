@@ -1,0 +1,318 @@
+/** The typed result of loading a configuration file. Every optional key has its default filled in. */
+
+import type { Setting } from "../expression/types.ts";
+
+/** Rate: `count` events per `period` milliseconds. */
+export interface Rate {
+  readonly count: number;
+  readonly period: number;
+}
+
+/** A network: address and prefix length. */
+export interface Network {
+  readonly address: string;
+  readonly prefix: number;
+}
+
+export interface Bind {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface TlsSettings {
+  readonly enable: boolean;
+  readonly implicit: boolean;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly disableProtocols: readonly ("TLSv1.2" | "TLSv1.3")[];
+  /** Names as in reference §3. */
+  readonly disableCiphers: readonly string[];
+  readonly ignoreClientOrder: boolean;
+  /** Id of the default certificate (`server.tls.certificate`). */
+  readonly certificate: string | undefined;
+}
+
+export interface SocketSettings {
+  readonly reuseAddr: boolean;
+  readonly reusePort: boolean;
+  readonly backlog: number;
+  readonly nodelay: boolean;
+}
+
+export interface ListenerConfig {
+  readonly id: string;
+  readonly bind: readonly Bind[];
+  readonly protocol: "smtp" | "lmtp" | "http";
+  readonly maxConnections: number;
+  readonly greeting: string | undefined;
+  readonly tls: TlsSettings;
+  readonly socket: SocketSettings;
+  readonly proxyTrustedNetworks: readonly Network[];
+}
+
+export interface ServerConfig {
+  readonly hostname: string;
+  readonly maxConnections: number;
+  readonly threadPool: number;
+  readonly listeners: readonly ListenerConfig[];
+  readonly blockedIp: readonly Network[];
+  readonly allowedIp: readonly Network[];
+}
+
+export interface CertificateConfig {
+  readonly id: string;
+  /** PEM text. */
+  readonly cert: string;
+  readonly privateKey: string;
+  readonly subjects: readonly string[];
+  readonly default: boolean;
+}
+
+export interface SessionConfig {
+  readonly timeout: Setting<number>;
+  readonly duration: Setting<number>;
+  readonly transferLimit: Setting<number>;
+  readonly connect: { readonly hostname: Setting<string>; readonly greeting: Setting<string> };
+  readonly ehlo: { readonly require: Setting<boolean>; readonly rejectNonFqdn: Setting<boolean> };
+  readonly extensions: {
+    readonly pipelining: Setting<boolean>;
+    readonly chunking: Setting<boolean>;
+    readonly requiretls: Setting<boolean>;
+    readonly noSoliciting: Setting<string | false>;
+    readonly dsn: Setting<boolean>;
+    readonly futureRelease: Setting<number | false>;
+    readonly deliverBy: Setting<number | false>;
+    readonly mtPriority: Setting<"mixer" | "stanag4406" | "nsep" | false>;
+    readonly vrfy: Setting<boolean>;
+    readonly expn: Setting<boolean>;
+  };
+  readonly auth: {
+    /** Lower-case mechanism names; empty: no AUTH. */
+    readonly mechanisms: Setting<readonly string[]>;
+    readonly directory: Setting<string | false>;
+    readonly require: Setting<boolean>;
+    readonly mustMatchSender: Setting<boolean>;
+    readonly allowPlainText: Setting<boolean>;
+    readonly errors: { readonly total: Setting<number>; readonly wait: Setting<number> };
+  };
+  readonly mail: { readonly rewrite: Setting<string | false>; readonly isAllowed: Setting<boolean> };
+  readonly rcpt: {
+    readonly directory: Setting<string | false>;
+    readonly relay: Setting<boolean>;
+    readonly subAddressing: Setting<boolean | string>;
+    readonly catchAll: Setting<boolean | string>;
+    readonly rewrite: Setting<string | false>;
+    readonly maxRecipients: Setting<number>;
+    readonly errors: { readonly total: Setting<number>; readonly wait: Setting<number> };
+  };
+  readonly data: {
+    readonly bareNewline: Setting<"refuse" | "normalize">;
+    readonly limits: {
+      readonly messages: Setting<number>;
+      readonly size: Setting<number>;
+      readonly receivedHeaders: Setting<number>;
+    };
+    readonly addHeaders: {
+      readonly received: Setting<boolean>;
+      readonly messageId: Setting<boolean>;
+      readonly date: Setting<boolean>;
+      readonly returnPath: Setting<boolean>;
+      readonly deliveredTo: boolean;
+    };
+  };
+}
+
+export interface ScheduleConfig {
+  readonly id: string;
+  readonly queueName: string;
+  /** Milliseconds. */
+  readonly retry: readonly number[];
+  readonly notify: readonly number[];
+  /** Milliseconds after acceptance; `undefined` with `maxAttempts`. */
+  readonly expire: number | undefined;
+  readonly maxAttempts: number | undefined;
+}
+
+export type IpLookup = "ipv4_only" | "ipv6_only" | "ipv4_then_ipv6" | "ipv6_then_ipv4";
+
+export type RouteConfig =
+  | { readonly id: string; readonly type: "local"; readonly path: string }
+  | {
+    readonly id: string;
+    readonly type: "mx";
+    readonly limits: { readonly mx: number; readonly multihomed: number };
+    readonly ipLookup: IpLookup;
+  }
+  | {
+    readonly id: string;
+    readonly type: "relay";
+    readonly address: string;
+    readonly port: number;
+    readonly protocol: "smtp" | "lmtp";
+    readonly tls: { readonly implicit: boolean; readonly allowInvalidCerts: boolean };
+    readonly auth: { readonly username: string; readonly secret: string } | undefined;
+    readonly ipLookup: IpLookup;
+  };
+
+export interface ConnectionConfig {
+  readonly id: string;
+  readonly ehloHostname: string;
+  readonly sourceIps: readonly string[];
+  /** Milliseconds each. */
+  readonly timeout: {
+    readonly connect: number;
+    readonly greeting: number;
+    readonly ehlo: number;
+    readonly mailFrom: number;
+    readonly rcptTo: number;
+    readonly data: number;
+  };
+}
+
+export type TlsRequirement = "optional" | "require" | "disable";
+
+export interface TlsPolicyConfig {
+  readonly id: string;
+  readonly dane: TlsRequirement;
+  readonly mtaSts: TlsRequirement;
+  readonly starttls: TlsRequirement;
+  readonly allowInvalidCerts: boolean;
+  readonly timeout: { readonly tls: number; readonly mtaSts: number };
+}
+
+export interface QueueConfig {
+  readonly strategy: {
+    readonly route: Setting<string>;
+    readonly schedule: Setting<string>;
+    readonly connection: Setting<string>;
+    readonly tls: Setting<string>;
+  };
+  /** By id, built-in definitions included. */
+  readonly virtual: ReadonlyMap<string, { readonly id: string; readonly threadsPerNode: number }>;
+  readonly schedule: ReadonlyMap<string, ScheduleConfig>;
+  readonly route: ReadonlyMap<string, RouteConfig>;
+  readonly connection: ReadonlyMap<string, ConnectionConfig>;
+  readonly tls: ReadonlyMap<string, TlsPolicyConfig>;
+  /** EHLO names by source address. */
+  readonly sourceIp: ReadonlyMap<string, { readonly ehloHostname: string | undefined }>;
+}
+
+export interface ReportConfig {
+  readonly domain: string;
+  readonly dsn: { readonly fromName: Setting<string>; readonly fromAddress: Setting<string> };
+}
+
+export interface ResolverConfig {
+  /** Servers in order; empty: the system's (`/etc/resolv.conf`). */
+  readonly servers: readonly { readonly protocol: "udp" | "tcp" | "tls"; readonly ip: string; readonly port: number }[];
+  readonly preserveIntermediates: boolean;
+  readonly concurrency: number;
+  readonly timeout: number;
+  readonly attempts: number;
+  readonly tryTcpOnError: boolean;
+  readonly edns: boolean;
+  /** Cache sizes in octets by type (`txt`, `mx`, `ipv4`, `ipv6`, `ptr`, `tlsa`, `mta-sts`, `rbl`). */
+  readonly cacheSizes: Readonly<Record<string, number>>;
+}
+
+export type StoreConfig =
+  | {
+    readonly id: string;
+    readonly type: "libsql";
+    /** `file:` URLs are absolute by now. */
+    readonly url: string;
+    readonly authToken: string | undefined;
+    readonly timeout: number;
+    readonly allowInvalidCerts: boolean;
+    readonly maxConnections: number;
+    readonly queries: Readonly<Record<string, string>>;
+  }
+  | { readonly id: string; readonly type: "memory"; readonly values: readonly string[] };
+
+export interface Principal {
+  readonly name: string;
+  readonly class: "individual" | "admin" | "group";
+  readonly description: string | undefined;
+  readonly secret: readonly string[];
+  readonly email: readonly string[];
+  readonly emailList: readonly string[];
+  readonly memberOf: readonly string[];
+}
+
+export interface DirectoryConfig {
+  readonly id: string;
+  readonly type: "memory";
+  readonly domains: readonly string[];
+  readonly principals: readonly Principal[];
+}
+
+export interface TracerConfig {
+  readonly id: string;
+  readonly type: "console" | "stdout" | "log";
+  readonly level: "error" | "warn" | "info" | "debug" | "trace" | "disable";
+  readonly enable: boolean;
+  readonly ansi: boolean;
+  readonly multiline: boolean;
+  /** For `log`. */
+  readonly path: string;
+  readonly prefix: string;
+  readonly rotate: "minutely" | "hourly" | "daily" | "never";
+  readonly lossy: boolean;
+}
+
+export interface HttpConfig {
+  readonly authToken: string | undefined;
+  readonly fallbackAdmin: { readonly user: string; readonly secret: string } | undefined;
+  readonly url: Setting<string>;
+  readonly allowedEndpoint: Setting<number>;
+  readonly headers: readonly string[];
+  readonly useXForwarded: boolean;
+  readonly hsts: boolean;
+  readonly permissiveCors: boolean;
+  readonly rateLimit: { readonly anonymous: Rate; readonly account: Rate };
+  readonly prometheus: {
+    readonly enable: boolean;
+    readonly auth: { readonly username: string; readonly secret: string } | undefined;
+  };
+}
+
+/** A whole configuration. */
+export interface Config {
+  /** Absolute path of the file, `""` for the built-in configuration of `dev`. */
+  readonly file: string;
+  readonly server: ServerConfig;
+  readonly certificates: readonly CertificateConfig[];
+  readonly session: SessionConfig;
+  readonly queue: QueueConfig;
+  readonly report: ReportConfig;
+  readonly resolver: ResolverConfig;
+  readonly stores: ReadonlyMap<string, StoreConfig>;
+  /** Store and directory ids; `directory` undefined if there is none. */
+  readonly storage: { readonly data: string; readonly lookup: string; readonly directory: string | undefined };
+  /** Lists of `lookup.<name>`: entries (globs allowed) and their values, in file order. */
+  readonly lookups: ReadonlyMap<string, ReadonlyMap<string, string | number | boolean>>;
+  readonly directories: ReadonlyMap<string, DirectoryConfig>;
+  readonly cluster: { readonly nodeId: string; readonly lease: number };
+  readonly tracers: readonly TracerConfig[];
+  /** Levels of single events (`tracing.level`). */
+  readonly eventLevels: ReadonlyMap<string, string>;
+  readonly disabledMetricEvents: readonly string[];
+  readonly http: HttpConfig;
+}
+
+/** One problem or warning found while loading. */
+export interface ConfigProblem {
+  readonly severity: "error" | "warning";
+  /** Key path, such as `session.rcpt.relay`; `""` for the file as a whole. */
+  readonly key: string;
+  /** Line in the file, from 1; 0 if unknown. */
+  readonly line: number;
+  /** What is wrong, what was found, what would be right: one sentence or two, without final newline. */
+  readonly message: string;
+}
+
+/** Outcome of loading: a configuration if there is no error; warnings in any case. */
+export interface LoadResult {
+  readonly config: Config | undefined;
+  readonly problems: readonly ConfigProblem[];
+}

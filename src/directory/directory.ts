@@ -1,0 +1,33 @@
+/** Who exists: the interface that every kind of directory implements. */
+
+/** An account. */
+export interface Account {
+  /** Login name, unique in its directory. */
+  readonly name: string;
+  readonly class: "individual" | "admin" | "group";
+  readonly description?: string;
+  /** Addresses, primary first. */
+  readonly emails: readonly string[];
+}
+
+/** The result of checking credentials. */
+export type LoginResult =
+  | { readonly kind: "accepted"; readonly account: Account }
+  | { readonly kind: "refused" };
+
+/**
+ * A directory. Addresses come with a lower-case domain. Methods may answer at once.
+ *
+ * Every method throws or rejects with `LookupUnavailable` (expression room) when the directory cannot be reached:
+ * callers answer 451, never 550.
+ */
+export interface Directory {
+  readonly id: string;
+  isLocalDomain(domain: string): boolean | Promise<boolean>;
+  /** Names of the accounts that get mail for this exact address; empty if unknown. `@domain` asks for its catch-all. */
+  recipients(address: string): readonly string[] | Promise<readonly string[]>;
+  /** An account by login name. */
+  account(name: string): Account | undefined | Promise<Account | undefined>;
+  /** Checks a plain-text password. Takes the same time whether or not the account exists. */
+  login(name: string, password: string): Promise<LoginResult>;
+}
