@@ -310,6 +310,7 @@ export const EVENTS = {
   "resource.error": { level: "error", text: "A resource is not usable" },
   "resource.not-found": { level: "debug", text: "No such resource" },
   "resource.low-memory": { level: "warn", text: "Memory use is near the limit" },
+  "network.dns-failed": { level: "debug", text: "No name server gave a usable answer" },
 } as const satisfies Record<string, { level: Level; text: string }>;
 
 /** Name of an event. */

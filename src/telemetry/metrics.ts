@@ -1,0 +1,128 @@
+/** The numbers behind /metrics: how often each event happened, how long things took, and gauges that others supply. */
+
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "../clock/mod.ts";
+import type { EventName } from "./event.ts";
+
+/** One reading of a gauge. */
+export interface GaugeReading {
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Reads a gauge when /metrics is asked for: one number, or one per set of labels. */
+export type ReadGauge = () => number | readonly GaugeReading[] | Promise<number | readonly GaugeReading[]>;
+
+/** Longest wait for the readings of a gauge, in milliseconds. */
+const GAUGE_TIMEOUT = 2000;
+
+/** Most sets of labels of one gauge. */
+const MOST_READINGS = 1000;
+
+/** Events whose `elapsed` field (milliseconds) fills a histogram (seconds). */
+const DURATIONS: readonly { readonly events: readonly EventName[]; readonly name: string; readonly help: string }[] = [
+  {
+    events: ["delivery.delivered"],
+    name: "godwit_delivery_duration_seconds",
+    help: "Time of one attempt that delivered, from its start to the peer's reply",
+  },
+  {
+    events: ["delivery.completed"],
+    name: "godwit_message_lifetime_seconds",
+    help: "Time from acceptance of a message until its last recipient was settled",
+  },
+  {
+    events: ["smtp.connection-end"],
+    name: "godwit_session_duration_seconds",
+    help: "Time from accept to close of an inbound session",
+  },
+];
+
+// From a local delivery in a millisecond to a message that was retried for days.
+const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 7200, 43_200, 86_400, 432_000];
+
+/** Metrics of one telemetry instance. */
+export interface Metrics {
+  readonly registry: Registry;
+  /** The histogram fed by this event, if any. */
+  durationOf(event: EventName): ((seconds: number) => void) | undefined;
+  /**
+   * Adds a gauge that is read when /metrics is asked for. A name used before is replaced.
+   *
+   * @param name a Prometheus metric name, such as `godwit_queue_recipients`
+   * @param labelNames names of the labels that readings may carry
+   */
+  registerGauge(name: string, help: string, read: ReadGauge, labelNames?: readonly string[]): void;
+}
+
+/** Options of {@link createMetrics}. */
+export interface MetricsOptions {
+  readonly clock: Clock;
+  /** Counts so far; read when /metrics is asked for, so that an event costs an addition and no more. */
+  readonly counts: () => Iterable<readonly [name: string, count: number]>;
+  readonly onGaugeError: (name: string, error: unknown) => void;
+}
+
+/** Builds the registry with event counters, histograms and the resident memory. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+
+  new Counter({
+    name: "godwit_events_total",
+    help: "Events by name",
+    labelNames: ["event"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [event, count] of options.counts()) this.inc({ event }, count);
+    },
+  });
+
+  const durations = new Map<string, (seconds: number) => void>();
+  for (const { events, name, help } of DURATIONS) {
+    const histogram = new Histogram({ name, help, buckets: BUCKETS, registers: [registry] });
+    for (const event of events) durations.set(event, (seconds) => histogram.observe(seconds));
+  }
+
+  function registerGauge(name: string, help: string, read: ReadGauge, labelNames: readonly string[] = []): void {
+    registry.removeSingleMetric(name);
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      async collect(this: Gauge) {
+        try {
+          const reading = await within(Promise.resolve(read()), GAUGE_TIMEOUT, options.clock);
+          const readings = typeof reading === "number" ? [{ value: reading }] : reading;
+          this.reset();
+          if (readings.length === 0 && labelNames.length === 0) this.remove();
+          for (const { labels = {}, value } of readings.slice(0, MOST_READINGS)) this.set({ ...labels }, value);
+        } catch (error) {
+          // A gauge that cannot be read is left out: a stale or zero value would be taken for the truth.
+          this.reset();
+          if (labelNames.length === 0) this.remove();
+          options.onGaugeError(name, error);
+        }
+      },
+    });
+  }
+
+  registerGauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
+
+  return { registry, durationOf: (event) => durations.get(event), registerGauge };
+}
+
+async function within<T>(promise: Promise<T>, milliseconds: number, clock: Clock): Promise<T> {
+  let timer: { cancel(): void } | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        timer = clock.after(milliseconds, () => reject(new Error(`no reading within ${milliseconds} ms`)));
+      }),
+    ]);
+  } finally {
+    timer?.cancel();
+  }
+}
