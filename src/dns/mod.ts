@@ -1,0 +1,18 @@
+/**
+ * DNS: asks name servers, checks that what comes back answers the question, and keeps it for as long as it may be kept.
+ *
+ * Other rooms see only {@link Resolver}; a test gives them a zone instead. Nothing here validates DNSSEC: an answer is
+ * "secure" when the server says so (the AD bit), which is worth as much as the path to that server.
+ *
+ * @example
+ * ```ts
+ * const resolver = createResolver(config.resolver, { clock: systemClock, random, emit });
+ * const { records } = await resolver.mx("example.net");
+ * ```
+ *
+ * @module
+ */
+
+export { createResolver, type ResolverOptions } from "./create_resolver.ts";
+export { canonicalName } from "./name.ts";
+export { type Answer, DnsError, type MxRecord, type Resolver, type Security, type TlsaRecord } from "./resolver.ts";
