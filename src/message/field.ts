@@ -1,0 +1,111 @@
+/** Header fields as this program writes them. */
+
+import { formatPath } from "../smtp/mod.ts";
+import { formatDate } from "./date.ts";
+import { isFieldName } from "./header.ts";
+
+const encoder = new TextEncoder();
+
+// RFC 5322 §2.1.1: lines should have 78 characters and must not have more than 998.
+const WANTED = 78;
+const LONGEST = 998;
+
+/**
+ * A complete field, folded at blanks, with CRLF at its end. The value may hold line breaks followed by a blank, which
+ * are kept as folds; any other line break becomes a blank, other control characters `?`.
+ *
+ * @throws {TypeError} if `name` cannot be the name of a field
+ */
+export function foldField(name: string, value: string): Uint8Array {
+  if (!isFieldName(name)) throw new TypeError(`not the name of a header field: ${JSON.stringify(name)}`);
+  const lines = value.trimEnd().split(/\r?\n(?=[ \t])/).map(cleanLine);
+  const out: string[] = [];
+  lines.forEach((line, index) => {
+    // A fold of blanks alone would be an empty line to many readers.
+    if (index > 0 && line.trim() === "") return;
+    if (index === 0) foldLine(`${name}: ${line.trimStart()}`, name.length + 2, out);
+    else foldLine(line, 1, out);
+  });
+  return encoder.encode(out.join("\r\n") + "\r\n");
+}
+
+/** `Date:` (RFC 5322 §3.6.1). `time` in milliseconds since the epoch. */
+export function dateField(time: number, offsetMinutes = 0): Uint8Array {
+  return foldField("Date", formatDate(time, offsetMinutes));
+}
+
+/** `Message-ID: <id@hostname>` (RFC 5322 §3.6.4). `id` must be unique at that host. */
+export function messageIdField(id: string, hostname: string): Uint8Array {
+  return foldField("Message-ID", `<${atoms(id)}@${atoms(hostname)}>`);
+}
+
+/** `Return-Path:` with the reverse-path of the envelope (RFC 5321 §4.4). */
+export function returnPathField(sender: string): Uint8Array {
+  return oneLine("Return-Path", formatPath(sender));
+}
+
+/** `Delivered-To:` with the recipient that a copy was delivered for (RFC 9228). */
+export function deliveredToField(address: string): Uint8Array {
+  return oneLine("Delivered-To", formatPath(address).slice(1, -1));
+}
+
+function oneLine(name: string, value: string): Uint8Array {
+  return encoder.encode(`${name}: ${cleanLine(value)}\r\n`);
+}
+
+function cleanLine(line: string): string {
+  return line.replace(/[\r\n]+/g, " ").replace(/\p{Cc}/gu, (char) => char === "\t" ? char : "?");
+}
+
+function atoms(text: string): string {
+  return text.replace(/[^A-Za-z0-9.!#$%&'*+\-/=?^_`{|}~]/g, "_");
+}
+
+// Folds before blanks; a word that alone breaks the hard limit is cut, and the cut adds a blank.
+function foldLine(line: string, firstBlank: number, out: string[]): void {
+  let rest = line;
+  let least = firstBlank;
+  while (octets(rest) > WANTED) {
+    const blank = foldPlace(rest, least);
+    if (blank >= 0 && octets(rest.slice(0, blank)) <= LONGEST) {
+      out.push(rest.slice(0, blank));
+      rest = rest.slice(blank);
+    } else if (octets(rest) > LONGEST) {
+      const at = charsWithin(rest, LONGEST);
+      out.push(rest.slice(0, at));
+      rest = ` ${rest.slice(at)}`;
+    } else {
+      break;
+    }
+    least = 1;
+  }
+  out.push(rest);
+}
+
+// The last blank within the wanted length, else the first one after it; never one with only blanks before it.
+function foldPlace(line: string, least: number): number {
+  const text = line.search(/[^ \t]/);
+  let place = -1;
+  for (let i = Math.max(least, text + 1); i < line.length; i++) {
+    if (line[i] !== " " && line[i] !== "\t") continue;
+    if (i > WANTED && place >= 0) break;
+    place = i;
+    if (i > WANTED) break;
+  }
+  return place;
+}
+
+function charsWithin(text: string, most: number): number {
+  let used = 0;
+  let at = 0;
+  for (const char of text) {
+    used += octets(char);
+    if (used > most) break;
+    at += char.length;
+  }
+  return at;
+}
+
+function octets(text: string): number {
+  return encoder.encode(text).length;
+}

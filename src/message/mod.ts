@@ -1,0 +1,32 @@
+/**
+ * Messages (RFC 5322): reading and editing headers without disturbing other bytes, and the fields that a transfer
+ * agent writes. Everything here is pure.
+ *
+ * @example
+ * ```ts
+ * const header = parseHeader(content.head);
+ * if (countFields(header, "received") > 50) refuse();
+ * const editor = editHeader(content.head, header);
+ * editor.prepend(receivedField({ ...options }));
+ * const head = editor.result();
+ * ```
+ *
+ * @module
+ */
+
+export type { Content } from "./content.ts";
+export { formatDate } from "./date.ts";
+export { decodeHeaderText, encodeHeaderText } from "./encoded_word.ts";
+export { dateField, deliveredToField, foldField, messageIdField, returnPathField } from "./field.ts";
+export {
+  countFields,
+  fieldsNamed,
+  firstField,
+  type HeaderField,
+  isFieldName,
+  type ParsedHeader,
+  parseHeader,
+} from "./header.ts";
+export { editHeader, type HeaderEditor } from "./header_editor.ts";
+export { eightBitClean, memoryContent } from "./memory_content.ts";
+export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";
