@@ -1,0 +1,83 @@
+import type { Migration } from "./migrate.ts";
+
+/**
+ * The schema of the program, step by step. A step that was released is never changed: what is new gets a step of its own.
+ *
+ * Times are milliseconds since the epoch. Ids of messages, content and events grow with time (`MessageId`).
+ */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    statements: [
+      // A row is written once and deleted once. `body` is the first part of the content, last in the row so that
+      // reading the other columns never touches its pages. `addresses` is a JSON list, null for a single recipient.
+      `CREATE TABLE messages (
+        id INTEGER PRIMARY KEY,
+        created INTEGER NOT NULL,
+        sender TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        hold_until INTEGER,
+        meta TEXT NOT NULL,
+        addresses TEXT,
+        blob INTEGER,
+        body BLOB NOT NULL
+      )`,
+      // What does not fit in messages.body, in chunks of at most 512 KB.
+      `CREATE TABLE blobs (
+        id INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        chunk BLOB NOT NULL,
+        PRIMARY KEY (id, seq)
+      )`,
+      // Content that arrives and is not in the queue yet, by node; what a node leaves behind is removed at its next start.
+      `CREATE TABLE spills (
+        blob INTEGER PRIMARY KEY,
+        node INTEGER NOT NULL,
+        created INTEGER NOT NULL
+      )`,
+      // Who still waits. state: 0 queued, 1 claimed by a node, 2 held. due: when the scheduler must look at it; for a
+      // claimed one the end of the lease, for a held one the time of holding. flags: 1 cancel, 2 hold at the next outcome.
+      `CREATE TABLE recipients (
+        message INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        state INTEGER NOT NULL,
+        due INTEGER NOT NULL,
+        owner INTEGER,
+        attempt_at INTEGER NOT NULL,
+        expires INTEGER,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        notified INTEGER NOT NULL DEFAULT 0,
+        flags INTEGER NOT NULL DEFAULT 0,
+        params TEXT,
+        last_error TEXT NOT NULL DEFAULT 'none',
+        last_status INTEGER NOT NULL DEFAULT 0,
+        last_text TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (message, seq)
+      ) WITHOUT ROWID`,
+      "CREATE INDEX recipients_due ON recipients (queue, state, due)",
+      // History, only ever added to. data: on the row that ends a message, what is worth knowing about it (JSON).
+      `CREATE TABLE events (
+        message INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        text TEXT NOT NULL,
+        data TEXT,
+        PRIMARY KEY (message, id)
+      ) WITHOUT ROWID`,
+      // Nodes that share the queue. slot is part of every id the node makes; generation counts its starts.
+      `CREATE TABLE nodes (
+        slot INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        generation INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        last_id INTEGER NOT NULL
+      )`,
+    ],
+  },
+];

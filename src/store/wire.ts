@@ -1,0 +1,184 @@
+/** Messages between the store and its worker. Blobs travel in one transferred buffer, everything else is flat. */
+
+import type { Row, SqlValue, Statement } from "./types.ts";
+
+/** How to reach the database. */
+export interface Target {
+  readonly url: string;
+  readonly authToken: string | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly allowInvalidCerts: boolean;
+}
+
+/** Groups of statements for the worker. */
+export interface Work {
+  readonly kind: "work";
+  /** SQL texts not sent before; they get the next numbers. */
+  readonly texts: readonly string[];
+  /** For each group its number of statements; a query outside of any transaction counts as -1. */
+  readonly groups: readonly number[];
+  /** For each statement the number of its text. */
+  readonly statements: readonly number[];
+  /** For each statement its number of arguments. */
+  readonly arity: readonly number[];
+  /** Arguments of all statements; `undefined` stands for the next blob. */
+  readonly args: readonly (Exclude<SqlValue, Uint8Array> | undefined)[];
+  /** Length of each blob. */
+  readonly lengths: readonly number[];
+  /** The blobs, one after the other. */
+  readonly bytes: ArrayBuffer;
+}
+
+/** Why a group failed. */
+export type Failure =
+  /** `unknown`: it may have been committed all the same. */
+  | { readonly kind: "unavailable"; readonly message: string; readonly full: boolean; readonly unknown: boolean }
+  | { readonly kind: "statement"; readonly message: string; readonly code: string };
+
+/** The worker's answer to one {@link Work}. */
+export interface Done {
+  readonly kind: "done";
+  /** For each statement the number of rows it changed. */
+  readonly changes: readonly number[];
+  /** For statements that gave rows: number of the statement, column names, rows. */
+  readonly rows: readonly (readonly [number, readonly string[], readonly Row[]])[];
+  /** For groups that failed: number of the group and why. */
+  readonly failures: readonly (readonly [number, Failure])[];
+}
+
+export type ToWorker = { readonly kind: "open"; readonly target: Target } | Work | { readonly kind: "close" };
+export type FromWorker = { readonly kind: "opened"; readonly failure: Failure | undefined } | Done | {
+  readonly kind: "closed";
+};
+
+/** One group as the worker runs it. */
+export interface Group {
+  readonly query: boolean;
+  readonly statements: readonly Statement[];
+}
+
+/** What became of one group: for each statement changes, columns and rows; or why not. */
+export type GroupResult = readonly StatementResult[] | Failure;
+
+export interface StatementResult {
+  readonly changes: number;
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+}
+
+/** Runs groups against one database; the only thing that differs between a file and a server. */
+export interface Executor {
+  /** Opens or opens again. @throws {Unavailable} with the reason */
+  open(): Promise<void>;
+  /** Never rejects: what goes wrong is in the results. */
+  run(groups: readonly Group[]): Promise<readonly GroupResult[]>;
+  close(): void;
+}
+
+/** Numbers SQL texts so that each crosses to the worker once. */
+export function createPacker(): (groups: readonly Group[]) => Work {
+  const known = new Map<string, number>();
+  return (groups) => {
+    const texts: string[] = [];
+    const sizes: number[] = [];
+    const statements: number[] = [];
+    const arity: number[] = [];
+    const args: (Exclude<SqlValue, Uint8Array> | undefined)[] = [];
+    const blobs: Uint8Array[] = [];
+    const lengths: number[] = [];
+    let total = 0;
+    for (const group of groups) {
+      sizes.push(group.query ? -1 : group.statements.length);
+      for (const statement of group.statements) {
+        let text = known.get(statement.sql);
+        if (text === undefined) {
+          text = known.size;
+          known.set(statement.sql, text);
+          texts.push(statement.sql);
+        }
+        statements.push(text);
+        arity.push(statement.args.length);
+        for (const value of statement.args) {
+          if (value instanceof Uint8Array) {
+            args.push(undefined);
+            blobs.push(value);
+            lengths.push(value.length);
+            total += value.length;
+          } else {
+            args.push(value);
+          }
+        }
+      }
+    }
+    const bytes = new Uint8Array(total);
+    let at = 0;
+    for (const blob of blobs) {
+      bytes.set(blob, at);
+      at += blob.length;
+    }
+    return { kind: "work", texts, groups: sizes, statements, arity, args, lengths, bytes: bytes.buffer };
+  };
+}
+
+/** The other end of {@link createPacker}. */
+export function createUnpacker(): (work: Work) => Group[] {
+  const texts: string[] = [];
+  return (work) => {
+    texts.push(...work.texts);
+    let statement = 0;
+    let arg = 0;
+    let blob = 0;
+    let at = 0;
+    const unpack = (): Statement => {
+      const sql = texts[work.statements[statement] ?? -1] ?? "";
+      const args: SqlValue[] = [];
+      const end = arg + (work.arity[statement] ?? 0);
+      statement++;
+      for (; arg < end; arg++) {
+        const value = work.args[arg];
+        if (value === undefined) {
+          const length = work.lengths[blob++] ?? 0;
+          args.push(new Uint8Array(work.bytes, at, length));
+          at += length;
+        } else {
+          args.push(value);
+        }
+      }
+      return { sql, args };
+    };
+    return work.groups.map((size) => {
+      const statements: Statement[] = [];
+      for (let i = 0; i < Math.abs(size); i++) statements.push(unpack());
+      return { query: size < 0, statements };
+    });
+  };
+}
+
+/** Flattens results for the way back. */
+export function packResults(groups: readonly Group[], results: readonly GroupResult[]): Done {
+  const changes: number[] = [];
+  const rows: [number, readonly string[], readonly Row[]][] = [];
+  const failures: [number, Failure][] = [];
+  groups.forEach((group, index) => {
+    const result = results[index];
+    if (result === undefined || !isResult(result)) {
+      failures.push([
+        index,
+        result ?? { kind: "unavailable", message: "the database gave no answer", full: false, unknown: true },
+      ]);
+      for (let i = 0; i < group.statements.length; i++) changes.push(0);
+      return;
+    }
+    for (const one of result) {
+      if (one.columns.length > 0) rows.push([changes.length, one.columns, one.rows]);
+      changes.push(one.changes);
+    }
+  });
+  return { kind: "done", changes, rows, failures };
+}
+
+/** Whether a group went well. */
+export function isResult(result: GroupResult): result is readonly StatementResult[] {
+  return Array.isArray(result);
+}
