@@ -1,0 +1,234 @@
+/** Delivery status notifications (RFC 3461, RFC 3464, RFC 6522; RFC 6533 for international mail). */
+
+import type { Clock } from "../clock/mod.ts";
+import {
+  dateField,
+  eightBitClean,
+  encodeHeaderText,
+  foldField,
+  memoryContent,
+  messageIdField,
+  parseHeader,
+} from "../message/mod.ts";
+import type { BuildNotice, MessageId, NewMessage, NoticeRecipient, QueuedMessage } from "../queue/types.ts";
+import { formatPath, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
+import { deliveryStatus } from "./dsn_status.ts";
+import { noticeSubject, noticeText } from "./dsn_text.ts";
+
+/** What {@link createDsnBuilder} needs. */
+export interface DsnOptions {
+  /** Name of this server, for Reporting-MTA and the text. */
+  readonly hostname: string;
+  /** Domain of the Message-ID. */
+  readonly reportDomain: string;
+  /** Who the notification says it is from (`report.dsn.from-name`, `.from-address`). */
+  readonly from: (message: QueuedMessage) => { readonly name: string; readonly address: string };
+  readonly clock: Clock;
+  /** A number from 0 up to, not including, 1; for boundaries and ids. */
+  readonly random: () => number;
+  /** Largest message that is returned whole, in octets; by default 262144. Of larger ones the header is returned. */
+  readonly largestReturned?: number;
+}
+
+/** Most octets of a header that are returned. */
+const LARGEST_HEADER = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Makes the function that builds notifications. One notification covers all the recipients it is given that asked for
+ * it (RFC 3461 §4.1); there is none for the null sender (RFC 5321 §6.1). The function never throws.
+ */
+export function createDsnBuilder(options: DsnOptions): BuildNotice {
+  return (message, recipients, id) => {
+    if (message.envelope.sender === "") return undefined;
+    const told = recipients.filter(wantsNotice);
+    return told.length === 0 ? undefined : buildNotice(options, message, told, id);
+  };
+}
+
+// RFC 3461 §4.1: without NOTIFY failures are reported, and delays as this side sees fit; success only on request.
+function wantsNotice({ action, recipient }: NoticeRecipient): boolean {
+  const notify = recipient.parameters.notify;
+  switch (action) {
+    case "failed":
+      return notify === undefined || (!notify.never && notify.failure);
+    case "delayed":
+      return notify === undefined || (!notify.never && notify.delay);
+    default:
+      return notify !== undefined && !notify.never && notify.success;
+  }
+}
+
+/** One body part: its header fields without the Content-Transfer-Encoding, and its bytes. */
+interface Part {
+  readonly type: string;
+  readonly description: string;
+  readonly body: Uint8Array;
+}
+
+function buildNotice(
+  options: DsnOptions,
+  message: QueuedMessage,
+  recipients: readonly NoticeRecipient[],
+  id: MessageId,
+): NewMessage {
+  const now = options.clock.now();
+  const { sender, parameters } = message.envelope;
+  const international = parameters.smtputf8 === true || needsSmtpUtf8(sender) ||
+    recipients.some(({ recipient }) =>
+      needsSmtpUtf8(recipient.address) || needsSmtpUtf8(recipient.parameters.orcpt?.address ?? "")
+    );
+  const text = noticeText({ hostname: options.hostname, message, recipients, now });
+  const status = deliveryStatus({ hostname: options.hostname, message, recipients, now, international });
+  const parts: readonly Part[] = [
+    {
+      type: `text/plain; charset=${needsSmtpUtf8(text) ? "utf-8" : "us-ascii"}`,
+      description: "Notification",
+      body: encoder.encode(text),
+    },
+    {
+      type: international ? "message/global-delivery-status" : "message/delivery-status",
+      description: "Delivery report",
+      body: encoder.encode(status),
+    },
+    returnedPart(message, recipients, international, options.largestReturned ?? 256 * 1024),
+  ];
+  const boundary = randomText(options.random);
+  const header = noticeHeader(options, message, recipients, id, now, boundary);
+  const content = join([
+    header,
+    ...parts.flatMap((part) => partBytes(part, boundary)),
+    ascii(`\r\n--${boundary}--\r\n`),
+  ]);
+  return {
+    id,
+    envelope: { sender: "", parameters: noticeParameters(parameters, header, content) },
+    // RFC 3461 §6.2: nobody is to be told of the fate of a notification.
+    recipients: [{
+      address: sender,
+      parameters: { notify: { never: true, success: false, failure: false, delay: false } },
+    }],
+    content: memoryContent(content),
+    source: "dsn",
+    // RFC 6710 §4.5: the notification is as urgent as the message.
+    priority: message.priority,
+    receivedFromIp: "",
+    receivedViaPort: 0,
+    authenticatedAs: "",
+    heloDomain: "",
+  };
+}
+
+function noticeHeader(
+  options: DsnOptions,
+  message: QueuedMessage,
+  recipients: readonly NoticeRecipient[],
+  id: MessageId,
+  now: number,
+  boundary: string,
+): Uint8Array {
+  const from = options.from(message);
+  const name = /^[A-Za-z0-9 ]+$/.test(from.name) ? from.name : quotedPhrase(from.name);
+  return join([
+    dateField(now),
+    foldField("From", name === "" ? formatPath(from.address) : `${name} ${formatPath(from.address)}`),
+    foldField("To", formatPath(message.envelope.sender)),
+    foldField("Subject", encodeHeaderText(noticeSubject(recipients))),
+    messageIdField(`${id.toString(36)}.${randomText(options.random)}`, options.reportDomain),
+    ...inReplyTo(message),
+    // RFC 3834 §5.2; the sender's own vacation responder must not answer this.
+    foldField("Auto-Submitted", "auto-replied"),
+    foldField("MIME-Version", "1.0"),
+    foldField("Content-Type", `multipart/report; report-type=delivery-status;\r\n boundary="${boundary}"`),
+    ascii("\r\nThis is a delivery status notification in MIME format (RFC 3464).\r\n"),
+  ]);
+}
+
+function inReplyTo(message: QueuedMessage): readonly Uint8Array[] {
+  const original = parseHeader(returnedHeader(message)).fields.find((field) => field.lower === "message-id");
+  const match = /<[!-;=?-~]{1,250}>/.exec(original?.value() ?? "");
+  return match === null ? [] : [foldField("In-Reply-To", match[0]), foldField("References", match[0])];
+}
+
+function noticeParameters(original: MailParameters, header: Uint8Array, content: Uint8Array): MailParameters {
+  const clean = eightBitClean(content);
+  return {
+    ...(clean ? {} : { body: "8bitmime" }),
+    ...(eightBitClean(header) ? {} : { smtputf8: true }),
+    // RFC 8689 §5: what had to be protected on its way out is to be protected on its way back.
+    ...(original.requiretls === true ? { requiretls: true } : {}),
+  };
+}
+
+/** The message or its header, as RET asks (RFC 3461 §4.3). */
+function returnedPart(
+  message: QueuedMessage,
+  recipients: readonly NoticeRecipient[],
+  international: boolean,
+  largest: number,
+): Part {
+  const { ret, body, requiretls } = message.envelope.parameters;
+  const { content } = message;
+  // RFC 3461 §4.3 returns whole messages for failures only; RFC 8689 §5 never those that require TLS; and a message
+  // with BINARYMIME cannot be put into one without it.
+  const whole = ret === "full" && recipients.some(({ action }) => action === "failed") && requiretls !== true &&
+    body !== "binarymime" && content.complete && content.size <= largest;
+  if (whole) {
+    return {
+      type: international ? "message/global" : "message/rfc822",
+      description: "Undelivered message",
+      body: content.head,
+    };
+  }
+  return {
+    type: international ? "message/global-headers" : "text/rfc822-headers",
+    description: "Header of the message",
+    body: returnedHeader(message),
+  };
+}
+
+function returnedHeader(message: QueuedMessage): Uint8Array {
+  const { head } = message.content;
+  const { end, fields } = parseHeader(head.subarray(0, LARGEST_HEADER + 1));
+  if (end <= LARGEST_HEADER) return head.subarray(0, end);
+  // Ends between two fields, as it would in a message.
+  const last = fields.findLast((field) => field.end <= LARGEST_HEADER);
+  return head.subarray(0, last?.end ?? 0);
+}
+
+function partBytes({ type, description, body }: Part, boundary: string): readonly Uint8Array[] {
+  const encoding = eightBitClean(body) ? "7bit" : "8bit";
+  return [
+    ascii(
+      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Description: ${description}\r\n` +
+        `Content-Transfer-Encoding: ${encoding}\r\n\r\n`,
+    ),
+    body,
+  ];
+}
+
+function quotedPhrase(name: string): string {
+  if (needsSmtpUtf8(name)) return encodeHeaderText(name);
+  return name === "" ? "" : `"${name.replace(/\p{Cc}+/gu, " ").replace(/["\\]/g, "\\$&")}"`;
+}
+
+function randomText(random: () => number): string {
+  let text = "";
+  for (let i = 0; i < 4; i++) text += Math.floor(random() * 36 ** 6).toString(36).padStart(6, "0");
+  return text;
+}
+
+function ascii(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,85 @@
+/** The part of a delivery status notification that programs read (RFC 3464 §2, RFC 6533 §4). */
+
+import { foldField, formatDate } from "../message/mod.ts";
+import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
+import { asciiAddress, isAddressLiteral, isDomain, needsSmtpUtf8 } from "../smtp/mod.ts";
+
+/** What the part is made of. */
+export interface DeliveryStatusOptions {
+  readonly hostname: string;
+  readonly message: QueuedMessage;
+  readonly recipients: readonly NoticeRecipient[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The part is `message/global-delivery-status` and may hold UTF-8. */
+  readonly international: boolean;
+}
+
+const LONGEST_DIAGNOSTIC = 2000;
+const decoder = new TextDecoder();
+
+/** The body of the part: per-message fields, then one group of fields for each recipient. */
+export function deliveryStatus(options: DeliveryStatusOptions): string {
+  const { hostname, message, recipients } = options;
+  const { envid } = message.envelope.parameters;
+  const groups = [
+    lines([
+      envid === undefined ? undefined : ["Original-Envelope-Id", asciiOnly(envid)],
+      ["Reporting-MTA", `dns; ${hostname}`],
+      ["Arrival-Date", formatDate(message.created)],
+    ]),
+    ...recipients.map((recipient) => recipientFields(recipient, options)),
+  ];
+  return groups.join("\r\n");
+}
+
+type Field = readonly [name: string, value: string];
+
+function recipientFields(notice: NoticeRecipient, { now, international }: DeliveryStatusOptions): string {
+  const { recipient, action, detail, willRetryUntil } = notice;
+  const { orcpt } = recipient.parameters;
+  return lines([
+    orcpt === undefined ? undefined : ["Original-Recipient", typedAddress(orcpt.type, orcpt.address, international)],
+    ["Final-Recipient", finalRecipient(recipient.address, international)],
+    ["Action", action],
+    ["Status", noticeStatus(notice)],
+    isDomain(detail.host) || isAddressLiteral(detail.host) ? ["Remote-MTA", `dns; ${detail.host}`] : undefined,
+    diagnosticCode(notice, international),
+    ["Last-Attempt-Date", formatDate(now)],
+    willRetryUntil === undefined || action !== "delayed" ? undefined : ["Will-Retry-Until", formatDate(willRetryUntil)],
+  ]);
+}
+
+/** The status code of a recipient (RFC 3463): the one of the attempt, or a general one of the action's class. */
+export function noticeStatus({ action, detail }: NoticeRecipient): string {
+  if (/^[245]\.[0-9]{1,3}\.[0-9]{1,3}$/.test(detail.enhanced)) return detail.enhanced;
+  return action === "failed" ? "5.0.0" : action === "delayed" ? "4.0.0" : "2.0.0";
+}
+
+// RFC 6533 §3: an address outside ASCII has the type utf-8.
+function finalRecipient(address: string, international: boolean): string {
+  if (!needsSmtpUtf8(address)) return `rfc822; ${address}`;
+  const ascii = international ? undefined : asciiAddress(address);
+  return ascii === undefined ? typedAddress("utf-8", address, international) : `rfc822; ${ascii}`;
+}
+
+function typedAddress(type: string, address: string, international: boolean): string {
+  return `${type}; ${international ? address : asciiOnly(address)}`;
+}
+
+function diagnosticCode({ detail }: NoticeRecipient, international: boolean): Field | undefined {
+  const text = (international ? detail.text : asciiOnly(detail.text)).replace(/\s+/g, " ").trim()
+    .slice(0, LONGEST_DIAGNOSTIC);
+  if (detail.status === 0) return text === "" ? undefined : ["Diagnostic-Code", `x-godwit; ${text}`];
+  const code = String(detail.status);
+  const reply = text.startsWith(code) ? text : [code, detail.enhanced, text].filter((word) => word !== "").join(" ");
+  return ["Diagnostic-Code", `smtp; ${reply}`];
+}
+
+function asciiOnly(text: string): string {
+  return text.replace(/[^ -~]/g, "?");
+}
+
+function lines(fields: readonly (Field | undefined)[]): string {
+  return fields.map((field) => field === undefined ? "" : decoder.decode(foldField(field[0], field[1]))).join("");
+}

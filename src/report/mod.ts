@@ -1,0 +1,7 @@
+/**
+ * Reports: what senders, domain owners and administrators are told about mail.
+ *
+ * @module
+ */
+
+export { createDsnBuilder, type DsnOptions } from "./dsn.ts";
