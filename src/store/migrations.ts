@@ -80,4 +80,13 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    version: 2,
+    statements: [
+      // What `key_set` stores; value is JSON.
+      "CREATE TABLE lookup_keys (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+      // What `counter_incr` counts.
+      "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    ],
+  },
 ];
