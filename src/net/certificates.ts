@@ -1,0 +1,157 @@
+/** The certificates of this server, chosen by the name a client asks for, exchanged while connections go on. */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { CertificateConfig } from "../config/config.ts";
+import type { VersionRange } from "./cipher_suites.ts";
+
+/** One certificate ready for use. */
+export interface ServerCertificate {
+  readonly id: string;
+  /** Names it is good for, lower case, from the certificate and the `subjects` setting; `*.` stands for one label. */
+  readonly names: readonly string[];
+  /** Kind of its key. */
+  readonly key: "rsa" | "ec" | undefined;
+  /** End of validity in milliseconds since the Unix epoch. */
+  readonly expires: number;
+  /** The TLS context for these versions; made once for each range. */
+  context(versions: VersionRange): SecureContext;
+}
+
+/** Which certificate serves whom. */
+export interface CertificateStore {
+  /** Number of certificates. */
+  readonly size: number;
+  /** All certificates, in the order of the configuration. */
+  readonly certificates: readonly ServerCertificate[];
+  /**
+   * The certificate for a name sent by SNI: exact name first, then a wildcard of one label, then the default one.
+   *
+   * @param serverName name asked for, `undefined` or `""` if none was
+   * @param fallback id of the certificate to use as default here (`server.tls.certificate`)
+   */
+  select(serverName: string | undefined, fallback?: string): ServerCertificate | undefined;
+  /**
+   * Exchanges all certificates for these. Handshakes from now on use them; connections stay as they are.
+   *
+   * @throws {CertificateError} if one cannot be used; the ones before then stay in force
+   */
+  replace(certificates: readonly CertificateConfig[]): void;
+}
+
+/** A certificate that cannot be used. */
+export class CertificateError extends Error {
+  override readonly name = "CertificateError";
+  /** @param id id of the certificate */
+  constructor(readonly id: string, readonly key: "cert" | "private-key", message: string) {
+    super(message);
+  }
+}
+
+/**
+ * Makes a store.
+ *
+ * @throws {CertificateError} if a certificate cannot be used
+ */
+export function createCertificateStore(initial: readonly CertificateConfig[]): CertificateStore {
+  let index = buildIndex(initial);
+  return {
+    get size() {
+      return index.all.length;
+    },
+    get certificates() {
+      return index.all;
+    },
+    select(serverName, fallback) {
+      if (serverName !== undefined && serverName !== "") {
+        const name = plainName(serverName);
+        const found = index.byName.get(name) ?? index.byName.get(`*${name.slice(name.indexOf("."))}`);
+        if (found !== undefined) return found;
+      }
+      return index.all.find((certificate) => certificate.id === fallback) ?? index.default;
+    },
+    replace(certificates) {
+      index = buildIndex(certificates);
+    },
+  };
+}
+
+interface Index {
+  readonly all: readonly ServerCertificate[];
+  readonly byName: ReadonlyMap<string, ServerCertificate>;
+  readonly default: ServerCertificate | undefined;
+}
+
+function buildIndex(configs: readonly CertificateConfig[]): Index {
+  const all = configs.map(loadCertificate);
+  const byName = new Map<string, ServerCertificate>();
+  for (const certificate of all) {
+    // The first of several with one name wins, so the order in the file decides.
+    for (const name of certificate.names) if (!byName.has(name)) byName.set(name, certificate);
+  }
+  const marked = configs.findIndex((config) => config.default);
+  return { all, byName, default: all[Math.max(0, marked)] };
+}
+
+/**
+ * Reads a certificate and its key.
+ *
+ * @throws {CertificateError} if either is not PEM of the right kind, or they do not belong together
+ */
+export function loadCertificate(config: CertificateConfig): ServerCertificate {
+  const { id, cert, privateKey } = config;
+  const leaf = attempt(() => new X509Certificate(cert));
+  if (leaf === undefined) {
+    throw new CertificateError(id, "cert", "not a certificate; expected PEM text with BEGIN CERTIFICATE");
+  }
+  const secret = attempt(() => createPrivateKey(privateKey));
+  if (secret === undefined) {
+    throw new CertificateError(id, "private-key", "not an unencrypted private key; expected PEM text, PKCS #8 or #1");
+  }
+  if (attempt(() => leaf.checkPrivateKey(secret)) !== true) {
+    throw new CertificateError(
+      id,
+      "private-key",
+      "does not belong to the certificate, which must come first in its file",
+    );
+  }
+  const kind = secret.asymmetricKeyType;
+  const contexts = new Map<string, SecureContext>();
+  return {
+    id,
+    names: [...new Set([...namesOf(leaf), ...config.subjects.map(plainName)])],
+    key: kind === "rsa" || kind === "ec" ? kind : undefined,
+    expires: Date.parse(leaf.validTo),
+    context({ minVersion, maxVersion }) {
+      const range = `${minVersion} ${maxVersion}`;
+      const known = contexts.get(range);
+      if (known !== undefined) return known;
+      const made = createSecureContext({ cert, key: privateKey, minVersion, maxVersion });
+      contexts.set(range, made);
+      return made;
+    },
+  };
+}
+
+/** DNS names of a certificate; the common name counts only where there are none (RFC 6125 §6.4.4). */
+function namesOf(certificate: X509Certificate): string[] {
+  const alternative = (certificate.subjectAltName ?? "").split(", ")
+    .filter((entry) => entry.startsWith("DNS:"))
+    .map((entry) => plainName(entry.slice("DNS:".length)));
+  if (alternative.length > 0) return alternative;
+  const common = certificate.subject?.split("\n").find((line) => line.startsWith("CN="));
+  return common === undefined ? [] : [plainName(common.slice("CN=".length))];
+}
+
+function plainName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.endsWith(".") ? lower.slice(0, -1) : lower;
+}
+
+function attempt<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,150 @@
+/** The client's side of a TLS handshake, with the peer's certificates laid open. */
+
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import type { Clock } from "../clock/mod.ts";
+import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
+import type { TlsInfo } from "./connection.ts";
+import { tlsInfo } from "./tls_info.ts";
+import { type Trust, trustIn, verifyPeer } from "./trust.ts";
+
+/** How to shake hands and what to ask of the certificate. */
+export interface ClientTlsOptions {
+  /** Name for SNI, and the one the certificate must bear when verified. */
+  readonly serverName: string;
+  /**
+   * `pki`: the chain must lead to a trusted root and bear the name; `none`: nothing is checked. Neither ends the
+   * connection: look at {@link ClientTlsResult.authorized}.
+   */
+  readonly verify: "none" | "pki";
+  /** Milliseconds for the handshake. */
+  readonly timeout: number;
+  /** Protocols for ALPN, best first. */
+  readonly alpn?: readonly string[] | undefined;
+  /** Further roots in PEM, beside the system's and those of the environment. */
+  readonly ca?: readonly string[] | undefined;
+}
+
+/** What the handshake showed. */
+export interface ClientTlsResult extends TlsInfo {
+  /** Whether the certificate was asked to verify and does. */
+  readonly authorized: boolean;
+  /** Why it does not verify: OpenSSL's name of the fault, or `ERR_TLS_CERT_ALTNAME_INVALID` for a wrong name. */
+  readonly authorizationError?: string;
+  /** The certificates the server sent, its own first, in DER. */
+  readonly peerCertificates: readonly Uint8Array[];
+  /** Protocol agreed on by ALPN. */
+  readonly alpn?: string;
+}
+
+/**
+ * Shakes hands over `transport`, which belongs to the returned stream from then on.
+ *
+ * @throws {Error} if the peers do not come to terms; `TimeoutError` by name if it takes too long
+ */
+export function clientHandshake(
+  transport: Duplex,
+  clock: Clock,
+  options: ClientTlsOptions,
+): Promise<{ stream: ByteStream; result: ClientTlsResult }> {
+  const { serverName, verify, timeout, alpn, ca } = options;
+  const trust = trustIn(ca);
+  return new Promise((resolve, reject) => {
+    const secure = connectTls({
+      socket: transport,
+      secureContext: trust.context,
+      // RFC 6066 §3: an address is not a name and is not sent.
+      servername: isIP(serverName) ? "" : serverName,
+      // The certificate is judged below, where all of it can be seen.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    });
+    const fail = (error: Error) => {
+      timer.cancel();
+      reject(error);
+      if (!secure.destroyed) secure.destroy(error);
+      transport.destroy();
+    };
+    const timer = clock.after(timeout, () => {
+      const error = new Error(`the handshake took longer than ${timeout / 1000} s`);
+      error.name = "TimeoutError";
+      fail(error);
+    });
+    const onClose = () => fail(new Error("the server left during the handshake"));
+    // Both stay: an error after the end of the handshake is the stream's to report, and must not be unheard.
+    transport.on("error", fail);
+    secure.on("error", fail);
+    secure.once("close", onClose);
+    secure.once("secureConnect", () => {
+      timer.cancel();
+      secure.off("close", onClose);
+      const agreed = tlsInfo(secure, isIP(serverName) ? undefined : serverName);
+      if (agreed === undefined) return fail(new Error("the runtime does not tell what was agreed"));
+      const peer = secure.getPeerCertificate(true);
+      const peerCertificates = sentCertificates(peer);
+      const fault = verify === "none" ? undefined : faultOf(secure, trust, peer, peerCertificates, serverName, clock);
+      const [own] = peerCertificates;
+      resolve({
+        stream: nodeByteStream(secure, clock),
+        result: {
+          ...agreed,
+          ...(own === undefined ? {} : namesOf(own)),
+          authorized: verify === "pki" && fault === undefined,
+          ...(fault === undefined ? {} : { authorizationError: fault }),
+          peerCertificates,
+          ...(typeof secure.alpnProtocol === "string" ? { alpn: secure.alpnProtocol } : {}),
+        },
+      });
+    });
+  });
+}
+
+function faultOf(
+  secure: TLSSocket,
+  trust: Trust,
+  peer: DetailedPeerCertificate,
+  sent: readonly Uint8Array[],
+  serverName: string,
+  clock: Clock,
+): string | undefined {
+  if (!secure.authorized) return faultName(secure.authorizationError);
+  try {
+    return verifyPeer(trust, sent.map((der) => new X509Certificate(der)), peer, serverName, clock.now());
+  } catch {
+    // A certificate that cannot be read proves nothing.
+    return "CERT_REJECTED";
+  }
+}
+
+/** node gives the name of the fault, or an error that holds it. */
+function faultName(fault: unknown): string {
+  if (typeof fault === "string") return fault;
+  if (fault instanceof Error) return "code" in fault && typeof fault.code === "string" ? fault.code : fault.message;
+  return "CERT_REJECTED";
+}
+
+/** Most certificates of a chain that are looked at. */
+const LONGEST_CHAIN = 16;
+
+function sentCertificates(peer: DetailedPeerCertificate): Uint8Array[] {
+  const sent: Uint8Array[] = [];
+  let next: DetailedPeerCertificate | undefined = peer;
+  while (next?.raw !== undefined && sent.length < LONGEST_CHAIN) {
+    sent.push(new Uint8Array(next.raw));
+    if (next.issuerCertificate === next) break;
+    next = next.issuerCertificate;
+  }
+  return sent;
+}
+
+function namesOf(der: Uint8Array): { peerSubject?: string; peerIssuer?: string } {
+  try {
+    const { subject, issuer } = new X509Certificate(der);
+    return { peerSubject: subject.replaceAll("\n", ", "), peerIssuer: issuer.replaceAll("\n", ", ") };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,324 @@
+/** Accepting connections: binds, limits, the PROXY header and implicit TLS, before a session sees anything. */
+
+import type { Clock, Timer } from "../clock/mod.ts";
+import type { Bind, ListenerConfig } from "../config/config.ts";
+import type { Emit } from "../telemetry/event.ts";
+import { closeSocket, writeAll } from "./byte_stream.ts";
+import type { CertificateStore } from "./certificates.ts";
+import type { Endpoint, ServerConnection } from "./connection.ts";
+import { endpointOf, formatEndpoint, networkSet } from "./ip.ts";
+import { receiveProxyHeader } from "./receive_proxy_header.ts";
+import { acceptedConnection } from "./server_connection.ts";
+
+/** Connections that several listeners count together. */
+export interface ConnectionCounter {
+  /** Most at a time; may be changed while running. */
+  limit: number;
+  /** How many there are now. */
+  count: number;
+}
+
+/** Makes a counter that stands at zero. */
+export function connectionCounter(limit: number): ConnectionCounter {
+  return { limit, count: 0 };
+}
+
+/** Why a client was turned away. */
+export type RefusalReason = "blocked" | "listener-limit" | "server-limit";
+
+/** A client that was turned away before it got a session. */
+export interface Refusal {
+  readonly listener: string;
+  readonly remote: Endpoint;
+  readonly reason: RefusalReason;
+}
+
+/** What a listener works with. */
+export interface ListenOptions {
+  readonly certificates: CertificateStore;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Counts the connections of all listeners. */
+  readonly serverLimit: ConnectionCounter;
+  /** Whether clients of this address are turned away without a word. */
+  blocked(ip: string): boolean;
+  /**
+   * Takes a connection, whose close() it must see to; where a promise is returned the connection is closed at the
+   * latest when it settles.
+   */
+  onConnection(connection: ServerConnection): void | Promise<void>;
+  /** Hears of clients turned away. */
+  onRefused?(refusal: Refusal): void;
+}
+
+/** Open ports of one listener of the configuration. */
+export interface Listener {
+  readonly id: string;
+  /** Where it listens, with the ports that were given for port 0. */
+  readonly addresses: readonly Endpoint[];
+  /** Connections that are open, handshakes included. */
+  readonly connections: number;
+  /**
+   * Uses `config` from now on: its ports are opened, others closed, new connections follow its settings.
+   *
+   * @throws {BindError} if a new port cannot be opened; everything stays as it was then
+   */
+  update(config: ListenerConfig): void;
+  /** Stops accepting. Open connections go on. */
+  close(): void;
+}
+
+/** An address that cannot be listened on. */
+export class BindError extends Error {
+  override readonly name = "BindError";
+  /** @param bind the address at fault */
+  constructor(readonly listener: string, readonly bind: Bind, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`listener ${listener} cannot bind ${formatEndpoint(bind)}: ${reason}`, { cause });
+  }
+}
+
+/** Milliseconds without accepting after the system is out of descriptors or memory. */
+const EXHAUSTED_PAUSE = 100;
+/** Milliseconds without accepting after any other failure that is not one client's. */
+const FAILED_PAUSE = 10;
+/** Milliseconds that a refusal may take to be sent. */
+const REFUSAL_GRACE = 1000;
+
+const TOO_MANY = new TextEncoder().encode("421 4.3.2 Too many connections, try again later\r\n");
+
+interface OpenPort {
+  readonly bind: Bind;
+  readonly address: Endpoint;
+  close(): void;
+}
+
+/**
+ * Opens the ports of a listener and accepts on them.
+ *
+ * @throws {BindError} if one cannot be opened; none is then
+ */
+export function listen(initial: ListenerConfig, options: ListenOptions): Listener {
+  const { clock, emit, serverLimit } = options;
+  let config = initial;
+  let trusted = networkSet(config.proxyTrustedNetworks);
+  let connections = 0;
+  let closed = false;
+  let ports: readonly OpenPort[] = [];
+
+  const refuse = (socket: Deno.TcpConn, remote: Endpoint, reason: RefusalReason) => {
+    // TLS from the first byte leaves no way to say why; HTTP has another language.
+    const words = reason === "blocked" || config.tls.implicit || config.protocol === "http" ? undefined : TOO_MANY;
+    if (words === undefined) {
+      closeSocket(socket);
+    } else {
+      const timer = clock.after(REFUSAL_GRACE, () => closeSocket(socket));
+      writeAll(socket, words).catch(() => {}).finally(() => {
+        timer.cancel();
+        closeSocket(socket);
+      });
+    }
+    options.onRefused?.({ listener: config.id, remote, reason });
+  };
+
+  const hand = (connection: ServerConnection) => {
+    const failed = (error: unknown) => {
+      emit("server.unexpected-error", {
+        listener: connection.listener,
+        remoteIp: connection.remote.ip,
+        reason: text(error),
+      });
+      connection.close();
+    };
+    try {
+      options.onConnection(connection)?.then(() => connection.close(), failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+
+  /** Takes one accepted socket through PROXY header and implicit TLS. Never throws. */
+  const receive = async (socket: Deno.TcpConn) => {
+    // A reload must not change the rules for a connection half way.
+    const rules = config;
+    const peer = endpointOf(socket.remoteAddr);
+    const proxied = trusted(peer.ip);
+    if (!proxied && options.blocked(peer.ip)) return refuse(socket, peer, "blocked");
+    if (connections >= rules.maxConnections) return refuse(socket, peer, "listener-limit");
+    if (serverLimit.count >= serverLimit.limit) return refuse(socket, peer, "server-limit");
+    connections++;
+    serverLimit.count++;
+    const release = () => {
+      connections--;
+      serverLimit.count--;
+    };
+    if (rules.socket.nodelay) setNoDelay(socket);
+
+    let remote = peer;
+    let local = endpointOf(socket.localAddr);
+    let early: Uint8Array | undefined;
+    if (proxied) {
+      const received = await receiveProxyHeader(socket, rules.tls.timeout, clock);
+      if (received.kind === "failed") {
+        emit("network.proxy-error", { listener: rules.id, remoteIp: peer.ip, reason: received.reason });
+        closeSocket(socket);
+        return release();
+      }
+      early = received.rest;
+      const { addresses } = received.header;
+      if (addresses !== undefined) {
+        remote = addresses.source;
+        local = addresses.destination;
+        emit("network.proxy-accepted", { listener: rules.id, remoteIp: remote.ip, proxyIp: peer.ip });
+      }
+      if (options.blocked(remote.ip)) {
+        release();
+        return refuse(socket, remote, "blocked");
+      }
+    }
+    const connection = acceptedConnection({
+      socket,
+      config: rules,
+      remote,
+      local,
+      certificates: options.certificates,
+      clock,
+      early,
+      onClose: release,
+    });
+    if (rules.tls.enable && rules.tls.implicit) {
+      try {
+        await connection.startImplicitTls();
+      } catch (error) {
+        emit("tls.handshake-error", { listener: rules.id, remoteIp: remote.ip, reason: text(error) });
+        return;
+      }
+    }
+    hand(connection);
+  };
+
+  const open = (bind: Bind, rules: ListenerConfig): OpenPort => {
+    const listener = bindPort(bind, rules);
+    let pause: Timer | undefined;
+    let stopped = false;
+    const accept = async () => {
+      while (!stopped) {
+        let socket: Deno.TcpConn;
+        try {
+          socket = await listener.accept();
+        } catch (error) {
+          if (stopped) return;
+          const wait = pauseAfter(error);
+          emit("network.accept-error", { listener: rules.id, reason: text(error) });
+          if (wait > 0) await new Promise<void>((resolve) => pause = clock.after(wait, resolve));
+          continue;
+        }
+        receive(socket).catch((error) => {
+          emit("server.unexpected-error", { listener: rules.id, reason: text(error) });
+          closeSocket(socket);
+        });
+      }
+    };
+    accept();
+    return {
+      bind,
+      address: endpointOf(listener.addr),
+      close() {
+        stopped = true;
+        pause?.cancel();
+        listener.close();
+      },
+    };
+  };
+
+  const openAll = (rules: ListenerConfig): OpenPort[] => {
+    const opened: OpenPort[] = [];
+    const next: OpenPort[] = [];
+    try {
+      for (const bind of rules.bind) {
+        const kept = ports.find((port) => port.bind.ip === bind.ip && port.bind.port === bind.port);
+        if (kept !== undefined) {
+          next.push(kept);
+          continue;
+        }
+        const port = open(bind, rules);
+        opened.push(port);
+        next.push(port);
+      }
+    } catch (error) {
+      for (const port of opened) port.close();
+      throw error;
+    }
+    for (const port of ports) if (!next.includes(port)) port.close();
+    for (const port of opened) {
+      emit("network.listen-start", { listener: rules.id, localIp: port.address.ip, localPort: port.address.port });
+    }
+    return next;
+  };
+
+  ports = openAll(config);
+  return {
+    id: config.id,
+    get addresses() {
+      return ports.map((port) => port.address);
+    },
+    get connections() {
+      return connections;
+    },
+    update(next) {
+      if (closed) return;
+      ports = openAll(next);
+      config = next;
+      trusted = networkSet(next.proxyTrustedNetworks);
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      for (const port of ports) port.close();
+      emit("network.listen-stop", { listener: config.id });
+    },
+  };
+}
+
+function bindPort(bind: Bind, config: ListenerConfig): Deno.TcpListener {
+  try {
+    return Deno.listen({
+      hostname: bind.ip,
+      port: bind.port,
+      tcpBacklog: config.socket.backlog,
+    });
+  } catch (error) {
+    throw new BindError(config.id, bind, error);
+  }
+}
+
+function pauseAfter(error: unknown): number {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ECONNABORTED":
+    case "ECONNRESET":
+    case "EINTR":
+    case "EPROTO":
+      // accept(2): these tell of the one connection that was in the queue.
+      return 0;
+    case "EMFILE":
+    case "ENFILE":
+    case "ENOBUFS":
+    case "ENOMEM":
+      return EXHAUSTED_PAUSE;
+    default:
+      return FAILED_PAUSE;
+  }
+}
+
+function setNoDelay(socket: Deno.TcpConn): void {
+  try {
+    socket.setNoDelay(true);
+  } catch {
+    // The client has gone already; the first read will tell.
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

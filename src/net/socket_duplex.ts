@@ -1,0 +1,60 @@
+/** The runtime's socket as a node stream, which is what node's TLS wants underneath. */
+
+import { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import { closeSocket, writeAll } from "./byte_stream.ts";
+
+// A read that waits holds its buffer, and most connections wait most of the time: start small, grow under load.
+const SMALL_READ = 2 * 1024;
+const LARGE_READ = 64 * 1024;
+
+/**
+ * Makes the stream. It closes `socket` when destroyed.
+ *
+ * @param early bytes read from the socket before; they come first
+ * @param lastWords called before the socket is closed after an error; its bytes are still sent
+ */
+export function socketDuplex(
+  socket: Deno.TcpConn,
+  early: Uint8Array | undefined,
+  lastWords?: (sent: number) => Uint8Array | undefined,
+): Duplex {
+  let size = SMALL_READ;
+  let sent = 0;
+  let pending = early;
+  const duplex: Duplex = new Duplex({
+    allowHalfOpen: true,
+    read() {
+      if (pending !== undefined) {
+        const first = pending;
+        pending = undefined;
+        duplex.push(Buffer.from(first.buffer, first.byteOffset, first.byteLength));
+        return;
+      }
+      const buffer = Buffer.allocUnsafeSlow(size);
+      socket.read(buffer).then((count) => {
+        if (count === null) {
+          duplex.push(null);
+          return;
+        }
+        size = count === buffer.length ? LARGE_READ : SMALL_READ;
+        duplex.push(count === buffer.length ? buffer : buffer.subarray(0, count));
+      }, (error) => duplex.destroy(error));
+    },
+    write(chunk: Uint8Array, _encoding, done) {
+      sent += chunk.length;
+      writeAll(socket, chunk).then(() => done(), done);
+    },
+    final(done) {
+      // The TLS layer has said close_notify; the other direction may go on.
+      socket.closeWrite().then(() => done(), () => done());
+    },
+    destroy(error, done) {
+      const words = error === null ? undefined : lastWords?.(sent);
+      if (words === undefined) closeSocket(socket);
+      else writeAll(socket, words).catch(() => {}).finally(() => closeSocket(socket));
+      done(error);
+    },
+  });
+  return duplex;
+}

@@ -1,0 +1,145 @@
+/** Whom outbound TLS trusts: the runtime's roots, those the environment adds, and the name on the certificate. */
+
+import { X509Certificate } from "node:crypto";
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type PeerCertificate,
+  rootCertificates,
+  type SecureContext,
+} from "node:tls";
+
+/** Environment variables that name PEM files of further roots; they extend the roots, they do not replace them. */
+export const TRUST_VARIABLES = ["DENO_CERT", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] as const;
+
+/** Roots beyond the runtime's own, with the TLS context that trusts both. */
+export interface Trust {
+  readonly context: SecureContext;
+  readonly extra: readonly X509Certificate[];
+}
+
+const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+let environmentTrust: Trust | undefined;
+
+/** Trust in the runtime's roots, those of the environment, and `ca` (PEM). */
+export function trustIn(ca: readonly string[] = []): Trust {
+  if (ca.length > 0) return makeTrust([...environmentRoots(), ...ca]);
+  environmentTrust ??= makeTrust(environmentRoots());
+  return environmentTrust;
+}
+
+function environmentRoots(): string[] {
+  const pems: string[] = [];
+  for (const variable of TRUST_VARIABLES) {
+    try {
+      const path = Deno.env.get(variable);
+      if (path !== undefined && path !== "") pems.push(Deno.readTextFileSync(path));
+    } catch {
+      // As the runtime itself does: a file that cannot be read adds no roots.
+    }
+  }
+  return pems;
+}
+
+function makeTrust(pems: readonly string[]): Trust {
+  const certificates: string[] = [];
+  const extra: X509Certificate[] = [];
+  // Each addition is parsed for each connection, so those that the runtime trusts anyway are left out: the variables
+  // often name a whole bundle.
+  const known = new Set(pems.length === 0 ? [] : rootCertificates.map(pemBody));
+  for (const pem of pems.flatMap((text) => text.match(PEM) ?? [])) {
+    if (known.has(pemBody(pem))) continue;
+    known.add(pemBody(pem));
+    try {
+      extra.push(new X509Certificate(pem));
+      certificates.push(pem);
+    } catch {
+      // Not a certificate that could ever verify anything.
+    }
+  }
+  const context = createSecureContext();
+  // Naming roots in `ca` replaces the runtime's and has to parse all of them for each connection. addCACert adds to
+  // them. It is called even when nothing is to be added: contexts without an addition share one verifier in the runtime,
+  // and with it session tickets that skip verification and the faults found on other connections.
+  addRoots(context, certificates.length === 0 ? "\n" : certificates.join("\n"));
+  return { context, extra };
+}
+
+function pemBody(pem: string): string {
+  return pem.replace(/-----[A-Z0-9 ]+-----|\s+/g, "");
+}
+
+function addRoots(context: SecureContext, pem: string): void {
+  const native: unknown = context.context;
+  if (typeof native === "object" && native !== null && "addCACert" in native) {
+    const { addCACert } = native;
+    if (typeof addCACert === "function") addCACert.call(native, pem);
+  }
+}
+
+/**
+ * Judges a chain that the runtime has found good, except for what it leaves to us: the name, and chains that end in an
+ * added root.
+ *
+ * @param chain certificates as sent, the server's own first
+ * @returns why it does not verify, `undefined` if it does
+ */
+export function verifyPeer(
+  trust: Trust,
+  chain: readonly X509Certificate[],
+  peer: PeerCertificate,
+  serverName: string,
+  now: number,
+): string | undefined {
+  const [leaf] = chain;
+  if (leaf === undefined) return "UNABLE_TO_GET_ISSUER_CERT_LOCALLY";
+  // RFC 9525 §2: the common name says nothing, only subjectAltName does.
+  if (leaf.subjectAltName === undefined || checkServerIdentity(serverName, peer) !== undefined) {
+    return "ERR_TLS_CERT_ALTNAME_INVALID";
+  }
+  // For certificates its verifier cannot read (X.509 version 1, odd encodings) the runtime is content with matching
+  // issuer names, without signatures, if they lead to an added root. The signatures are checked here.
+  const names = new Set(trust.extra.map((root) => root.subject));
+  if (chain.some((certificate) => names.has(certificate.issuer))) {
+    bundledRoots ??= rootCertificates.map((pem) => new X509Certificate(pem));
+    const roots = [...trust.extra, ...bundledRoots];
+    if (!leadsToRoot(leaf, chain, roots, now, chain.length)) return "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
+  }
+  return undefined;
+}
+
+let bundledRoots: readonly X509Certificate[] | undefined;
+
+/** Whether signatures lead from `certificate` to one of `roots`, over at most `steps` certificates of `pool`. */
+function leadsToRoot(
+  certificate: X509Certificate,
+  pool: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  now: number,
+  steps: number,
+): boolean {
+  if (!isCurrent(certificate, now)) return false;
+  if (
+    roots.some((root) => root.raw.equals(certificate.raw) || (isCurrent(root, now) && isIssuedBy(certificate, root)))
+  ) {
+    return true;
+  }
+  return steps > 0 && pool.some((issuer) =>
+    issuer.ca && issuer !== certificate && isIssuedBy(certificate, issuer) &&
+    leadsToRoot(issuer, pool, roots, now, steps - 1)
+  );
+}
+
+function isCurrent(certificate: X509Certificate, now: number): boolean {
+  return Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo);
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  if (certificate.issuer !== issuer.subject) return false;
+  try {
+    return certificate.verify(issuer.publicKey);
+  } catch {
+    return false;
+  }
+}
