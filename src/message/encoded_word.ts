@@ -24,33 +24,28 @@ export function encodeHeaderText(text: string): string {
 /** Decodes the encoded words in header text; those that are malformed or in an unknown charset stay as they are. */
 export function decodeHeaderText(text: string): string {
   if (!text.includes("=?")) return text;
-  // RFC 2047 §6.2: blanks between two encoded words are not shown.
-  const word = /=\?([^?\s]+)\?([bq])\?([^?\s]*)\?=(?:\s+(?==\?[^?\s]+\?[bq]\?[^?\s]*\?=))?/gi;
-  const parts: { charset: string; octets: Uint8Array; end: number }[] = [];
   let out = "";
+  // Neighbours in one charset, decoded together: careless encoders cut characters in two.
+  let run: { readonly charset: string; readonly octets: Uint8Array }[] = [];
   let last = 0;
-  const flush = () => {
-    // A character may be cut in two by careless encoders: neighbours in one charset are decoded together.
-    out += decodeOctets(parts);
-    parts.length = 0;
-  };
-  for (const match of text.matchAll(word)) {
+  for (const match of text.matchAll(/=\?([^?\s]+)\?([bq])\?([^?\s]*)\?=/gi)) {
     const [whole, charset = "", encoding = "", content = ""] = match;
     const octets = encoding.toLowerCase() === "b" ? decodeB(content) : decodeQ(content);
+    // RFC 2231 §5: a language may follow the charset.
     const name = charset.replace(/\*.*$/, "").toLowerCase();
-    const adjacent = parts.at(-1);
-    if (adjacent !== undefined && (adjacent.end !== match.index || adjacent.charset !== name)) flush();
-    out += text.slice(last, match.index);
+    const gap = text.slice(last, match.index);
     last = match.index + whole.length;
-    if (octets === undefined || decoderFor(name) === undefined) {
-      flush();
-      out += whole;
-    } else {
-      parts.push({ charset: name, octets, end: last });
+    const valid = octets !== undefined && decoderFor(name) !== undefined;
+    // RFC 2047 §6.2: blanks between two encoded words are not shown.
+    const joined = valid && run.length > 0 && gap.trim() === "";
+    if (!joined || run[0]?.charset !== name) {
+      out += decodeRun(run) + (joined ? "" : gap);
+      run = [];
     }
+    if (valid) run.push({ charset: name, octets });
+    else out += whole;
   }
-  flush();
-  return out + text.slice(last);
+  return out + decodeRun(run) + text.slice(last);
 }
 
 function encodeQ(char: string): string {
@@ -99,7 +94,7 @@ function decodeQ(content: string): Uint8Array | undefined {
   return Uint8Array.from(octets, (char) => char.charCodeAt(0));
 }
 
-function decodeOctets(parts: readonly { readonly charset: string; readonly octets: Uint8Array }[]): string {
+function decodeRun(parts: readonly { readonly charset: string; readonly octets: Uint8Array }[]): string {
   const first = parts[0];
   if (first === undefined) return "";
   const octets = new Uint8Array(parts.reduce((sum, part) => sum + part.octets.length, 0));

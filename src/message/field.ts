@@ -18,11 +18,11 @@ const LONGEST = 998;
  */
 export function foldField(name: string, value: string): Uint8Array {
   if (!isFieldName(name)) throw new TypeError(`not the name of a header field: ${JSON.stringify(name)}`);
-  const lines = value.trimEnd().split(/\r?\n(?=[ \t])/).map(cleanLine);
+  const lines = value.trimEnd().split(/\r?\n(?=[ \t])/).map((line) => cleanLine(line).trimEnd());
   const out: string[] = [];
   lines.forEach((line, index) => {
     // A fold of blanks alone would be an empty line to many readers.
-    if (index > 0 && line.trim() === "") return;
+    if (index > 0 && line === "") return;
     if (index === 0) foldLine(`${name}: ${line.trimStart()}`, name.length + 2, out);
     else foldLine(line, 1, out);
   });
@@ -65,12 +65,12 @@ function atoms(text: string): string {
 function foldLine(line: string, firstBlank: number, out: string[]): void {
   let rest = line;
   let least = firstBlank;
-  while (octets(rest) > WANTED) {
+  while (exceeds(rest, WANTED)) {
     const blank = foldPlace(rest, least);
-    if (blank >= 0 && octets(rest.slice(0, blank)) <= LONGEST) {
+    if (blank >= 0 && !exceeds(rest.slice(0, blank), LONGEST)) {
       out.push(rest.slice(0, blank));
       rest = rest.slice(blank);
-    } else if (octets(rest) > LONGEST) {
+    } else if (exceeds(rest, LONGEST)) {
       const at = charsWithin(rest, LONGEST);
       out.push(rest.slice(0, at));
       rest = ` ${rest.slice(at)}`;
@@ -104,6 +104,11 @@ function charsWithin(text: string, most: number): number {
     at += char.length;
   }
   return at;
+}
+
+// Without encoding long text over and over.
+function exceeds(text: string, limit: number): boolean {
+  return text.length > limit || (text.length * 3 > limit && octets(text) > limit);
 }
 
 function octets(text: string): number {

@@ -29,4 +29,5 @@ export {
 } from "./header.ts";
 export { editHeader, type HeaderEditor } from "./header_editor.ts";
 export { eightBitClean, memoryContent } from "./memory_content.ts";
+export { quotedPrintable } from "./quoted_printable.ts";
 export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";

@@ -9,6 +9,7 @@ import {
   memoryContent,
   messageIdField,
   parseHeader,
+  quotedPrintable,
 } from "../message/mod.ts";
 import type { BuildNotice, MessageId, NewMessage, NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { formatPath, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
@@ -60,10 +61,12 @@ function wantsNotice({ action, recipient }: NoticeRecipient): boolean {
   }
 }
 
-/** One body part: its header fields without the Content-Transfer-Encoding, and its bytes. */
+/** One body part. */
 interface Part {
   readonly type: string;
   readonly description: string;
+  /** By default 7bit or 8bit, as the body needs it. */
+  readonly encoding?: string;
   readonly body: Uint8Array;
 }
 
@@ -82,11 +85,7 @@ function buildNotice(
   const text = noticeText({ hostname: options.hostname, message, recipients, now });
   const status = deliveryStatus({ hostname: options.hostname, message, recipients, now, international });
   const parts: readonly Part[] = [
-    {
-      type: `text/plain; charset=${needsSmtpUtf8(text) ? "utf-8" : "us-ascii"}`,
-      description: "Notification",
-      body: encoder.encode(text),
-    },
+    textPart(text),
     {
       type: international ? "message/global-delivery-status" : "message/delivery-status",
       description: "Delivery report",
@@ -104,20 +103,32 @@ function buildNotice(
   return {
     id,
     envelope: { sender: "", parameters: noticeParameters(parameters, header, content) },
-    // RFC 3461 §6.2: nobody is to be told of the fate of a notification.
+    // RFC 3461 §6.1: a notification asks for none itself.
     recipients: [{
       address: sender,
       parameters: { notify: { never: true, success: false, failure: false, delay: false } },
     }],
     content: memoryContent(content),
     source: "dsn",
-    // RFC 6710 §4.5: the notification is as urgent as the message.
+    // RFC 6710: a notification is as urgent as what it is about.
     priority: message.priority,
     receivedFromIp: "",
     receivedViaPort: 0,
     authenticatedAs: "",
     heloDomain: "",
   };
+}
+
+function textPart(text: string): Part {
+  const description = "Notification";
+  return needsSmtpUtf8(text)
+    ? {
+      type: "text/plain; charset=utf-8",
+      description,
+      encoding: "quoted-printable",
+      body: ascii(quotedPrintable(text)),
+    }
+    : { type: "text/plain; charset=us-ascii", description, body: ascii(text) };
 }
 
 function noticeHeader(
@@ -158,6 +169,7 @@ function noticeParameters(original: MailParameters, header: Uint8Array, content:
     ...(eightBitClean(header) ? {} : { smtputf8: true }),
     // RFC 8689 §5: what had to be protected on its way out is to be protected on its way back.
     ...(original.requiretls === true ? { requiretls: true } : {}),
+    ...(original.mtPriority !== undefined ? { mtPriority: original.mtPriority } : {}),
   };
 }
 
@@ -197,8 +209,8 @@ function returnedHeader(message: QueuedMessage): Uint8Array {
   return head.subarray(0, last?.end ?? 0);
 }
 
-function partBytes({ type, description, body }: Part, boundary: string): readonly Uint8Array[] {
-  const encoding = eightBitClean(body) ? "7bit" : "8bit";
+function partBytes(part: Part, boundary: string): readonly Uint8Array[] {
+  const { type, description, body, encoding = eightBitClean(body) ? "7bit" : "8bit" } = part;
   return [
     ascii(
       `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Description: ${description}\r\n` +

@@ -68,8 +68,8 @@ function typedAddress(type: string, address: string, international: boolean): st
 }
 
 function diagnosticCode({ detail }: NoticeRecipient, international: boolean): Field | undefined {
-  const text = (international ? detail.text : asciiOnly(detail.text)).replace(/\s+/g, " ").trim()
-    .slice(0, LONGEST_DIAGNOSTIC);
+  const words = detail.text.replace(/\s+/g, " ").trim().slice(0, LONGEST_DIAGNOSTIC);
+  const text = international ? words : asciiOnly(words);
   if (detail.status === 0) return text === "" ? undefined : ["Diagnostic-Code", `x-godwit; ${text}`];
   const code = String(detail.status);
   const reply = text.startsWith(code) ? text : [code, detail.enhanced, text].filter((word) => word !== "").join(" ");

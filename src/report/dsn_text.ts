@@ -1,6 +1,6 @@
 /** The part of a delivery status notification that people read: what happened and what to do about it. */
 
-import { formatDate } from "../message/mod.ts";
+import { firstField, formatDate, parseHeader } from "../message/mod.ts";
 import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { noticeStatus } from "./dsn_status.ts";
 
@@ -15,6 +15,8 @@ export interface NoticeTextOptions {
 
 const WIDTH = 76;
 const LONGEST_ANSWER = 1000;
+const LONGEST_SUBJECT = 200;
+const LARGEST_HEADER = 64 * 1024;
 
 /** The subject, by the worst that happened. */
 export function noticeSubject(recipients: readonly NoticeRecipient[]): string {
@@ -28,7 +30,7 @@ export function noticeSubject(recipients: readonly NoticeRecipient[]): string {
 /** The text, lines ending in CRLF. Text of other hosts is cut, wrapped and freed of control characters. */
 export function noticeText({ hostname, message, recipients, now }: NoticeTextOptions): string {
   const of = (...actions: NoticeRecipient["action"][]) => recipients.filter(({ action }) => actions.includes(action));
-  const out: string[] = [`This is the mail server ${hostname}.`, ""];
+  const out: string[] = [`This is the mail server ${hostname}.`, "", ...subjectLine(message)];
   section(
     out,
     of("failed"),
@@ -62,6 +64,13 @@ export function noticeText({ hostname, message, recipients, now }: NoticeTextOpt
   );
   out.push(...wrap("Details for programs and administrators are attached, with the message or its header.", ""));
   return out.join("\r\n") + "\r\n";
+}
+
+// So that people recognise which message it is about.
+function subjectLine({ content }: QueuedMessage): readonly string[] {
+  const header = parseHeader(content.head.subarray(0, LARGEST_HEADER));
+  const subject = plain(firstField(header, "subject")?.text() ?? "");
+  return subject === "" ? [] : [...wrap(`Subject: ${subject.slice(0, LONGEST_SUBJECT)}`, ""), ""];
 }
 
 function section(

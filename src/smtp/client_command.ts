@@ -51,7 +51,9 @@ export function formatRcptCommand(address: string, parameters: RcptParameters, p
   if (parameters.orcpt !== undefined) {
     const { type, address: original } = parameters.orcpt;
     // RFC 6533 §3: outside SMTPUTF8 the address is escaped into ASCII.
-    const encoded = type === "utf-8" ? utf8AddressEncode(original, !peer.smtputf8) : xtextEncode(original);
+    const encoded = type.toLowerCase() === "utf-8"
+      ? utf8AddressEncode(original, !peer.smtputf8)
+      : xtextEncode(original);
     command += ` ORCPT=${type};${encoded}`;
   }
   return command;

@@ -46,7 +46,7 @@ export interface Notify {
   readonly delay: boolean;
 }
 
-/** ORCPT (RFC 3461 §4.2): address type (`rfc822`, `utf-8`) and address, xtext undone. */
+/** ORCPT (RFC 3461 §4.2): address type (`rfc822`, `utf-8`, in the case it was given in) and address, xtext undone. */
 export interface OriginalRecipient {
   readonly type: string;
   readonly address: string;

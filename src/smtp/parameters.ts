@@ -211,7 +211,8 @@ function parseOrcpt(value: string | undefined): OriginalRecipient | undefined {
   const utf8 = type.toLowerCase() === "utf-8";
   const address = utf8 ? utf8AddressDecode(encoded) : xtextDecode(encoded);
   if (address === undefined || hasControls(address)) return undefined;
-  return { type: type.toLowerCase(), address };
+  // RFC 3461 §5.2.1 (d): it is passed on as it came, upper and lower case included.
+  return { type, address };
 }
 
 function hasControls(text: string): boolean {

@@ -41,13 +41,13 @@ export function parsePath(text: string, start: number, direction: "reverse" | "f
       : failed("the address needs a domain");
   }
   if (text[localEnd] !== "@") return failed("malformed local part");
-  const domainEnd = text.indexOf(">", localEnd);
+  const domainEnd = endOfDomain(text, localEnd + 1);
   if (domainEnd < 0) return failed("missing closing angle bracket");
   const domain = text.slice(localEnd + 1, domainEnd);
   if (octets(domain) > LONGEST_DOMAIN) return failed(`domain longer than ${LONGEST_DOMAIN} octets`);
   if (domain.startsWith("[") ? !isAddressLiteral(domain) : !isDomain(domain)) return failed("malformed domain");
   if (octets(written) + octets(domain) + 3 > LONGEST_PATH) return failed(`path longer than ${LONGEST_PATH} octets`);
-  return { kind: "path", path: `${local}@${domain.toLowerCase()}`, end: domainEnd + 1 };
+  return { kind: "path", path: `${local}@${lowerDomain(domain)}`, end: domainEnd + 1 };
 }
 
 // RFC 5321 §F.2: a source route is accepted and ignored.
@@ -85,6 +85,17 @@ function endOfDotString(text: string, start: number): number {
   let i = start;
   while (i < text.length && text[i] !== "@" && text[i] !== ">") i++;
   return i;
+}
+
+function endOfDomain(text: string, start: number): number {
+  // The content of an address literal may hold ">".
+  const literalEnd = text[start] === "[" ? text.indexOf("]", start) : start;
+  return literalEnd < 0 ? -1 : text.indexOf(">", literalEnd);
+}
+
+function lowerDomain(domain: string): string {
+  // RFC 5891 §4.1: a U-label is in Normalization Form C.
+  return needsSmtpUtf8(domain) ? domain.normalize("NFC").toLowerCase() : domain.toLowerCase();
 }
 
 function normalizeLocalPart(written: string): string | undefined {

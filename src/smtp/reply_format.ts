@@ -6,7 +6,7 @@ import type { Reply } from "./reply.ts";
 export interface ReplyFormat {
   /** Put the enhanced status code before each line (RFC 2034); false for HELO clients and the greeting. */
   readonly enhanced: boolean;
-  /** The client may be sent UTF-8 (RFC 6531 §3.7.4.2); otherwise other characters than ASCII become `?`. */
+  /** The client may be sent UTF-8 (RFC 6531 §3.7.4); otherwise other characters than ASCII become `?`. */
   readonly utf8?: boolean;
 }
 
@@ -36,8 +36,9 @@ export function formatReply(reply: Reply, options: ReplyFormat): Uint8Array {
   let out = "";
   const last = lines.length - 1;
   for (let i = 0; i <= last; i++) {
-    const line = `${code}${i < last ? "-" : " "}${enhanced}${lines[i]}`;
-    out += (i === last && line.length === code.length + 1 ? line.trimEnd() : line) + "\r\n";
+    const text = lines[i] ?? "";
+    if (i < last) out += `${code}-${enhanced}${text}\r\n`;
+    else out += (text === "" ? `${code} ${enhanced}`.trimEnd() : `${code} ${enhanced}${text}`) + "\r\n";
   }
   return encode(out);
 }

@@ -26,7 +26,7 @@ export class ReplyParser {
   #code = 0;
   #octets = 0;
 
-  /** Number of octets that belong to no complete line yet; more than 0 after a reply means the peer runs ahead. */
+  /** Number of octets pushed and not yet used; more than 0 after a reply means that the peer runs ahead. */
   get unread(): number {
     return this.#buffer.length;
   }
