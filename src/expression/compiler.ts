@@ -72,6 +72,11 @@ export interface Finding {
   readonly position: number;
 }
 
+/** The findings from left to right. */
+export function inOrder(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort((a, b) => a.position - b.position);
+}
+
 /** What compiling collects; `if` and `then` of one item share it, since captures hold in both (reference §2.4). */
 export interface Compilation {
   readonly surroundings: Surroundings;

@@ -1,7 +1,7 @@
 /** Single expressions outside of settings, for `godwit eval` and for other rooms' languages. */
 
 import type { Captures } from "./code.ts";
-import { type CompileEnvironment, compileNode, EMPTY_ENVIRONMENT, startCompilation } from "./compiler.ts";
+import { type CompileEnvironment, compileNode, EMPTY_ENVIRONMENT, inOrder, startCompilation } from "./compiler.ts";
 import { SyntaxProblem } from "./lexer.ts";
 import { parse } from "./parser.ts";
 import { ExpressionError } from "./problem.ts";
@@ -47,7 +47,7 @@ export function compileExpression(source: string, options: ExpressionOptions = {
   try {
     const code = compileNode(state, parse(source));
     if (state.problems.length > 0) {
-      throw new ExpressionError(state.problems.map((problem) => ({ ...problem, source })));
+      throw new ExpressionError(inOrder(state.problems).map((problem) => ({ ...problem, source })));
     }
     if (code.kind === "constant") return { isConstant: true, evaluate: () => code.value };
     const { run } = code;

@@ -6,6 +6,7 @@ import {
   type Compilation,
   type CompileEnvironment,
   compileNode,
+  inOrder,
   startCompilation,
   type Surroundings,
 } from "./compiler.ts";
@@ -161,9 +162,13 @@ function readExpression(reading: Reading, state: Compilation, source: string, pl
     code = compileNode(state, parse(source));
   } catch (error) {
     if (!(error instanceof SyntaxProblem)) throw error;
+    // The condition may have held a matches(…): groups in its result are no second mistake.
+    state.captured = true;
     note(reading, error.message + expectation(source, reading.type, place), place, source, error.position);
   }
-  for (const { message, position } of state.problems.slice(problems)) note(reading, message, place, source, position);
+  for (const { message, position } of inOrder(state.problems.slice(problems))) {
+    note(reading, message, place, source, position);
+  }
   for (const { message, position } of state.warnings.slice(warnings)) {
     reading.warnings.push({ message, position, source, ...place });
   }
