@@ -1,0 +1,112 @@
+/** Brings the app to a port: plain or with TLS from the first byte. */
+
+import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
+import type { CertificateConfig, ListenerConfig } from "../config/config.ts";
+import type { Emit } from "../telemetry/event.ts";
+import type { HttpApp } from "./app.ts";
+import { problem } from "./problem.ts";
+
+/** A running listener. */
+export interface HttpListener {
+  readonly id: string;
+  /** Bound addresses with their ports, such as `127.0.0.1:8025` and `[::1]:8025`. */
+  readonly addresses: readonly string[];
+  /** Requests being answered now. */
+  connections(): number;
+  /** Takes no more requests, lets those in progress end for `grace` milliseconds, then closes. */
+  close(grace?: number): Promise<void>;
+}
+
+/** Options of {@link startHttpListener}. */
+export interface HttpListenerOptions {
+  readonly emit: Emit;
+  /** The default certificate; needed with `tls.implicit`. */
+  readonly certificate?: Pick<CertificateConfig, "cert" | "privateKey">;
+  readonly clock?: Clock;
+}
+
+const GRACE = 3000;
+
+/** Time for the last responses to go out, in milliseconds. */
+const LAST_WORDS = 1000;
+
+/**
+ * Binds every address of the listener and serves `app`. Port 0 takes a free port.
+ *
+ * @throws {Error} if an address cannot be bound (none is left bound then), or if TLS is asked for without a certificate
+ */
+export function startHttpListener(config: ListenerConfig, app: HttpApp, options: HttpListenerOptions): HttpListener {
+  const { emit, certificate } = options;
+  const implicit = config.tls.enable && config.tls.implicit;
+  if (implicit && certificate === undefined) {
+    throw new Error(`server.listener.${config.id}.tls.implicit needs a certificate, and none is configured`);
+  }
+  const tls = implicit && certificate !== undefined ? { cert: certificate.cert, key: certificate.privateKey } : {};
+  const clock = options.clock ?? systemClock;
+  // One function for each request in progress, which ends it when a close has waited long enough. (Aborting the server
+  // after its shutdown has begun throws inside the runtime.)
+  const running = new Set<() => void>();
+
+  async function serve(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>, local: Deno.NetAddr) {
+    if (running.size >= config.maxConnections) {
+      emit("limit.concurrent-request", { listener: config.id, remoteIp: info.remoteAddr.hostname });
+      return problem(503, "Too many requests at once; try again in a moment.", { "retry-after": "1" });
+    }
+    let cut = () => {};
+    const stopped = new Promise<Response>((resolve) => {
+      cut = () => resolve(problem(503, "The server is stopping."));
+    });
+    running.add(cut);
+    try {
+      const response = app.fetch(request, {
+        listener: config.id,
+        remote: { ip: info.remoteAddr.hostname, port: info.remoteAddr.port },
+        local: { ip: local.hostname, port: local.port },
+        tls: implicit,
+      });
+      return await Promise.race([response, stopped]);
+    } finally {
+      running.delete(cut);
+    }
+  }
+
+  const servers: Deno.HttpServer<Deno.NetAddr>[] = [];
+  try {
+    for (const { ip, port } of config.bind) {
+      const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve({
+        hostname: ip,
+        port,
+        onListen: () => {},
+        onError: () => problem(500, "Something went wrong here; the log says what."),
+        ...tls,
+      }, (request, info) => serve(request, info, server.addr));
+      servers.push(server);
+    }
+  } catch (error) {
+    for (const server of servers) server.shutdown().catch(() => {});
+    throw error;
+  }
+  const addresses = servers.map(({ addr }) => formatAddress(addr));
+  for (const address of addresses) emit("network.listen-start", { listener: config.id, protocol: "http", address });
+
+  return {
+    id: config.id,
+    addresses,
+    connections: () => running.size,
+    async close(grace = GRACE) {
+      const ended = Promise.all(servers.map((server) => server.shutdown()));
+      const cutting = clock.after(grace, () => running.forEach((cut) => cut()));
+      // A client that does not read its response must not hold up the end of the program.
+      let leaving: Timer | undefined;
+      const left = new Promise<void>((resolve) => leaving = clock.after(grace + LAST_WORDS, resolve));
+      await Promise.race([ended, left]);
+      cutting.cancel();
+      leaving?.cancel();
+      for (const address of addresses) emit("network.listen-stop", { listener: config.id, protocol: "http", address });
+    },
+  };
+}
+
+function formatAddress(addr: Deno.NetAddr): string {
+  return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+}
