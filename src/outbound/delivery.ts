@@ -1,0 +1,163 @@
+/** The `Deliver` of the queue: picks the way of a job's route and answers for every recipient. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { QueueConfig } from "../config/config.ts";
+import type { Resolver } from "../dns/mod.ts";
+import type { FunctionHost } from "../expression/types.ts";
+import { connect as connectByNet } from "../net/mod.ts";
+import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
+import type { Emit } from "../telemetry/event.ts";
+import { deliverLocal, type LocalContext } from "./local.ts";
+import { createMaildirWriter } from "./maildir.ts";
+import type { Connect } from "./open_session.ts";
+import { createPool, type PoolLimits } from "./pool.ts";
+import { attemptRemote, type RemoteContext, type RemoteRoute } from "./remote.ts";
+import { localTlsPolicy, type TlsPolicy } from "./tls_policy.ts";
+import { failure, toOutcome, type Verdict } from "./verdict.ts";
+
+/** What delivery is made with. */
+export interface DeliveryOptions {
+  readonly config: QueueConfig;
+  /** `server.hostname`. */
+  readonly hostname: string;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  readonly emit: Emit;
+  readonly functions: FunctionHost;
+  /** Whether local copies get Delivered-To (`session.data.add-headers.delivered-to`). */
+  readonly deliveredTo: boolean;
+  /** Name of the directory account behind an address, for `{account}` in Maildir paths. */
+  readonly accountOf: (address: string) => string | undefined | Promise<string | undefined>;
+  /** Opens connections; the net room's if not given. */
+  readonly connect?: Connect;
+  /** Asked about TLS with each host before the local definitions are. */
+  readonly policies?: readonly TlsPolicy[];
+  /** Port of `mx` routes, 25 if not given. */
+  readonly mxPort?: number;
+  readonly pool?: Partial<PoolLimits>;
+}
+
+/** The delivering side. */
+export interface Delivery {
+  readonly deliver: Deliver;
+  /** Ends kept connections with QUIT. Attempts under way end by their signal. */
+  close(): Promise<void>;
+  /** Uses another configuration from the next attempt on; kept connections are ended. */
+  reconfigure(config: QueueConfig): void;
+}
+
+// Ten seconds idle is short enough for any peer; after 200 messages a connection has paid for itself.
+const POOL: PoolLimits = { maxIdle: 10_000, maxMessages: 200, maxKept: 1000 };
+// Copies of one message that are written at the same time.
+const LOCAL_COPIES = 8;
+
+/** Makes the delivering side. */
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const { clock, emit, random } = options;
+  let { config } = options;
+  const pool = createPool(clock, { ...POOL, ...options.pool });
+  const local: LocalContext = {
+    writer: createMaildirWriter(options.hostname, clock),
+    deliveredTo: options.deliveredTo,
+    accountOf: options.accountOf,
+  };
+  let ownNames = namesOf(config, options.hostname);
+  const remote: RemoteContext = {
+    connect: options.connect ?? connectByNet,
+    clock,
+    emit,
+    functions: options.functions,
+    lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => ownNames.has(name) },
+    pool,
+    policies: [...(options.policies ?? []), localTlsPolicy],
+    mxPort: options.mxPort ?? 25,
+  };
+  const stops = createStops();
+
+  const routeOf = (id: string) => {
+    const route = config.route.get(id);
+    if (route !== undefined) return route;
+    emit("smtp.id-not-found", { key: "queue.strategy.route", id });
+    return config.route.get("mx");
+  };
+
+  const byNetwork = (job: DeliveryJob, route: RemoteRoute, signal: AbortSignal): Promise<readonly Outcome[]> =>
+    new Promise((resolve, reject) => {
+      const attempt = attemptRemote(job, route, config, remote, signal);
+      const settle = () => resolve(outcomes(job, attempt.verdicts));
+      const release = stops.add(signal, () => {
+        attempt.abort();
+        settle();
+      });
+      attempt.done.then(settle, reject).finally(release);
+    });
+
+  const byFile = async (
+    job: DeliveryJob,
+    route: Parameters<typeof deliverLocal>[2],
+    signal: AbortSignal,
+  ): Promise<readonly Outcome[]> => {
+    const { recipients, message } = job;
+    const verdicts: (Verdict | undefined)[] = [];
+    for (let from = 0; from < recipients.length && !signal.aborted; from += LOCAL_COPIES) {
+      const some = recipients.slice(from, from + LOCAL_COPIES);
+      verdicts.push(...await Promise.all(some.map((recipient) => deliverLocal(message, recipient, route, local))));
+    }
+    return outcomes(job, verdicts);
+  };
+
+  return {
+    deliver(job, signal) {
+      if (signal.aborted) return Promise.resolve(outcomes(job, []));
+      const route = routeOf(job.route);
+      if (route === undefined) {
+        const none = failure("deferred", "io", "4.3.5", `the route ${job.route} is not defined`);
+        return Promise.resolve(outcomes(job, job.recipients.map(() => none)));
+      }
+      return route.type === "local" ? byFile(job, route, signal) : byNetwork(job, route, signal);
+    },
+    close: () => pool.drop(),
+    reconfigure(next) {
+      config = next;
+      ownNames = namesOf(next, options.hostname);
+      void pool.drop();
+    },
+  };
+}
+
+// RFC 3463 X.3.2: the system is not taking part in deliveries for now.
+const INTERRUPTED = failure("deferred", "none", "4.3.2", "the attempt was interrupted: the program stops");
+
+function outcomes(job: DeliveryJob, verdicts: readonly (Verdict | undefined)[]): Outcome[] {
+  return job.recipients.map((recipient, index) => toOutcome(recipient, verdicts[index] ?? INTERRUPTED));
+}
+
+/** The names by which this server may be known in MX records. */
+function namesOf(config: QueueConfig, hostname: string): ReadonlySet<string> {
+  const names = [hostname];
+  for (const { ehloHostname } of config.connection.values()) names.push(ehloHostname);
+  for (const { ehloHostname } of config.sourceIp.values()) if (ehloHostname !== undefined) names.push(ehloHostname);
+  return new Set(names.map((name) => name.toLowerCase()));
+}
+
+/** What to call when a signal aborts: one listener per signal, however many attempts share it. */
+function createStops() {
+  const stops = new WeakMap<AbortSignal, Set<() => void>>();
+  return {
+    add(signal: AbortSignal, stop: () => void): () => void {
+      let set = stops.get(signal);
+      if (set === undefined) {
+        const created = set = new Set();
+        stops.set(signal, set);
+        signal.addEventListener("abort", () => {
+          for (const one of [...created]) one();
+        }, { once: true });
+      }
+      const active = set;
+      active.add(stop);
+      return () => active.delete(stop);
+    },
+  };
+}

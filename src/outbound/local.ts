@@ -1,0 +1,73 @@
+/** Delivery into Maildirs on this machine. */
+
+import type { RouteConfig } from "../config/config.ts";
+import { LookupUnavailable } from "../expression/types.ts";
+import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
+import { addressLocal, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
+import { type MaildirWriter, pathPart } from "./maildir.ts";
+import { failure, type Verdict } from "./verdict.ts";
+
+/** What local deliveries share. */
+export interface LocalContext {
+  readonly writer: MaildirWriter;
+  /** Whether Delivered-To is written (`session.data.add-headers.delivered-to`). */
+  readonly deliveredTo: boolean;
+  /** Name of the directory account behind an address, `undefined` if there is none. */
+  readonly accountOf: (address: string) => string | undefined | Promise<string | undefined>;
+}
+
+const encoder = new TextEncoder();
+
+/** Delivers one copy. Does not reject for what the file system or the directory does. */
+export async function deliverLocal(
+  message: QueuedMessage,
+  recipient: QueuedRecipient,
+  route: Extract<RouteConfig, { type: "local" }>,
+  context: LocalContext,
+): Promise<Verdict> {
+  try {
+    const folder = await maildirOf(recipient, route.path, context);
+    // RFC 5321 §4.4: final delivery puts the reverse-path at the top.
+    let top = `Return-Path: ${formatPath(message.envelope.sender)}\r\n`;
+    if (context.deliveredTo) top += `Delivered-To: ${formatPath(recipient.address).slice(1, -1)}\r\n`;
+    const path = await context.writer.write(folder, encoder.encode(top), message.content);
+    return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text: "delivered", dsnRelayed: false };
+  } catch (error) {
+    if (error instanceof LookupUnavailable) {
+      return failure("deferred", "io", "4.3.0", `the directory cannot be asked: ${error.message}`);
+    }
+    return ioFailure(error);
+  }
+}
+
+/** The path with `{domain}`, `{local}` and `{account}` filled in. */
+async function maildirOf(recipient: QueuedRecipient, pattern: string, context: LocalContext): Promise<string> {
+  const local = localName(recipient.address);
+  let account = local;
+  if (pattern.includes("{account}")) {
+    const asked = context.accountOf(recipient.address);
+    account = (asked instanceof Promise ? await asked : asked) ?? local;
+  }
+  const parts: Readonly<Record<string, string>> = {
+    domain: pathPart(recipient.domain),
+    local: pathPart(local),
+    account: pathPart(account),
+  };
+  return pattern.replace(/\{(domain|local|account)\}/g, (_, name: string) => parts[name] ?? "");
+}
+
+/** The local part of a mailbox: without quotes and subaddress, in lower case, as one person has one mailbox. */
+function localName(address: string): string {
+  const local = unquoteLocalPart(addressLocal(address)).toLowerCase();
+  const tag = local.indexOf("+");
+  return tag > 0 ? local.slice(0, tag) : local;
+}
+
+/** What an error of the file system means: all of them may pass. */
+export function ioFailure(error: unknown): Verdict {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  // RFC 3463: X.2.2 mailbox full, X.3.1 mail system full, X.3.0 other mail system status.
+  const enhanced = code === "EDQUOT" ? "4.2.2" : code === "ENOSPC" ? "4.3.1" : "4.3.0";
+  return failure("deferred", "io", enhanced, `the message could not be written: ${message}`);
+}

@@ -1,0 +1,22 @@
+/**
+ * Delivery: takes a job of the queue to where its route leads and answers for every recipient.
+ *
+ * A `local` route ends in a Maildir. `mx` and `relay` routes end at other servers: hosts are found and tried in turn,
+ * {@link TlsPolicy} objects decide about encryption, a session is opened or taken from those kept, and the message goes
+ * out in one transaction per host. What happens is told in outcomes, never by exceptions; a reply of 4yz or trouble on
+ * the way means a deferral, 5yz means failure.
+ *
+ * @example
+ * ```ts
+ * const delivery = createDelivery({ config, hostname, resolver, clock, random, emit, functions, deliveredTo, accountOf });
+ * const outcomes = await delivery.deliver(job, signal);
+ * ```
+ *
+ * @module
+ */
+
+export { createDelivery, type Delivery, type DeliveryOptions } from "./delivery.ts";
+export type { Connect } from "./open_session.ts";
+export type { PoolLimits } from "./pool.ts";
+export type { TlsDecision, TlsPolicy, TlsTarget } from "./tls_policy.ts";
+export { type Failure, failure } from "./verdict.ts";

@@ -1,0 +1,188 @@
+/** From an address to a session that takes mail: connection, greeting, EHLO, TLS, login. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { ConnectionConfig } from "../config/config.ts";
+import type { ClientConnection, ConnectOptions } from "../net/mod.ts";
+import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
+import type { Emit } from "../telemetry/event.ts";
+import { type Credentials, logIn } from "./sasl.ts";
+import { ConnectionLost, Session } from "./session.ts";
+import type { TlsDecision } from "./tls_policy.ts";
+import { type Failure, failure, refusal } from "./verdict.ts";
+
+/** Opens a connection; `connect` of the net room. */
+export type Connect = (options: ConnectOptions) => Promise<ClientConnection>;
+
+/** Where to and how. */
+export interface OpenOptions {
+  readonly host: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly protocol: "smtp" | "lmtp";
+  readonly localIp: string | undefined;
+  readonly ehloName: string;
+  readonly timeout: ConnectionConfig["timeout"];
+  readonly tlsTimeout: number;
+  readonly tls: Exclude<TlsDecision, { kind: "refuse" }>;
+  readonly implicit: boolean;
+  readonly auth: Credentials | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What sessions are opened with. */
+export interface OpenContext {
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/**
+ * Opens a session.
+ *
+ * @param opened told of the session as soon as there is a connection, so that it can be closed from outside
+ * @returns the session after EHLO, or why there is none; then nothing is left open
+ */
+export async function openSession(
+  options: OpenOptions,
+  context: OpenContext,
+  opened: (session: Session) => void,
+): Promise<Session | Failure> {
+  const { host, ip, port } = options;
+  const { emit } = context;
+  const fields = { host, remoteIp: ip, remotePort: port };
+  let connection: ClientConnection;
+  try {
+    connection = await context.connect({
+      ip,
+      port,
+      localIp: options.localIp,
+      timeout: options.timeout.connect,
+      clock: context.clock,
+      signal: options.signal,
+    });
+  } catch (error) {
+    const details = messageOf(error);
+    emit("delivery.connect-error", { ...fields, details });
+    // RFC 3463 X.4.1: no answer from host.
+    return failure("deferred", "connection", "4.4.1", `${host}: ${details}`, { host, elsewhere: true });
+  }
+  emit("delivery.connect", { ...fields, localIp: connection.local.ip });
+  const session = new Session(connection, { clock: context.clock, host, protocol: options.protocol });
+  opened(session);
+  let refused: Failure | undefined;
+  try {
+    refused = await introduce(session, options, context);
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) {
+      session.close();
+      throw error;
+    }
+    emit("delivery.greeting-failed", { ...fields, details: error.message });
+    return error.failure;
+  }
+  if (refused === undefined) return session;
+  void session.quit();
+  return refused;
+}
+
+async function introduce(
+  session: Session,
+  options: OpenOptions,
+  { emit }: OpenContext,
+): Promise<Failure | undefined> {
+  const { timeout } = options;
+  const fields = { host: options.host, remoteIp: options.ip };
+  if (options.implicit) {
+    const failed = await shakeHands(session, options);
+    if (failed !== undefined) {
+      emit("delivery.implicit-tls-error", { ...fields, details: failed.detail.text });
+      return failed;
+    }
+  }
+  const greeting = await session.reply("greeting", timeout.greeting);
+  if (greeting.code !== 220) {
+    emit("delivery.greeting-failed", { ...fields, status: greeting.code, details: greeting.text.join(" ") });
+    return refusal(session, "greeting", greeting, true);
+  }
+  let refused = await sayHello(session, options);
+  if (refused !== undefined) {
+    emit("delivery.ehlo-rejected", { ...fields, status: refused.detail.status, details: refused.detail.text });
+    return refused;
+  }
+  if (!options.implicit && options.tls.kind === "tls") {
+    refused = await startTls(session, options, options.tls, emit);
+    if (refused !== undefined) return refused;
+  }
+  if (options.auth !== undefined) {
+    refused = await logIn(session, options.auth, timeout.ehlo);
+    if (refused !== undefined) {
+      emit("delivery.auth-failed", { ...fields, status: refused.detail.status, details: refused.detail.text });
+      return refused;
+    }
+    emit("delivery.auth", fields);
+  }
+  return undefined;
+}
+
+/** EHLO or LHLO; a server that knows neither gets HELO (RFC 5321 §3.2). */
+async function sayHello(session: Session, options: OpenOptions): Promise<Failure | undefined> {
+  const { ehloName, timeout } = options;
+  const verb = options.protocol === "lmtp" ? "LHLO" : "EHLO";
+  const reply = await session.command(`${verb} ${ehloName}`, verb, timeout.ehlo);
+  if (reply.code === 250) {
+    session.peer = parseEhlo(reply);
+    return undefined;
+  }
+  if (verb === "LHLO" || reply.code < 500) return refusal(session, verb, reply, true);
+  const second = await session.command(`HELO ${ehloName}`, "HELO", timeout.ehlo);
+  session.peer = NO_EXTENSIONS;
+  return second.code === 250 ? undefined : refusal(session, "HELO", second, true);
+}
+
+async function startTls(
+  session: Session,
+  options: OpenOptions,
+  decision: Extract<TlsDecision, { kind: "tls" }>,
+  emit: Emit,
+): Promise<Failure | undefined> {
+  const fields = { host: options.host, remoteIp: options.ip };
+  const without = (text: string, status: number): Failure | undefined => {
+    emit("delivery.start-tls-unavailable", { ...fields, details: text });
+    if (!decision.required) return undefined;
+    // RFC 3463 X.7.4, RFC 3207: a security feature that policy demands is not there.
+    return failure("deferred", decision.lastError, "4.7.4", text, { host: session.host, status, elsewhere: true });
+  };
+  if (!session.peer.starttls) return without(`${session.label} does not offer STARTTLS, which is required`, 0);
+  const reply = await session.command("STARTTLS", "STARTTLS", options.timeout.ehlo);
+  if (reply.code !== 220) return without(refusal(session, "STARTTLS", reply, true).detail.text, reply.code);
+  const failed = await shakeHands(session, options);
+  if (failed !== undefined) {
+    emit("delivery.start-tls-error", { ...fields, details: failed.detail.text });
+    return failed;
+  }
+  const { tls } = session.connection;
+  emit("delivery.start-tls", { ...fields, version: tls?.version, cipher: tls?.cipher });
+  return await sayHello(session, options);
+}
+
+async function shakeHands(session: Session, options: OpenOptions): Promise<Failure | undefined> {
+  const decision = options.tls;
+  if (decision.kind !== "tls") return undefined;
+  const { serverName, verify } = decision;
+  let text: string;
+  try {
+    const result = await session.startTls({ serverName, verify, timeout: options.tlsTimeout });
+    const fault = decision.fault(result);
+    if (fault === undefined) return undefined;
+    text = `${session.label}: ${fault}`;
+  } catch (error) {
+    text = `TLS handshake with ${session.label} failed: ${messageOf(error)}`;
+  }
+  session.close();
+  // RFC 3463 X.7.5 would be "cryptographic failure"; 4.7.5 is also what is made up for a certificate that fails.
+  return failure("deferred", decision.lastError, "4.7.5", text, { host: session.host, elsewhere: true });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,77 @@
+/** What became of a recipient, in codes for the queue and in words for people. */
+
+import type { FailureDetail, LastError, Outcome, QueuedRecipient } from "../queue/types.ts";
+import type { Reply } from "../smtp/mod.ts";
+
+/** A delivery that did not happen. */
+export interface Failure {
+  readonly kind: "deferred" | "failed";
+  readonly detail: FailureDetail;
+  /** Whether another host of the route may do better; a final answer or a risk of duplicates says no. */
+  readonly elsewhere: boolean;
+}
+
+/** What one attempt came to for one recipient. */
+export type Verdict =
+  | {
+    readonly kind: "delivered";
+    readonly host: string;
+    readonly status: number;
+    readonly enhanced: string;
+    readonly text: string;
+    readonly dsnRelayed: boolean;
+  }
+  | Failure;
+
+/** The remote side: its name, and how texts show it. */
+export interface Peer {
+  readonly host: string;
+  /** `mx1.example.net[192.0.2.1]` */
+  readonly label: string;
+}
+
+// Peers may send 64 KB in one reply; people and the database want less.
+const LONGEST_TEXT = 1000;
+
+/** A reply in one line: `550 5.1.1 No such user`. */
+export function replyText(reply: Reply): string {
+  const { code, enhanced, text } = reply;
+  const line = `${code} ${enhanced === undefined ? "" : `${enhanced} `}${text.join(" ")}`.trimEnd();
+  return line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}...` : line;
+}
+
+/** Makes a {@link Failure}. */
+export function failure(
+  kind: Failure["kind"],
+  lastError: LastError,
+  enhanced: string,
+  text: string,
+  more: { readonly status?: number; readonly host?: string; readonly elsewhere?: boolean } = {},
+): Failure {
+  const { status = 0, host = "", elsewhere = false } = more;
+  return { kind, detail: { lastError, status, enhanced, text, host }, elsewhere };
+}
+
+/**
+ * What a reply other than the hoped-for one means: 4yz try again, 5yz never; anything else is a protocol error and
+ * worth another try (RFC 5321 §4.2.1, §4.3.2).
+ */
+export function refusal(peer: Peer, command: string, reply: Reply, elsewhere: boolean): Failure {
+  const permanent = reply.code >= 500;
+  const understood = reply.code >= 400;
+  // A peer without enhanced codes gets the undefined status of its class (RFC 3463 §3.1).
+  const enhanced = !understood ? "4.5.0" : reply.enhanced ?? (permanent ? "5.0.0" : "4.0.0");
+  const text = `${peer.label} said: ${replyText(reply)} (in reply to ${command})`;
+  return failure(permanent ? "failed" : "deferred", "unexpected-reply", enhanced, text, {
+    status: reply.code,
+    host: peer.host,
+    elsewhere,
+  });
+}
+
+/** The outcome for the queue. */
+export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome {
+  if (verdict.kind !== "delivered") return { kind: verdict.kind, recipient: recipient.id, detail: verdict.detail };
+  const { host, status, enhanced, text, dsnRelayed } = verdict;
+  return { kind: "delivered", recipient: recipient.id, host, status, enhanced, text, dsnRelayed };
+}
