@@ -46,7 +46,7 @@ export interface Mailboxes {
   /** The latest messages of all mailboxes, newest first. */
   latest(limit: number): Promise<readonly MailSummary[]>;
   /** A message, cut at 8 MiB; nothing if there is none. */
-  read(mailbox: string, message: string): Promise<Uint8Array | undefined>;
+  read(mailbox: string, message: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
 interface Maildir {
@@ -193,7 +193,7 @@ async function mailFiles(maildir: Maildir): Promise<MailFile[]> {
   return files;
 }
 
-async function readStart(path: string, most: number): Promise<Uint8Array> {
+async function readStart(path: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path, { read: true });
   const { size } = await file.stat();
   const bytes = new Uint8Array(Math.min(size, most));

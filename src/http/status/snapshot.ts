@@ -54,3 +54,9 @@ async function unlessUnavailable<T>(promise: Promise<T>, otherwise: T): Promise<
     throw error;
   }
 }
+
+/** A short text that differs when snapshots differ. */
+export async function fingerprint(snapshot: StatusSnapshot): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(snapshot)));
+  return new Uint8Array(digest).slice(0, 12).toHex();
+}
