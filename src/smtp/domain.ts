@@ -3,7 +3,8 @@
 import { domainToASCII, domainToUnicode as unicodeName } from "node:url";
 import ipaddr from "ipaddr.js";
 
-const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
+const LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+const ASCII_DOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 const NOT_ASCII = /[^\0-\x7f]/;
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
@@ -17,7 +18,7 @@ export const LONGEST_DOMAIN = 255;
  * each. Underscores pass: they are not host names by the letter, but such hosts exist and refusing them helps nobody.
  */
 export function isAsciiDomain(text: string): boolean {
-  return text.length > 0 && text.length <= LONGEST_DOMAIN && text.split(".").every((label) => LABEL.test(label));
+  return text.length <= LONGEST_DOMAIN && ASCII_DOMAIN.test(text);
 }
 
 /** Whether `text` is a domain name, ASCII or international. Address literals are not. */

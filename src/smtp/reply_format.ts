@@ -13,6 +13,11 @@ export interface ReplyFormat {
 // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF.
 const LONGEST_LINE = 510;
 
+const SPACE = 0x20;
+const HYPHEN = 0x2d;
+const CR = 0x0d;
+const LF = 0x0a;
+
 const encoder = new TextEncoder();
 
 /**
@@ -33,24 +38,43 @@ export function formatReply(reply: Reply, options: ReplyFormat): Uint8Array {
     if (line.length * 3 <= room || reply.code === 334) lines.push(line);
     else wrap(line, room, lines);
   }
-  let out = "";
-  const last = lines.length - 1;
-  for (let i = 0; i <= last; i++) {
-    const text = lines[i] ?? "";
-    if (i < last) out += `${code}-${enhanced}${text}\r\n`;
-    else out += (text === "" ? `${code} ${enhanced}`.trimEnd() : `${code} ${enhanced}${text}`) + "\r\n";
-  }
-  return encode(out);
+  return write(code, enhanced, lines);
 }
 
-function encode(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
+function write(code: string, enhanced: string, lines: readonly string[]): Uint8Array {
+  const last = lines.length - 1;
+  let size = 0;
+  for (const line of lines) size += code.length + 1 + enhanced.length + line.length + 2;
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (let i = 0; i <= last; i++) {
+    const line = lines[i] ?? "";
+    at = writeAscii(bytes, at, code);
+    bytes[at++] = i < last ? HYPHEN : SPACE;
+    at = writeAscii(bytes, at, enhanced);
+    const end = writeAscii(bytes, at, line);
+    if (end < 0) return encoder.encode(text(code, enhanced, lines));
+    at = end;
+    // No blank at the end of a line without text.
+    if (line === "" && i === last) { while (bytes[at - 1] === SPACE) at--; }
+    bytes[at++] = CR;
+    bytes[at++] = LF;
+  }
+  return at === size ? bytes : bytes.subarray(0, at);
+}
+
+function writeAscii(bytes: Uint8Array, at: number, text: string): number {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return encoder.encode(text);
-    bytes[i] = unit;
+    if (unit > 0x7f) return -1;
+    bytes[at + i] = unit;
   }
-  return bytes;
+  return at + text.length;
+}
+
+function text(code: string, enhanced: string, lines: readonly string[]): string {
+  const last = lines.length - 1;
+  return lines.map((line, i) => `${`${code}${i < last ? "-" : " "}${enhanced}${line}`.trimEnd()}\r\n`).join("");
 }
 
 function printable(text: string, utf8: boolean): string {
