@@ -144,7 +144,13 @@ export type Outcome =
     /** Whether the peer took over DSN duty (it offered DSN and got the parameters). */
     readonly dsnRelayed?: boolean;
   }
-  | { readonly kind: "deferred"; readonly recipient: number; readonly detail: FailureDetail }
+  | {
+    readonly kind: "deferred";
+    readonly recipient: number;
+    readonly detail: FailureDetail;
+    /** Milliseconds until a limit of ours may allow it, where the schedule is not to decide. */
+    readonly retryAfter?: number;
+  }
   | { readonly kind: "failed"; readonly recipient: number; readonly detail: FailureDetail };
 
 /**
@@ -152,14 +158,6 @@ export type Outcome =
  * recipient of the job. `signal` aborts when the program stops: what has no final answer by then is deferred.
  */
 export type Deliver = (job: DeliveryJob, signal: AbortSignal) => Promise<readonly Outcome[]>;
-
-/** The store is full, locked, unreachable or broken for now: inbound answers 451/452, deliveries pause. */
-export class StoreUnavailable extends Error {
-  override readonly name = "StoreUnavailable";
-  constructor(message: string, readonly full: boolean, options?: ErrorOptions) {
-    super(message, options);
-  }
-}
 
 /** A final failure, delay or success that the sender may want to hear of. */
 export interface NoticeRecipient {
@@ -221,3 +219,4 @@ export interface EventView {
 }
 
 export type { BodyType, DeliverBy };
+export { StoreUnavailable } from "../store/types.ts";

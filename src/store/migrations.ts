@@ -55,7 +55,7 @@ export const MIGRATIONS: readonly Migration[] = [
         params TEXT,
         last_error TEXT NOT NULL DEFAULT 'none',
         last_status INTEGER NOT NULL DEFAULT 0,
-        last_text TEXT NOT NULL DEFAULT '',
+        last_detail TEXT,
         PRIMARY KEY (message, seq)
       ) WITHOUT ROWID`,
       "CREATE INDEX recipients_due ON recipients (queue, state, due)",
@@ -70,13 +70,15 @@ export const MIGRATIONS: readonly Migration[] = [
         data TEXT,
         PRIMARY KEY (message, id)
       ) WITHOUT ROWID`,
-      // Nodes that share the queue. slot is part of every id the node makes; generation counts its starts.
+      // Nodes that share the queue. slot is part of every id the node makes; owner stands in the leases of its present
+      // run; poke changes when someone asked for something that concerns claimed recipients.
       `CREATE TABLE nodes (
         slot INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
-        generation INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
         seen INTEGER NOT NULL,
-        last_id INTEGER NOT NULL
+        last_id INTEGER NOT NULL,
+        poke INTEGER NOT NULL DEFAULT 0
       )`,
     ],
   },

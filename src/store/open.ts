@@ -216,7 +216,7 @@ function createLink(
   const fail = (reason: string) => {
     crashed = reason;
     const failure: Failure = { kind: "unavailable", message: reason, full: false, unknown: true };
-    note(failure);
+    if (!closing) note(failure);
     whenOpened?.(failure);
     for (const group of [...sent.splice(0).flat(), ...waiting.splice(0)]) {
       if (!group.abandoned) group.fail(unavailable(reason));

@@ -1,0 +1,101 @@
+/** Claiming recipients that are due, by lease. */
+
+import type { Store } from "../store/mod.ts";
+import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
+import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
+import type { Lease } from "./intake.ts";
+import type { MessageId } from "./types.ts";
+
+/** Claims what is due; also the query whose plan must use the index. */
+export const SELECT_DUE = "SELECT message, seq FROM recipients WHERE queue = ?3 AND state = ?4 AND due <= ?5 " +
+  "ORDER BY due LIMIT ?6";
+const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+  `WHERE (message, seq) IN (${SELECT_DUE}) RETURNING message, ${RECIPIENT_COLUMNS}`;
+const CLAIM_REST = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 WHERE (message, seq) IN ` +
+  "(SELECT message, seq FROM recipients WHERE message = ?3 AND queue = ?4 AND state = ?5 AND due <= ?6 " +
+  `ORDER BY seq LIMIT ?7) RETURNING message, ${RECIPIENT_COLUMNS}`;
+const READ_MESSAGES = `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))`;
+const FORGET = "DELETE FROM recipients WHERE message = ?";
+
+// Recipients that travel along with the last message of a claim, so that one transaction can serve them.
+const MOST_OF_ONE_MESSAGE = 1000;
+
+/** Claimed recipients of one message. */
+export interface Claimed {
+  readonly message: MessageRecord;
+  readonly recipients: RecipientRecord[];
+}
+
+/** Which recipients to claim. */
+export interface ClaimOptions {
+  readonly queue: string;
+  /** `queued` ones that are due, or `claimed` ones whose lease has ended. */
+  readonly state: typeof STATE.queued | typeof STATE.claimed;
+  readonly limit: number;
+  readonly now: number;
+  readonly lease: Lease;
+  /** Told of messages whose row is missing; their recipients are removed. */
+  readonly onLost: (message: MessageId) => void;
+}
+
+/** What a claim found. */
+export interface ClaimResult {
+  readonly claimed: readonly Claimed[];
+  /** Whether there may be more. */
+  readonly more: boolean;
+}
+
+/**
+ * Makes recipients that are due this node's own, in one atomic statement.
+ *
+ * @throws {StoreUnavailable} if the store is unavailable
+ */
+export async function claim(store: Store, options: ClaimOptions): Promise<ClaimResult> {
+  const { queue, state, limit, now, lease } = options;
+  const [first] = await store.write([
+    { sql: CLAIM, args: [lease.owner, lease.until, queue, state, now, limit] },
+  ]);
+  const byMessage = new Map<MessageId, RecipientRecord[]>();
+  const collect = (row: readonly unknown[], record: RecipientRecord) => {
+    const id = Number(row[0]);
+    const list = byMessage.get(id);
+    if (list === undefined) byMessage.set(id, [record]);
+    else list.push(record);
+    return id;
+  };
+  const rows = first?.rows ?? [];
+  let last: MessageId | undefined;
+  let latest = -Infinity;
+  for (const row of rows) {
+    const record = readRecipient(row, 1);
+    const id = collect(row, record);
+    if (record.attemptAt > latest || (record.attemptAt === latest && id > (last ?? 0))) {
+      latest = record.attemptAt;
+      last = id;
+    }
+  }
+  const more = rows.length >= limit;
+  if (more && last !== undefined) {
+    const [rest] = await store.write([{
+      sql: CLAIM_REST,
+      args: [lease.owner, lease.until, last, queue, state, now, MOST_OF_ONE_MESSAGE],
+    }]);
+    for (const row of rest?.rows ?? []) collect(row, readRecipient(row, 1));
+  }
+  if (byMessage.size === 0) return { claimed: [], more: false };
+  const found = await store.read(READ_MESSAGES, [JSON.stringify([...byMessage.keys()])]);
+  const claimed: Claimed[] = [];
+  for (const row of found.rows) {
+    const id = Number(row[0]);
+    const recipients = byMessage.get(id);
+    if (recipients === undefined) continue;
+    byMessage.delete(id);
+    recipients.sort((a, b) => a.seq - b.seq);
+    claimed.push({ message: readMessage(row, recipients[0]?.address ?? ""), recipients });
+  }
+  for (const lost of byMessage.keys()) {
+    options.onLost(lost);
+    await store.write([{ sql: FORGET, args: [lost] }]);
+  }
+  return { claimed, more };
+}

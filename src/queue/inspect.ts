@@ -1,0 +1,372 @@
+/** What people see of the queue and do to it; works beside running nodes, on the same database. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { Content } from "../message/content.ts";
+import type { Row, SqlValue, Store, WriteResult } from "../store/mod.ts";
+import { loadContent } from "./content.ts";
+import { COMMAND_SLOT, createIdSource, formatMessageId, parseMessageId } from "./message_id.ts";
+import { readDetail, stateName, stateNumber, toLastError, toSource } from "./record.ts";
+import type { EventView, MessageId, MessageView, RecipientState, RecipientView } from "./types.ts";
+
+/** Which messages, or which of their recipients. What is not given does not matter. */
+export interface QueueFilter {
+  readonly ids?: readonly string[];
+  readonly queue?: string;
+  readonly state?: RecipientState;
+  /** Return path, exactly; `""` is the null sender. */
+  readonly sender?: string;
+  /** Address of a recipient, exactly. */
+  readonly recipient?: string;
+  /** Domain of a recipient. */
+  readonly domain?: string;
+}
+
+/** A page of a list. */
+export interface QueuePage extends QueueFilter {
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+/** Recipients by queue and state. */
+export interface QueueStats {
+  readonly queues: readonly {
+    readonly queue: string;
+    readonly state: RecipientState;
+    readonly recipients: number;
+    /** Earliest due time, ISO 8601. */
+    readonly due: string;
+  }[];
+  readonly recipients: number;
+}
+
+/** One outcome from history. */
+export interface RecentDelivery {
+  readonly id: string;
+  readonly time: string;
+  readonly name: string;
+  readonly recipient: string;
+  readonly text: string;
+}
+
+/** What {@link openQueueOffline} gives, and a running queue as well. */
+export interface QueueInspection {
+  /** Messages that wait, oldest first; at most 100 unless `limit` says otherwise. */
+  list(page?: QueuePage): Promise<MessageView[]>;
+  /** One message with its history; also one that is done, as long as history is kept. */
+  show(id: string): Promise<{ message: MessageView; events: EventView[] } | undefined>;
+  content(id: string): Promise<Content | undefined>;
+  /** Makes waiting recipients due now. These and the following: number of recipients concerned. */
+  retry(which: QueueFilter): Promise<number>;
+  /** Removes recipients, without notice; one that is being delivered is removed if that attempt fails. */
+  cancel(which: QueueFilter): Promise<number>;
+  /** Stops attempts until `release`; one that is being delivered is held if that attempt fails. */
+  hold(which: QueueFilter): Promise<number>;
+  release(which: QueueFilter): Promise<number>;
+  /** Sets the next attempt of waiting recipients to `time`, milliseconds since the epoch. */
+  reschedule(which: QueueFilter, time: number): Promise<number>;
+  stats(): Promise<QueueStats>;
+  /** The last outcomes, newest first. */
+  recent(limit: number): Promise<RecentDelivery[]>;
+}
+
+// A recipient matches: ?1 queue, ?2 state, ?3 address, ?4 domain, ?5 sender; null matches everything.
+const MATCH = "(?1 IS NULL OR r.queue = ?1) AND (?2 IS NULL OR r.state = ?2) AND (?3 IS NULL OR r.address = ?3) AND " +
+  "(?4 IS NULL OR substr(r.address, -length(?4) - 1) = '@' || ?4) AND " +
+  "(?5 IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message AND m.sender = ?5))";
+const FIND = `SELECT DISTINCT r.message FROM recipients r WHERE ${MATCH} AND r.message > ?6 ORDER BY r.message ` +
+  "LIMIT ?7 OFFSET ?8";
+const FIND_AMONG = `SELECT DISTINCT r.message FROM recipients r WHERE ${MATCH} AND r.message IN ` +
+  "(SELECT value FROM json_each(?6)) ORDER BY r.message LIMIT ?7 OFFSET ?8";
+const AMONG = `r.message IN (SELECT value FROM json_each(?6)) AND ${MATCH}`;
+
+const MESSAGES = "SELECT id, sender, created, size, priority, source FROM messages WHERE id IN " +
+  "(SELECT value FROM json_each(?)) ORDER BY id";
+const RECIPIENTS = "SELECT message, address, queue, state, due, expires, attempts, last_error, last_status, " +
+  "last_detail, attempt_at FROM recipients WHERE message IN (SELECT value FROM json_each(?)) ORDER BY message, seq";
+const ENDED = "SELECT message, recipient, name, time, text FROM events WHERE message IN " +
+  "(SELECT value FROM json_each(?)) AND name IN ('delivered', 'failed', 'expired', 'cancelled') ORDER BY message, id";
+const EVENTS = "SELECT time, name, recipient, text, data FROM events WHERE message = ? ORDER BY id";
+const BODY_OF = "SELECT id, size, blob FROM messages WHERE id = ?";
+
+const DUE_NOW = `UPDATE recipients AS r SET due = ?7, attempt_at = ?7 WHERE r.state = 0 AND ${AMONG}`;
+const EVENT_FOR = (name: string, state: string) =>
+  "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
+  `SELECT r.message, ?8 + r.seq * 1024, ?7, '${name}', r.address, '' FROM recipients r WHERE ${state} AND ${AMONG}`;
+const RESCHEDULED = EVENT_FOR("rescheduled", "r.state = 0");
+const CANCELLED = EVENT_FOR("cancelled", "r.state <> 1");
+const HELD = EVENT_FOR("held", "r.state = 0");
+const RELEASED = EVENT_FOR("released", "r.state = 2");
+const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${AMONG}`;
+const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${AMONG}`;
+const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${AMONG}`;
+const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${AMONG}`;
+const HOLD = `UPDATE recipients AS r SET state = 2, due = ?7 WHERE r.state = 0 AND ${AMONG}`;
+// Time spent on hold does not count towards the end of its life.
+const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?7 - due), due = ?7, " +
+  `attempt_at = ?7, flags = 0 WHERE r.state = 2 AND ${AMONG}`;
+const DONE = "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM recipients WHERE message = id)";
+const COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
+  "SELECT id, ?2, ?3, 'completed', '', '', json_object('sender', sender, 'created', created, 'size', size, " +
+  "'priority', priority, 'source', source, 'ip', meta ->> 1, 'port', meta ->> 2, 'addresses', json(addresses)) " +
+  `FROM messages WHERE ${DONE}`;
+const REMOVE_BLOBS = `DELETE FROM blobs WHERE id IN (SELECT blob FROM messages WHERE ${DONE} AND blob IS NOT NULL)`;
+const REMOVE_MESSAGES = `DELETE FROM messages WHERE ${DONE}`;
+const POKE = "UPDATE nodes SET poke = poke + 1";
+
+const STATS = "SELECT queue, state, count(*), min(due) FROM recipients GROUP BY queue, state";
+const RECENT = "SELECT message, time, name, recipient, text FROM (SELECT message, id, time, name, recipient, text " +
+  "FROM events ORDER BY message DESC, id DESC LIMIT ?2) WHERE name IN ('delivered', 'failed', 'expired', " +
+  "'cancelled', 'deferred') ORDER BY time DESC, message DESC LIMIT ?1";
+
+const USUAL_PAGE = 100;
+const STEP = 500;
+
+/** Looks at and changes the queue in `store`. `onChange` is told after each change. */
+export function inspectQueue(store: Store, clock: Clock, onChange: () => void = () => {}): QueueInspection {
+  const ids = createIdSource(clock, COMMAND_SLOT);
+
+  const match = (which: QueueFilter): SqlValue[] => [
+    which.queue ?? null,
+    which.state === undefined ? null : stateNumber(which.state) ?? -1,
+    which.recipient ?? null,
+    which.domain?.toLowerCase() ?? null,
+    which.sender ?? null,
+  ];
+
+  const find = async (which: QueueFilter, after: number, limit: number, offset: number): Promise<MessageId[]> => {
+    const filter = match(which);
+    if (which.ids !== undefined) {
+      const wanted = which.ids.map(parseMessageId).filter((id) => id !== undefined && id > after);
+      return toIds((await store.read(FIND_AMONG, [...filter, JSON.stringify(wanted), limit, offset])).rows);
+    }
+    return toIds((await store.read(FIND, [...filter, after, limit, offset])).rows);
+  };
+
+  /** Runs `change` on pages of matching messages. */
+  const each = async (
+    which: QueueFilter,
+    change: (args: readonly SqlValue[], found: readonly MessageId[]) => Promise<number>,
+  ): Promise<number> => {
+    let total = 0;
+    for (let after = 0;;) {
+      const found = await find(which, after, STEP, 0);
+      const last = found.at(-1);
+      if (last === undefined) break;
+      total += await change([...match(which), JSON.stringify(found)], found);
+      after = last;
+    }
+    if (total > 0) onChange();
+    return total;
+  };
+
+  const changes = (results: readonly WriteResult[], ...which: number[]) =>
+    which.reduce((sum, index) => sum + (results[index]?.changes ?? 0), 0);
+
+  const views = async (found: readonly MessageId[]): Promise<MessageView[]> => {
+    const keys = JSON.stringify(found);
+    const [messages, recipients, ended] = await Promise.all([
+      store.read(MESSAGES, [keys]),
+      store.read(RECIPIENTS, [keys]),
+      store.read(ENDED, [keys]),
+    ]);
+    const byMessage = new Map<number, RecipientView[]>();
+    const add = (message: SqlValue | undefined, view: RecipientView) => {
+      const list = byMessage.get(Number(message));
+      if (list === undefined) byMessage.set(Number(message), [view]);
+      else list.push(view);
+    };
+    for (const row of recipients.rows) add(row[0], waitingView(row));
+    for (const row of ended.rows) add(row[0], endedView(row));
+    return messages.rows.map(([id, sender, created, size, priority, source]) => {
+      const list = byMessage.get(Number(id)) ?? [];
+      return {
+        id: formatMessageId(Number(id)),
+        sender: String(sender),
+        recipients: list,
+        state: stateOf(list),
+        created: iso(created) ?? "",
+        due: list.reduce<string | null>((least, { due }) => earlier(least, due), null),
+        size: Number(size),
+        priority: Number(priority),
+        source: toSource(source),
+      };
+    });
+  };
+
+  return {
+    async list(page = {}) {
+      return await views(await find(page, 0, page.limit ?? USUAL_PAGE, page.offset ?? 0));
+    },
+    async show(text) {
+      const id = parseMessageId(text);
+      if (id === undefined) return undefined;
+      const [[waiting], history] = await Promise.all([views([id]), store.read(EVENTS, [id])]);
+      const message = waiting ?? doneView(id, history.rows);
+      if (message === undefined) return undefined;
+      const events: EventView[] = history.rows
+        .filter(([, name]) => name !== "completed")
+        .map(([time, name, recipient, note]) => ({
+          time: iso(time) ?? "",
+          name: String(name),
+          recipient: String(recipient),
+          text: String(note),
+        }));
+      const from = message.sender === "" ? "<>" : message.sender;
+      events.unshift({ time: message.created, name: "queued", recipient: "", text: `from ${from}` });
+      return { message, events };
+    },
+    async content(text) {
+      const id = parseMessageId(text);
+      const row = id === undefined ? undefined : (await store.read(BODY_OF, [id])).rows[0];
+      if (row === undefined) return undefined;
+      const [key, size, blob] = row;
+      return await loadContent(store, {
+        id: Number(key),
+        size: Number(size),
+        blob: blob === null ? undefined : Number(blob),
+      });
+    },
+    retry: (which) =>
+      each(which, async (args) => {
+        const now = clock.now();
+        const results = await store.write([{ sql: DUE_NOW, args: [...args, now] }]);
+        return changes(results, 0);
+      }),
+    reschedule: (which, time) =>
+      each(which, async (args) => {
+        const now = clock.now();
+        const results = await store.write([
+          { sql: RESCHEDULED, args: [...args, now, ids.next()] },
+          { sql: DUE_NOW, args: [...args, time] },
+        ]);
+        return changes(results, 1);
+      }),
+    cancel: (which) =>
+      each(which, async (args, found) => {
+        const now = clock.now();
+        const keys = JSON.stringify(found);
+        const results = await store.write([
+          { sql: FLAG_CANCEL, args },
+          { sql: CANCELLED, args: [...args, now, ids.next()] },
+          { sql: REMOVE, args },
+          { sql: COMPLETED, args: [keys, ids.next(), now] },
+          { sql: REMOVE_BLOBS, args: [keys] },
+          { sql: REMOVE_MESSAGES, args: [keys] },
+          { sql: POKE, args: [] },
+        ]);
+        return changes(results, 0, 2);
+      }),
+    hold: (which) =>
+      each(which, async (args) => {
+        const now = clock.now();
+        const results = await store.write([
+          { sql: FLAG_HOLD, args },
+          { sql: HELD, args: [...args, now, ids.next()] },
+          { sql: HOLD, args: [...args, now] },
+          { sql: POKE, args: [] },
+        ]);
+        return changes(results, 0, 2);
+      }),
+    release: (which) =>
+      each(which, async (args) => {
+        const now = clock.now();
+        const results = await store.write([
+          { sql: UNFLAG_HOLD, args },
+          { sql: RELEASED, args: [...args, now, ids.next()] },
+          { sql: UNHOLD, args: [...args, now] },
+        ]);
+        return changes(results, 0, 2);
+      }),
+    async stats() {
+      const { rows } = await store.read(STATS);
+      const queues = rows.map(([queue, state, count, due]) => ({
+        queue: String(queue),
+        state: stateName(state),
+        recipients: Number(count),
+        due: iso(due) ?? "",
+      }));
+      return { queues, recipients: queues.reduce((sum, { recipients }) => sum + recipients, 0) };
+    },
+    async recent(limit) {
+      const { rows } = await store.read(RECENT, [limit, limit * 4]);
+      return rows.map(([message, time, name, recipient, text]) => ({
+        id: formatMessageId(Number(message)),
+        time: iso(time) ?? "",
+        name: String(name),
+        recipient: String(recipient),
+        text: String(text),
+      }));
+    },
+  };
+}
+
+function toIds(rows: readonly Row[]): MessageId[] {
+  return rows.map(([id]) => Number(id));
+}
+
+function iso(time: SqlValue | undefined): string | null {
+  return time === null || time === undefined ? null : new Date(Number(time)).toISOString();
+}
+
+function earlier(a: string | null, b: string | null): string | null {
+  return a === null ? b : b === null ? a : a < b ? a : b;
+}
+
+function waitingView(row: Row): RecipientView {
+  const [, address, queue, state, , expires, attempts, lastError, lastStatus, detail, attemptAt] = row;
+  const name = stateName(state);
+  const error = toLastError(lastError);
+  return {
+    address: String(address),
+    queue: String(queue),
+    state: name,
+    due: name === "held" ? null : iso(attemptAt),
+    expires: iso(expires),
+    attempts: Number(attempts),
+    lastError: error,
+    lastStatus: Number(lastStatus),
+    lastText: readDetail(detail ?? null, error, Number(lastStatus))?.text ?? "",
+  };
+}
+
+function endedView(row: Row): RecipientView {
+  const [, address, name, , text] = row;
+  return {
+    address: String(address),
+    queue: "",
+    state: name === "delivered" ? "delivered" : "failed",
+    due: null,
+    expires: null,
+    attempts: 0,
+    lastError: "none",
+    lastStatus: 0,
+    lastText: String(text),
+  };
+}
+
+const FURTHEST: readonly RecipientState[] = ["held", "queued", "delivering", "failed", "delivered"];
+
+function stateOf(recipients: readonly RecipientView[]): RecipientState {
+  return FURTHEST.find((state) => recipients.some((one) => one.state === state)) ?? "delivered";
+}
+
+/** A message that is done, from its history. */
+function doneView(id: MessageId, events: readonly Row[]): MessageView | undefined {
+  const data = events.map((row) => row[4]).find((value) => typeof value === "string");
+  if (typeof data !== "string") return undefined;
+  const summary = JSON.parse(data);
+  const recipients = events
+    .filter(([, name]) => name === "delivered" || name === "failed" || name === "expired" || name === "cancelled")
+    .map(([time, name, recipient, text]) => endedView([id, recipient ?? "", name ?? "", time ?? 0, text ?? ""]));
+  return {
+    id: formatMessageId(id),
+    sender: String(summary.sender),
+    recipients,
+    state: stateOf(recipients),
+    created: iso(Number(summary.created)) ?? "",
+    due: null,
+    size: Number(summary.size),
+    priority: Number(summary.priority),
+    source: toSource(summary.source),
+  };
+}

@@ -1,0 +1,70 @@
+/** Ids: 43 bits of time in quarter milliseconds since 2025, 10 bits of node slot. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { MessageId } from "./types.ts";
+
+const EPOCH = Date.UTC(2025, 0, 1);
+const TICKS_PER_MILLISECOND = 4;
+
+/** Number of node slots; the last one belongs to commands that work on the database beside the nodes. */
+export const SLOTS = 1024;
+/** The slot of commands from outside. */
+export const COMMAND_SLOT = SLOTS - 1;
+
+/** Makes ids of one slot, each greater than the one before even if the clock steps back. */
+export interface IdSource {
+  next(): MessageId;
+  /** The last id given out, or the smallest possible one. */
+  readonly last: MessageId;
+}
+
+/** An {@link IdSource} that goes on after `last`. */
+export function createIdSource(clock: Clock, slot: number, last: MessageId = 0): IdSource {
+  let tick = Math.floor(last / SLOTS);
+  return {
+    next() {
+      tick = Math.max(tick + 1, Math.floor((clock.now() - EPOCH) * TICKS_PER_MILLISECOND));
+      return tick * SLOTS + slot;
+    },
+    get last() {
+      return tick * SLOTS + slot;
+    },
+  };
+}
+
+/** The node slot inside an id. */
+export function slotOf(id: MessageId): number {
+  return id % SLOTS;
+}
+
+/** The smallest id that a message accepted at `time` (milliseconds since the epoch) can have. */
+export function firstIdAt(time: number): MessageId {
+  return Math.max(0, Math.floor((time - EPOCH) * TICKS_PER_MILLISECOND)) * SLOTS;
+}
+
+// Crockford's base 32: no i, l, o, u, so that an id survives being read aloud.
+const DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH = 11;
+
+/** An id as people see it: eleven characters of Crockford base 32, lower case; they sort like the ids. */
+export function formatMessageId(id: MessageId): string {
+  let text = "";
+  let rest = id;
+  for (let i = 0; i < LENGTH; i++) {
+    text = DIGITS.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+/** The id in `text`, upper or lower case, with `i`, `l` read as 1 and `o` as 0; undefined if it is none. */
+export function parseMessageId(text: string): MessageId | undefined {
+  if (text.length !== LENGTH) return undefined;
+  let id = 0;
+  for (const character of text.toLowerCase().replace(/[il]/g, "1").replace(/o/g, "0")) {
+    const digit = DIGITS.indexOf(character);
+    if (digit < 0) return undefined;
+    id = id * 32 + digit;
+  }
+  return id > 0 && Number.isSafeInteger(id) ? id : undefined;
+}

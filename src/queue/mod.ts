@@ -1,0 +1,17 @@
+/**
+ * The durable queue: takes messages, keeps them in the store, hands recipients that are due to delivery and records
+ * what became of them.
+ *
+ * A message is in the queue when {@link Queue.enqueue} resolves, and leaves it in the transaction that records its last
+ * outcome. Recipients are claimed by lease, so several nodes may work on one store. {@link openQueueOffline} looks at
+ * and changes the queue beside or without a running server.
+ *
+ * @module
+ */
+
+export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
+export type { QueueFilter, QueueInspection, QueuePage, QueueStats, RecentDelivery } from "./inspect.ts";
+export type { MemoryLimits } from "./scheduler.ts";
+export { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
+export { contentOf } from "./content.ts";
+export * from "./types.ts";

@@ -1,0 +1,207 @@
+import type { Clock } from "../clock/mod.ts";
+import type { QueueConfig } from "../config/config.ts";
+import type { FunctionHost } from "../expression/types.ts";
+import { type Store, StoreUnavailable } from "../store/mod.ts";
+import type { Emit, EventName } from "../telemetry/event.ts";
+import { createContentWriter } from "./content.ts";
+import { inspectQueue, type QueueInspection } from "./inspect.ts";
+import { type Intake, intakeStatements, planIntake, undoIntake } from "./intake.ts";
+import { createIdSource, formatMessageId } from "./message_id.ts";
+import { joinNodes, recoverNode } from "./node.ts";
+import { describe, type Settlement } from "./outcome.ts";
+import type { MessageRecord } from "./record.ts";
+import { createRecorder } from "./recorder.ts";
+import { createScheduler, type MemoryLimits, type Scheduler } from "./scheduler.ts";
+import { createStrategy } from "./strategy.ts";
+import type { BuildNotice, ContentWriter, Deliver, MessageId, NewMessage } from "./types.ts";
+
+/** What {@link openQueue} needs. */
+export interface QueueOptions {
+  readonly store: Store;
+  readonly config: QueueConfig;
+  /** Name of this node, unique among the nodes on one store (`cluster.node-id`). */
+  readonly nodeId: string;
+  /** How long a claim lasts unless it is renewed, milliseconds (`cluster.lease`). */
+  readonly lease: number;
+  readonly clock: Clock;
+  /** Source of randomness, 0 to 1. */
+  readonly random: () => number;
+  readonly emit: Emit;
+  readonly functions: FunctionHost;
+  readonly buildNotice: BuildNotice;
+  /** How much may wait in memory for its first attempt. */
+  readonly memory?: Partial<MemoryLimits>;
+}
+
+/** The queue of one node. */
+export interface Queue extends QueueInspection {
+  /** An id that no message has yet. */
+  nextId(): MessageId;
+  /** Starts taking the content of one message. */
+  contentWriter(): ContentWriter;
+  /**
+   * Puts a message in the queue; it survives anything from when this resolves.
+   *
+   * @throws {StoreUnavailable} if it could not be stored; nothing of it stays
+   */
+  enqueue(message: NewMessage): Promise<void>;
+  /** Begins to deliver. */
+  start(deliver: Deliver): void;
+  /** Stops claiming, waits for deliveries up to `timeout` milliseconds, aborts the rest, gives back what is claimed. */
+  drain(timeout: number): Promise<void>;
+  /** Ends everything; the store stays open. */
+  close(): Promise<void>;
+  reconfigure(config: QueueConfig): void;
+}
+
+const HOT_BYTES = 64 * 1024 * 1024;
+const HOT_MESSAGES = 5000;
+
+/**
+ * Opens the queue in `store` as node `nodeId`: takes the node's slot and frees what its last run had claimed.
+ *
+ * @throws {StoreUnavailable} if the store is unavailable
+ */
+export async function openQueue(options: QueueOptions): Promise<Queue> {
+  const { store, clock, emit, functions, lease } = options;
+  const node = await joinNodes(store, options.nodeId, clock);
+  const events = createIdSource(clock, node.slot, node.owner);
+  let config = options.config;
+  let strategy = createStrategy(config, functions, emit);
+  await recoverNode(
+    store,
+    node,
+    new Set(config.virtual.keys()),
+    strategy.fallback.queueName,
+    clock.now(),
+    lease,
+  );
+
+  const plan = (message: NewMessage) => planIntake(message, node.ids.next, strategy, clock.now());
+  const recorder = createRecorder({
+    store,
+    clock,
+    emit,
+    owner: node.owner,
+    ids: node.ids,
+    events,
+    buildNotice: options.buildNotice,
+    isFinal: (id) => {
+      const route = config.route.get(id);
+      return route?.type === "local" || (route?.type === "relay" && route.protocol === "lmtp");
+    },
+    plan,
+    reserve: (intake) => scheduler.reserve(intake),
+    unreserve: (intake) => scheduler.unreserve(intake),
+    accept(intake, leaseOf) {
+      noteQueued(emit, intake);
+      scheduler.accept(intake, leaseOf);
+    },
+    onStore: (up) => scheduler.storeIs(up),
+    onRecorded: (message, settlements) => noteOutcomes(emit, message, settlements),
+  });
+  const scheduler: Scheduler = createScheduler(
+    {
+      store,
+      clock,
+      emit,
+      owner: node.owner,
+      lease,
+      limits: { bytes: options.memory?.bytes ?? HOT_BYTES, messages: options.memory?.messages ?? HOT_MESSAGES },
+      recorder,
+      beat: node.beat,
+      slot: node.slot,
+    },
+    config,
+    strategy,
+  );
+
+  const keep = async (intake: Intake): Promise<void> => {
+    const now = clock.now();
+    const reserved = scheduler.reserve(intake);
+    try {
+      await store.write(intakeStatements(intake, reserved, now), { undo: undoIntake(intake) });
+    } catch (error) {
+      if (reserved !== undefined) scheduler.unreserve(intake);
+      if (error instanceof StoreUnavailable) throw error;
+      throw new StoreUnavailable(`the message could not be stored: ${String(error)}`, false, { cause: error });
+    }
+    noteQueued(emit, intake);
+    if (reserved !== undefined) scheduler.accept(intake, reserved);
+    else if (!intake.held) scheduler.expect(intake);
+  };
+
+  return {
+    ...inspectQueue(store, clock, () => scheduler.poke()),
+    nextId: node.ids.next,
+    contentWriter: () => createContentWriter({ store, ids: node.ids, slot: node.slot, now: () => clock.now() }),
+    async enqueue(message) {
+      const planned = plan(message);
+      await keep(planned instanceof Promise ? await planned : planned);
+    },
+    start: (deliver) => scheduler.start(deliver),
+    drain: (timeout) => scheduler.drain(timeout),
+    async close() {
+      await scheduler.drain(0);
+      scheduler.stop();
+      await node.beat().catch(() => false);
+    },
+    reconfigure(next) {
+      config = next;
+      strategy = createStrategy(next, functions, emit);
+      scheduler.reconfigure(next, strategy);
+    },
+  };
+}
+
+/** The queue of a server that may be stopped or running: to look at and change, without delivering. */
+export function openQueueOffline(options: { readonly store: Store; readonly clock: Clock }): QueueInspection {
+  return inspectQueue(options.store, options.clock);
+}
+
+const QUEUED_EVENTS: Readonly<Record<string, EventName>> = {
+  authenticated: "queue.queue-message-authenticated",
+  dsn: "queue.queue-dsn",
+  report: "queue.queue-report",
+  autogenerated: "queue.queue-autogenerated",
+};
+
+function noteQueued(emit: Emit, { message }: Intake): void {
+  emit(QUEUED_EVENTS[message.source] ?? "queue.queue-message", {
+    id: formatMessageId(message.id),
+    from: message.envelope.sender,
+    to: message.addresses,
+    size: message.size,
+  });
+}
+
+function noteOutcomes(emit: Emit, message: MessageRecord, settlements: readonly Settlement[]): void {
+  const id = formatMessageId(message.id);
+  for (const settlement of settlements) {
+    const { recipient } = settlement;
+    const fields = { id, from: message.envelope.sender, to: recipient.address, queue: recipient.queue };
+    switch (settlement.kind) {
+      case "delivered":
+        emit("delivery.delivered", { ...fields, reason: describe(settlement.outcome) });
+        break;
+      case "failed":
+        emit(settlement.expired ? "queue.expired" : "delivery.failed", {
+          ...fields,
+          reason: describe(settlement.detail),
+        });
+        break;
+      case "deferred":
+        emit("delivery.deferred", {
+          ...fields,
+          reason: describe(settlement.detail),
+          due: new Date(recipient.attemptAt).toISOString(),
+        });
+        break;
+      case "cancelled":
+        emit("queue.cancelled", fields);
+        break;
+      case "waiting":
+        break;
+    }
+  }
+}

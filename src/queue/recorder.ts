@@ -1,0 +1,186 @@
+/** Records outcomes, with the notices that they cause, until the store has taken them. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { Emit } from "../telemetry/event.ts";
+import { type Statement, StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
+import { type Intake, intakeStatements, type Lease } from "./intake.ts";
+import { formatMessageId, type IdSource } from "./message_id.ts";
+import { type Settlement, settlementStatements } from "./outcome.ts";
+import type { MessageRecord, RecipientRecord } from "./record.ts";
+import type {
+  BuildNotice,
+  FailureDetail,
+  NewMessage,
+  NoticeRecipient,
+  QueuedMessage,
+  QueuedRecipient,
+} from "./types.ts";
+
+/** What {@link createRecorder} needs. */
+export interface RecorderContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly owner: number;
+  readonly ids: IdSource;
+  readonly events: IdSource;
+  readonly buildNotice: BuildNotice;
+  /** Whether this route delivers finally, so that a success is "delivered" and not "relayed" (RFC 3464 §2.3.3). */
+  readonly isFinal: (route: string) => boolean;
+  readonly plan: (message: NewMessage) => Intake | Promise<Intake>;
+  /** Asks to hand a new message to the scheduler right after the commit. */
+  readonly reserve: (intake: Intake) => Lease | undefined;
+  readonly unreserve: (intake: Intake) => void;
+  readonly accept: (intake: Intake, lease: Lease) => void;
+  readonly onStore: (up: boolean) => void;
+  readonly onRecorded: (message: MessageRecord, settlements: readonly Settlement[], route: string) => void;
+}
+
+/** Records what became of recipients. */
+export interface Recorder {
+  /** Resolves once everything is recorded, or when the queue closes; never rejects. */
+  record(
+    message: QueuedMessage,
+    record: MessageRecord,
+    settlements: readonly Settlement[],
+    route: string,
+  ): Promise<void>;
+  /** Gives up what is not recorded yet. */
+  close(): void;
+}
+
+const RETRY_INTERVAL = 1000;
+
+/** A recipient as delivery and notices see it. */
+export function viewOf(recipient: RecipientRecord): QueuedRecipient {
+  const { seq, address, domain, parameters, attempts, lastError, lastStatus } = recipient;
+  return { id: seq, address, domain, parameters, attempts, lastError, lastStatus };
+}
+
+/** Makes a {@link Recorder}. */
+export function createRecorder(context: RecorderContext): Recorder {
+  const { store, clock, emit, events, owner } = context;
+  let closed = false;
+  const waiters = new Set<() => void>();
+
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      const timer = clock.after(RETRY_INTERVAL, end);
+      function end() {
+        timer.cancel();
+        waiters.delete(end);
+        resolve();
+      }
+      waiters.add(end);
+    });
+
+  const prepareNotice = async (
+    message: QueuedMessage,
+    settlements: readonly Settlement[],
+    route: string,
+  ): Promise<Intake | undefined> => {
+    const recipients = settlements.flatMap((settlement) => noticeFor(settlement, context.isFinal(route)));
+    if (recipients.length === 0) return undefined;
+    try {
+      const notice = context.buildNotice(message, recipients, context.ids.next());
+      return notice === undefined ? undefined : await context.plan(notice);
+    } catch (error) {
+      emit("store.unexpected-error", { id: formatMessageId(message.id), reason: `notice: ${String(error)}` });
+      return undefined;
+    }
+  };
+
+  /** One attempt; true when it is settled for good. */
+  const write = async (statements: readonly Statement[], notice: Intake | undefined): Promise<boolean> => {
+    const lease = notice === undefined ? undefined : context.reserve(notice);
+    const all = notice === undefined ? statements : [...statements, ...intakeStatements(notice, lease, clock.now())];
+    try {
+      await store.write(all);
+    } catch (error) {
+      if (notice !== undefined && lease !== undefined) context.unreserve(notice);
+      throw error;
+    }
+    context.onStore(true);
+    if (notice !== undefined && lease !== undefined) context.accept(notice, lease);
+    return true;
+  };
+
+  return {
+    async record(message, record, settlements, route) {
+      let notice = needsNotice(settlements) ? await prepareNotice(message, settlements, route) : undefined;
+      const statements = settlementStatements(record, settlements, { owner, now: clock.now(), events });
+      while (!closed) {
+        try {
+          await write(statements, notice);
+          context.onRecorded(record, settlements, route);
+          return;
+        } catch (error) {
+          if (error instanceof StoreUnavailable) {
+            context.onStore(false);
+          } else {
+            const reason = error instanceof Error ? error.message : String(error);
+            emit("store.unexpected-error", { id: formatMessageId(record.id), reason });
+            // Better an outcome without its notice than one that is never recorded. A notice whose first commit went
+            // unanswered is in the queue already, and fails here by its id.
+            if (error instanceof StatementError && notice !== undefined) {
+              notice = undefined;
+              continue;
+            }
+          }
+          await pause();
+        }
+      }
+    },
+    close() {
+      closed = true;
+      for (const end of [...waiters]) end();
+    },
+  };
+}
+
+function needsNotice(settlements: readonly Settlement[]): boolean {
+  return settlements.some((settlement) =>
+    settlement.kind === "failed" ||
+    (settlement.kind === "delivered"
+      ? settlement.recipient.parameters.notify?.success === true
+      : settlement.kind !== "cancelled" && settlement.delayed)
+  );
+}
+
+function noticeFor(settlement: Settlement, final: boolean): NoticeRecipient[] {
+  const recipient = viewOf(settlement.recipient);
+  switch (settlement.kind) {
+    case "failed":
+      return [{ recipient, action: "failed", detail: settlement.detail }];
+    case "deferred":
+    case "waiting": {
+      if (!settlement.delayed) return [];
+      const { expires, lastDetail } = settlement.recipient;
+      const detail = settlement.kind === "deferred" ? settlement.detail : lastDetail ?? NOT_TRIED;
+      return [{
+        recipient,
+        action: "delayed",
+        detail,
+        ...(expires === undefined ? {} : { willRetryUntil: expires }),
+      }];
+    }
+    case "delivered": {
+      const { outcome } = settlement;
+      // A next hop that took over the duty reports itself (RFC 3461 §5.2.2).
+      if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
+      const { status, enhanced, text, host } = outcome;
+      const detail: FailureDetail = { lastError: "none", status, enhanced, text, host };
+      return [{ recipient, action: final ? "delivered" : "relayed", detail }];
+    }
+    case "cancelled":
+      return [];
+  }
+}
+
+const NOT_TRIED: FailureDetail = {
+  lastError: "none",
+  status: 0,
+  enhanced: "4.4.7",
+  text: "The message waits for its turn",
+  host: "",
+};

@@ -1,0 +1,52 @@
+/** When a recipient is tried again, when its sender hears of a delay, and when the queue gives up (reference §7.1). */
+
+import type { ScheduleConfig } from "../config/config.ts";
+import type { MessageRecord, RecipientRecord } from "./record.ts";
+
+/** The time from which ages are counted: acceptance, or the end of a FUTURERELEASE hold (RFC 4865 §4.1). */
+export function startOf(message: MessageRecord): number {
+  return Math.max(message.created, message.holdUntil ?? 0);
+}
+
+/** When the queue gives up, undefined for never: the schedule's word, or an earlier one of DELIVERBY (RFC 2852 §4). */
+export function expiryOf(message: MessageRecord, schedule: ScheduleConfig): number | undefined {
+  const own = schedule.expire === undefined ? undefined : startOf(message) + schedule.expire;
+  const by = message.envelope.parameters.by;
+  if (by === undefined || by.mode !== "return") return own;
+  const asked = message.created + by.seconds * 1000;
+  return own === undefined ? asked : Math.min(own, asked);
+}
+
+/** The times at which the sender is told of a delay, in order. */
+export function noticeTimes(message: MessageRecord, schedule: ScheduleConfig): readonly number[] {
+  const start = startOf(message);
+  const times = schedule.notify.map((age) => start + age);
+  const by = message.envelope.parameters.by;
+  if (by !== undefined && by.mode === "notify") times.push(message.created + by.seconds * 1000);
+  return times.sort((a, b) => a - b);
+}
+
+/** The pause after the failed attempt number `attempts`, in milliseconds; the last one repeats. */
+export function pauseAfter(schedule: ScheduleConfig, attempts: number): number {
+  const index = Math.min(Math.max(attempts, 1), schedule.retry.length) - 1;
+  return schedule.retry[index] ?? LONGEST_PAUSE;
+}
+
+// For a schedule whose list of pauses is empty.
+const LONGEST_PAUSE = 2 * 60 * 60 * 1000;
+
+/** Whether the queue gives up on a recipient whose attempts have failed so far. */
+export function isExhausted(recipient: RecipientRecord, schedule: ScheduleConfig, now: number): boolean {
+  if (recipient.attempts === 0) return false;
+  if (recipient.expires !== undefined && now >= recipient.expires) return true;
+  return schedule.maxAttempts !== undefined && recipient.attempts >= schedule.maxAttempts;
+}
+
+/** When the scheduler has to look at a waiting recipient: attempt, end of life or next delay notice. */
+export function nextLook(recipient: RecipientRecord, message: MessageRecord, schedule: ScheduleConfig): number {
+  let next = recipient.attemptAt;
+  // What was never tried is tried once, however late.
+  if (recipient.expires !== undefined && recipient.attempts > 0) next = Math.min(next, recipient.expires);
+  const notice = noticeTimes(message, schedule)[recipient.notified];
+  return notice === undefined ? next : Math.min(next, notice);
+}
