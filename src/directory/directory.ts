@@ -24,6 +24,8 @@ export type LoginResult =
 export interface Directory {
   readonly id: string;
   isLocalDomain(domain: string): boolean | Promise<boolean>;
+  /** The local domains that are known without asking anybody, in lower case. */
+  localDomains(): readonly string[];
   /** Names of the accounts that get mail for this exact address; empty if unknown. `@domain` asks for its catch-all. */
   recipients(address: string): readonly string[] | Promise<readonly string[]>;
   /** An account by login name. */
