@@ -14,6 +14,13 @@ export interface Network {
   readonly prefix: number;
 }
 
+/** Minute, hour and weekday (1 is Monday), local time; `undefined` is any. */
+export interface Cron {
+  readonly minute: number;
+  readonly hour: number | undefined;
+  readonly weekday: number | undefined;
+}
+
 export interface Bind {
   readonly ip: string;
   readonly port: number;
@@ -199,6 +206,7 @@ export interface QueueConfig {
 
 export interface ReportConfig {
   readonly domain: string;
+  readonly submitter: Setting<string>;
   readonly dsn: { readonly fromName: Setting<string>; readonly fromAddress: Setting<string> };
 }
 
@@ -226,6 +234,8 @@ export type StoreConfig =
     readonly allowInvalidCerts: boolean;
     readonly maxConnections: number;
     readonly queries: Readonly<Record<string, string>>;
+    /** When expired rows are deleted. */
+    readonly purgeFrequency: Cron;
   }
   | { readonly id: string; readonly type: "memory"; readonly values: readonly string[] };
 

@@ -1,0 +1,24 @@
+/** What the builders of the parts of a {@link Config} share. */
+
+import { isAbsolute, resolve } from "node:path";
+import type { Problems } from "../problems.ts";
+import type { Reader } from "../reader.ts";
+
+/** Access to the file, and to the few things outside it that loading needs. */
+export interface BuildContext {
+  readonly reader: Reader;
+  readonly problems: Problems;
+  /** Folder that relative paths start at. */
+  readonly folder: string;
+  /** Name of the machine, `""` if it has none. */
+  readonly systemHostname: string;
+  /** The text of a file, by absolute path. @throws if it cannot be read */
+  readFile(path: string): string;
+  /** Every event that can happen, if the caller knows them. */
+  readonly events: readonly string[] | undefined;
+}
+
+/** The absolute form of a path in the file (reference §1.1). */
+export function absolutePath(context: BuildContext, path: string): string {
+  return isAbsolute(path) ? path : resolve(context.folder, path);
+}

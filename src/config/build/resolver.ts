@@ -1,0 +1,56 @@
+/** Builds `resolver.*` and `cache.dns.*` (reference §10). */
+
+import type { ResolverConfig } from "../config.ts";
+import type { BuildContext } from "./context.ts";
+
+type Servers = ResolverConfig["servers"];
+
+function servers(protocol: "udp" | "tls", ...ips: string[]): Servers {
+  return ips.map((ip) => ({ protocol, ip, port: protocol === "tls" ? 853 : 53 }));
+}
+
+const CLOUDFLARE = ["1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"];
+const QUAD9 = ["9.9.9.9", "149.112.112.112", "2620:fe::fe", "2620:fe::9"];
+const GOOGLE = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"];
+
+const CACHES = ["txt", "mx", "ipv4", "ipv6", "ptr", "tlsa", "mta-sts", "rbl"] as const;
+
+export function buildResolver(context: BuildContext): ResolverConfig {
+  const { reader } = context;
+  return {
+    servers: buildServers(context),
+    preserveIntermediates: reader.get("resolver.preserve-intermediates"),
+    concurrency: reader.get("resolver.concurrency"),
+    timeout: reader.get("resolver.timeout"),
+    attempts: reader.get("resolver.attempts"),
+    tryTcpOnError: reader.get("resolver.try-tcp-on-error"),
+    edns: reader.get("resolver.edns"),
+    cacheSizes: Object.fromEntries(CACHES.map((type) => [type, reader.get(`cache.dns.${type}.size`)])),
+  };
+}
+
+function buildServers({ reader }: BuildContext): Servers {
+  switch (reader.get("resolver.type")) {
+    case "system":
+      return [];
+    case "custom": {
+      const custom = reader.get("resolver.custom");
+      if (custom.length === 0 && !reader.isSet("resolver.custom")) {
+        reader.error("resolver.custom", [], 'required for resolver.type = "custom": expected name servers');
+      } else if (custom.length === 0 && reader.found("resolver.custom") === "an empty list") {
+        reader.error("resolver.custom", [], "expected at least one name server, found an empty list");
+      }
+      return custom;
+    }
+    case "cloudflare":
+      return servers("udp", ...CLOUDFLARE);
+    case "cloudflare-tls":
+      return servers("tls", ...CLOUDFLARE);
+    case "quad9":
+      return servers("udp", ...QUAD9);
+    case "quad9-tls":
+      return servers("tls", ...QUAD9);
+    case "google":
+      return servers("udp", ...GOOGLE);
+  }
+}

@@ -1,0 +1,158 @@
+/** Builds `server.*`: listeners with their sockets and TLS (reference §3). */
+
+import { suggestion } from "../../expression/mod.ts";
+import type { CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
+import type { Pattern } from "../schema/mod.ts";
+import { parseHostname } from "../syntax.ts";
+import type { BuildContext } from "./context.ts";
+
+type Protocol = ListenerConfig["protocol"];
+
+/** Usual ports by protocol: in plain text and with TLS from the first byte. */
+const USUAL_PORTS: Readonly<Record<Protocol, readonly [plain: number, implicit: number]>> = {
+  smtp: [25, 465],
+  lmtp: [24, 24],
+  http: [80, 443],
+};
+
+const LOOPBACK: readonly Network[] = [{ address: "127.0.0.1", prefix: 32 }, { address: "::1", prefix: 128 }];
+
+export function buildServer(context: BuildContext, certificates: readonly CertificateConfig[]): ServerConfig {
+  const { reader } = context;
+  if (!reader.isSet("server.hostname") && parseHostname(context.systemHostname) === undefined) {
+    reader.error("server.hostname", [], "required: the machine has no host name that could serve as default");
+  }
+  checkSocketOptions(context);
+  const listeners = reader.names("server.listener")
+    .map((id) => buildListener(context, id))
+    .filter((listener) => listener !== undefined);
+  if (listeners.length === 0) {
+    context.problems.warning(["server", "listener"], 0, "no listener is defined, so no mail will be accepted");
+  }
+  checkBinds(context, listeners);
+  for (const listener of listeners) checkTls(context, listener, certificates);
+  const allowedIp = reader.get("server.allowed-ip");
+  return {
+    hostname: reader.get("server.hostname"),
+    maxConnections: reader.get("server.max-connections"),
+    threadPool: reader.get("global.thread-pool"),
+    listeners,
+    blockedIp: reader.get("server.blocked-ip"),
+    // Reference §3: the loopback addresses always belong.
+    allowedIp: [...allowedIp, ...LOOPBACK.filter((own) => !allowedIp.some((one) => one.address === own.address))],
+  };
+}
+
+function buildListener({ reader }: BuildContext, id: string): ListenerConfig | undefined {
+  const protocol = reader.get("server.listener.<id>.protocol", id);
+  if (protocol === "imap" || protocol === "pop3" || protocol === "managesieve") {
+    reader.warning(
+      "server.listener.<id>.protocol",
+      [id],
+      `listeners for ${protocol} are not part of godwit; this one is not opened`,
+    );
+    return undefined;
+  }
+  const enable = reader.get("server.listener.<id>.tls.enable", id);
+  const implicit = enable && reader.get("server.listener.<id>.tls.implicit", id);
+  return {
+    id,
+    protocol,
+    bind: reader.get("server.listener.<id>.bind", id).map(({ ip, port }) => ({
+      ip,
+      port: port ?? USUAL_PORTS[protocol][implicit ? 1 : 0],
+    })),
+    maxConnections: reader.get("server.listener.<id>.max-connections", id),
+    greeting: reader.get("server.listener.<id>.greeting", id),
+    tls: {
+      enable,
+      implicit,
+      timeout: reader.get("server.listener.<id>.tls.timeout", id),
+      disableProtocols: reader.get("server.listener.<id>.tls.disable-protocols", id),
+      disableCiphers: reader.get("server.listener.<id>.tls.disable-ciphers", id),
+      ignoreClientOrder: reader.get("server.listener.<id>.tls.ignore-client-order", id),
+      certificate: reader.get("server.listener.<id>.tls.certificate", id),
+    },
+    socket: {
+      reuseAddr: reader.get("server.listener.<id>.socket.reuse-addr", id),
+      reusePort: reader.get("server.listener.<id>.socket.reuse-port", id),
+      backlog: reader.get("server.listener.<id>.socket.backlog", id),
+      nodelay: reader.get("server.listener.<id>.socket.nodelay", id),
+    },
+    proxyTrustedNetworks: reader.get("server.listener.<id>.proxy.trusted-networks", id),
+  };
+}
+
+/** Reference §3: a socket option the runtime cannot set is accepted with a load warning. */
+function checkSocketOptions({ reader }: BuildContext): void {
+  const warn = (pattern: Pattern, ids: readonly string[]) => {
+    if (reader.isSet(pattern, ...ids)) reader.warning(pattern, ids, "the runtime cannot set this option of a socket");
+  };
+  const listeners = reader.names("server.listener");
+  for (const option of ["ttl", "tos", "send-buffer-size", "recv-buffer-size", "linger"] as const) {
+    warn(`server.socket.${option}`, []);
+    for (const id of listeners) warn(`server.listener.<id>.socket.${option}`, [id]);
+  }
+  if (reader.isSet("server.socket.reuse-addr") && !reader.get("server.socket.reuse-addr")) {
+    warn("server.socket.reuse-addr", []);
+  }
+  for (const id of listeners) {
+    const pattern = "server.listener.<id>.socket.reuse-addr";
+    if (reader.isSet(pattern, id) && !reader.get(pattern, id)) warn(pattern, [id]);
+  }
+}
+
+function checkBinds({ reader }: BuildContext, listeners: readonly ListenerConfig[]): void {
+  const takenBy = new Map<string, string>();
+  for (const { id, bind } of listeners) {
+    for (const { ip, port } of bind) {
+      // Port 0 is any free port, so it is never taken.
+      if (port === 0) continue;
+      const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+      const other = takenBy.get(address);
+      if (other === undefined) takenBy.set(address, id);
+      else if (other === id) reader.error("server.listener.<id>.bind", [id], `${address} is listed twice`);
+      else reader.error("server.listener.<id>.bind", [id], `${address} is the address of listener '${other}' already`);
+    }
+  }
+}
+
+function checkTls(
+  { reader }: BuildContext,
+  { id, tls, protocol, proxyTrustedNetworks }: ListenerConfig,
+  certificates: readonly CertificateConfig[],
+): void {
+  const ids = certificates.map((certificate) => certificate.id);
+  if (tls.implicit && ids.length === 0) {
+    reader.error(
+      "server.listener.<id>.tls.implicit",
+      [id],
+      `listener '${id}' speaks TLS from the first byte, which needs a certificate; define one as certificate.<id>`,
+    );
+  }
+  if (tls.certificate !== undefined && tls.certificate !== "" && !ids.includes(tls.certificate)) {
+    const pattern = reader.isSet("server.listener.<id>.tls.certificate", id)
+      ? "server.listener.<id>.tls.certificate"
+      : "server.tls.certificate";
+    const hint = suggestion(tls.certificate, ids);
+    reader.error(
+      pattern,
+      [id],
+      `there is no certificate with the id ${reader.found(pattern, id)}${hint}`,
+    );
+  }
+  if (tls.enable && tls.disableProtocols.length > 1 && new Set(tls.disableProtocols).size > 1) {
+    reader.error(
+      "server.listener.<id>.tls.disable-protocols",
+      [id],
+      "no version of TLS is left; to offer no TLS set tls.enable = false",
+    );
+  }
+  if (protocol === "http" && proxyTrustedNetworks.length > 0 && reader.get("http.use-x-forwarded")) {
+    reader.error(
+      "http.use-x-forwarded",
+      [],
+      `cannot be used together with the PROXY protocol, which listener '${id}' expects`,
+    );
+  }
+}

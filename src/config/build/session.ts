@@ -1,0 +1,92 @@
+/** Builds `session.*` (reference §5). */
+
+import type { SessionConfig } from "../config.ts";
+import { isSecret, type Node } from "../toml/node.ts";
+import type { BuildContext } from "./context.ts";
+
+export function buildSession(context: BuildContext): SessionConfig {
+  const { get } = context.reader;
+  checkMechanisms(context);
+  checkClassifier(context);
+  return {
+    timeout: get("session.timeout"),
+    duration: get("session.duration"),
+    transferLimit: get("session.transfer-limit"),
+    connect: { hostname: get("session.connect.hostname"), greeting: get("session.connect.greeting") },
+    ehlo: { require: get("session.ehlo.require"), rejectNonFqdn: get("session.ehlo.reject-non-fqdn") },
+    extensions: {
+      pipelining: get("session.extensions.pipelining"),
+      chunking: get("session.extensions.chunking"),
+      requiretls: get("session.extensions.requiretls"),
+      noSoliciting: get("session.extensions.no-soliciting"),
+      dsn: get("session.extensions.dsn"),
+      futureRelease: get("session.extensions.future-release"),
+      deliverBy: get("session.extensions.deliver-by"),
+      mtPriority: get("session.extensions.mt-priority"),
+      vrfy: get("session.extensions.vrfy"),
+      expn: get("session.extensions.expn"),
+    },
+    auth: {
+      mechanisms: get("session.auth.mechanisms"),
+      directory: get("session.auth.directory"),
+      require: get("session.auth.require"),
+      mustMatchSender: get("session.auth.must-match-sender"),
+      allowPlainText: get("session.auth.allow-plain-text"),
+      errors: { total: get("session.auth.errors.total"), wait: get("session.auth.errors.wait") },
+    },
+    mail: { rewrite: get("session.mail.rewrite"), isAllowed: get("session.mail.is-allowed") },
+    rcpt: {
+      directory: get("session.rcpt.directory"),
+      relay: get("session.rcpt.relay"),
+      subAddressing: get("session.rcpt.sub-addressing"),
+      catchAll: get("session.rcpt.catch-all"),
+      rewrite: get("session.rcpt.rewrite"),
+      maxRecipients: get("session.rcpt.max-recipients"),
+      errors: { total: get("session.rcpt.errors.total"), wait: get("session.rcpt.errors.wait") },
+    },
+    data: {
+      bareNewline: get("session.data.bare-newline"),
+      limits: {
+        messages: get("session.data.limits.messages"),
+        size: get("session.data.limits.size"),
+        receivedHeaders: get("session.data.limits.received-headers"),
+      },
+      addHeaders: {
+        received: get("session.data.add-headers.received"),
+        messageId: get("session.data.add-headers.message-id"),
+        date: get("session.data.add-headers.date"),
+        returnPath: get("session.data.add-headers.return-path"),
+        deliveredTo: get("session.data.add-headers.delivered-to"),
+      },
+    },
+  };
+}
+
+const UNSUPPORTED_MECHANISM = /\b(?:oauthbearer|xoauth2)\b/i;
+
+/** The mechanisms that need a directory of type `oidc` are words of the format, but not usable yet. */
+function checkMechanisms({ reader, problems }: BuildContext): void {
+  const node = reader.node("session.auth.mechanisms");
+  if (node === undefined || isSecret(node)) return;
+  for (const { text, line } of textsOf(node)) {
+    const mechanism = UNSUPPORTED_MECHANISM.exec(text)?.[0].toLowerCase();
+    if (mechanism === undefined) continue;
+    problems.error(["session", "auth", "mechanisms"], line, `the mechanism '${mechanism}' is not supported yet`);
+  }
+}
+
+function* textsOf(node: Node): Generator<{ readonly text: string; readonly line: number }> {
+  if (node.kind === "scalar" && typeof node.value === "string") yield { text: node.value, line: node.line };
+  else if (node.kind === "array") { for (const item of node.items) yield* textsOf(item); }
+  else if (node.kind === "table") { for (const entry of node.entries.values()) yield* textsOf(entry); }
+}
+
+function checkClassifier({ reader }: BuildContext): void {
+  const key = "session.data.spam-filter";
+  const setting = reader.get(key);
+  const node = reader.node(key);
+  if (node === undefined) return;
+  const isOff = node.kind === "scalar" && (node.value === false || node.value === "false");
+  if (isOff && setting.isConstant) return;
+  reader.warning(key, [], "godwit has no classifier of its own, so this has no effect; use a milter or a hook");
+}

@@ -1,0 +1,46 @@
+/** Collects what is wrong with a configuration, each finding once. */
+
+import type { ConfigProblem } from "./config.ts";
+import { formatPath, type KeyPath } from "./key_path.ts";
+
+/** Findings so far. */
+export interface Problems {
+  readonly all: readonly ConfigProblem[];
+  readonly hasErrors: boolean;
+  error(path: KeyPath, line: number, message: string): void;
+  warning(path: KeyPath, line: number, message: string): void;
+  add(problem: ConfigProblem): void;
+}
+
+/** An empty collection. */
+export function createProblems(): Problems {
+  const found = new Map<string, ConfigProblem>();
+  let hasErrors = false;
+  const add = (problem: ConfigProblem) => {
+    const { severity, key, line, message } = problem;
+    found.set(JSON.stringify([severity, key, line, message]), problem);
+    if (severity === "error") hasErrors = true;
+  };
+  return {
+    get all() {
+      return [...found.values()].sort((a, b) => a.line - b.line);
+    },
+    get hasErrors() {
+      return hasErrors;
+    },
+    error: (path, line, message) => add({ severity: "error", key: formatPath(path), line, message }),
+    warning: (path, line, message) => add({ severity: "warning", key: formatPath(path), line, message }),
+    add,
+  };
+}
+
+/**
+ * One line for people, key path first (design §12.9): `session.rcpt.relay: line 12: unknown variable 'foo'`. A finding
+ * about the file as a whole begins with its name.
+ */
+export function formatProblem(problem: ConfigProblem, file = "configuration"): string {
+  const parts = [problem.key === "" ? file : problem.key];
+  if (problem.severity === "warning") parts.push("warning");
+  if (problem.line > 0) parts.push(`line ${problem.line}`);
+  return [...parts, problem.message].join(": ");
+}

@@ -1,0 +1,74 @@
+/** Keys of reference §8 (reports) and §9 (Sieve). */
+
+import { bool, dur, filled, glob, hostname, int, listOf, orFalse, size } from "../value_type.ts";
+import { asIds, asRateOrFalse, asSize, asText, asTextOrFalse, asWord } from "./setting_shape.ts";
+import { allLater, computed, key, later, required, sameAs, setting } from "./spec.ts";
+
+const REPORT_DOMAIN = "config_get('report.domain')";
+const signatures = asIds("signature");
+const period = asWord("hourly", "daily", "weekly", "never");
+const noReply = (kind: string) => `'noreply-${kind}@' + ${REPORT_DOMAIN}`;
+
+export const reportKeys = {
+  "report.domain": key(hostname, computed((from) => domainPart(from.source("server.hostname")))),
+  "report.submitter": setting("report", asText, "config_get('server.hostname')"),
+  "report.dsn.from-name": setting("queue", asText, "'Mail Delivery Subsystem'"),
+  "report.dsn.from-address": setting("queue", asText, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
+  "report.dsn.sign": later(setting("queue", signatures, false), false),
+  "report.dkim.from-name": later(setting("data", asText, "'Report Subsystem'")),
+  "report.dkim.from-address": later(setting("data", asText, noReply("dkim"))),
+  "report.dkim.subject": later(setting("data", asText, "'DKIM Authentication Failure Report'")),
+  "report.dkim.send": later(setting("data", asRateOrFalse, false), false),
+  "report.dkim.sign": later(setting("data", signatures, false), false),
+  "report.spf.from-name": later(setting("data", asText, "'Report Subsystem'")),
+  "report.spf.from-address": later(setting("data", asText, noReply("spf"))),
+  "report.spf.subject": later(setting("data", asText, "'SPF Authentication Failure Report'")),
+  "report.spf.send": later(setting("data", asRateOrFalse, false), false),
+  "report.spf.sign": later(setting("data", signatures, false), false),
+  "report.dmarc.from-name": later(setting("data", asText, "'Report Subsystem'")),
+  "report.dmarc.from-address": later(setting("data", asText, noReply("dmarc"))),
+  "report.dmarc.subject": later(setting("data", asText, "'DMARC Authentication Failure Report'")),
+  "report.dmarc.send": later(setting("data", asRateOrFalse, false), false),
+  "report.dmarc.sign": later(setting("data", signatures, false), false),
+  "report.dmarc.aggregate.from-name": later(setting("report", asText, "'DMARC Report'")),
+  "report.dmarc.aggregate.from-address": later(setting("report", asText, noReply("dmarc"))),
+  "report.dmarc.aggregate.org-name": later(setting("report", asText, REPORT_DOMAIN)),
+  "report.dmarc.aggregate.contact-info": later(setting("report", asTextOrFalse, false)),
+  "report.dmarc.aggregate.send": later(setting("report", period, "'daily'"), "never", "'never'"),
+  "report.dmarc.aggregate.max-size": later(setting("report", asSize, 26214400)),
+  "report.dmarc.aggregate.sign": later(setting("report", signatures, false), false),
+  "report.tls.aggregate.from-name": later(setting("report", asText, "'TLS Report'")),
+  "report.tls.aggregate.from-address": later(setting("report", asText, noReply("tls"))),
+  "report.tls.aggregate.org-name": later(setting("report", asText, REPORT_DOMAIN)),
+  "report.tls.aggregate.contact-info": later(setting("report", asTextOrFalse, false)),
+  "report.tls.aggregate.send": later(setting("report", period, "'daily'"), "never", "'never'"),
+  "report.tls.aggregate.max-size": later(setting("report", asSize, 26214400)),
+  "report.tls.aggregate.sign": later(setting("report", signatures, false), false),
+  "report.analysis.addresses": later(key(listOf(glob), [])),
+  "report.analysis.forward": later(key(bool, true)),
+  "report.analysis.store": later(key(orFalse(dur), "30d"), false),
+};
+
+/** The name without its first label, if two labels are left: `mx1.example.net` gives `example.net`. */
+function domainPart(name: unknown): string | undefined {
+  if (typeof name !== "string") return undefined;
+  const labels = name.replace(/\.$/, "").split(".");
+  return labels.length > 2 ? labels.slice(1).join(".") : labels.join(".");
+}
+
+export const sieveKeys = allLater({
+  "sieve.trusted.scripts.<id>.contents": required(filled),
+  "sieve.trusted.from-name": setting("data", asText, "'Automated Message'"),
+  "sieve.trusted.from-addr": setting("data", asText, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
+  "sieve.trusted.return-path": setting("data", asText, ""),
+  "sieve.trusted.sign": setting("data", signatures, false),
+  "sieve.trusted.hostname": key(hostname, sameAs("server.hostname")),
+  "sieve.trusted.no-capability-check": key(bool, true),
+  "sieve.trusted.limits.redirects": key(int(), 3),
+  "sieve.trusted.limits.out-messages": key(int(), 5),
+  "sieve.trusted.limits.received-headers": key(int(), 50),
+  "sieve.trusted.limits.cpu": key(int(1), 10000),
+  "sieve.trusted.limits.nested-includes": key(int(), 5),
+  "sieve.trusted.limits.duplicate-expiry": key(dur, "7d"),
+  "sieve.trusted.limits.variable-size": key(size, 1048576),
+});

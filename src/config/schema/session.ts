@@ -1,0 +1,140 @@
+/** Keys of reference §5: sessions, milters and hooks. */
+
+import {
+  bool,
+  choice,
+  dur,
+  durationIn,
+  filled,
+  headerLine,
+  int,
+  listOf,
+  port,
+  size,
+  text,
+  url,
+} from "../value_type.ts";
+import { AUTHENTICATED, MX, SUBMIT, textConstant, when } from "./condition.ts";
+import {
+  asBool,
+  asBoolOrText,
+  asDuration,
+  asDurationOrFalse,
+  asIdOrFalse,
+  asInt,
+  asSize,
+  asText,
+  asTextOrFalse,
+  asWord,
+  asWordOrFalse,
+  asWords,
+} from "./setting_shape.ts";
+import { allLater, computed, key, later, optional, required, setting } from "./spec.ts";
+
+/** The default directory as a constant, or `false` if there is none. */
+const defaultDirectory = computed((from) => {
+  const id = from.source("storage.directory");
+  return typeof id === "string" && from.names("directory").includes(id) ? textConstant(id) : false;
+});
+
+const script = {
+  conn: later(setting("conn", asIdOrFalse("script"), false), false),
+  ehlo: later(setting("ehlo", asIdOrFalse("script"), false), false),
+  mail: later(setting("mail", asIdOrFalse("script"), false), false),
+  rcpt: later(setting("rcpt", asIdOrFalse("script"), false), false),
+  data: later(setting("data", asIdOrFalse("script"), false), false),
+};
+
+const stages = listOf(choice("connect", "ehlo", "mail", "rcpt", "data"));
+
+export const sessionKeys = {
+  "session.timeout": setting("ehlo", asDuration, "5m"),
+  "session.duration": setting("ehlo", asDuration, "10m"),
+  "session.transfer-limit": setting("ehlo", asSize, 262144000),
+  "session.connect.hostname": setting("conn", asText, "config_get('server.hostname')"),
+  "session.connect.greeting": setting("conn", asText, "'ESMTP godwit'"),
+  "session.connect.script": script.conn,
+  "session.ehlo.require": setting("ehlo", asBool, true),
+  "session.ehlo.reject-non-fqdn": setting("ehlo", asBool, MX),
+  "session.ehlo.script": script.ehlo,
+  "session.extensions.pipelining": setting("ehlo", asBool, true),
+  "session.extensions.chunking": setting("ehlo", asBool, true),
+  "session.extensions.requiretls": setting("ehlo", asBool, true),
+  "session.extensions.no-soliciting": setting("ehlo", asTextOrFalse, false),
+  "session.extensions.dsn": setting("ehlo", asBool, AUTHENTICATED),
+  "session.extensions.future-release": setting("ehlo", asDurationOrFalse, when(AUTHENTICATED, "7d", false)),
+  "session.extensions.deliver-by": setting("ehlo", asDurationOrFalse, when(AUTHENTICATED, "15d", false)),
+  "session.extensions.mt-priority": setting(
+    "ehlo",
+    asWordOrFalse("mixer", "stanag4406", "nsep"),
+    when(AUTHENTICATED, "'mixer'", false),
+  ),
+  "session.extensions.vrfy": setting("ehlo", asBool, false),
+  "session.extensions.expn": setting("ehlo", asBool, false),
+  "session.auth.mechanisms": setting(
+    "ehlo",
+    asWords("plain", "login", "oauthbearer", "xoauth2"),
+    when(`${SUBMIT} && is_tls`, ["plain", "login"], false),
+  ),
+  "session.auth.directory": setting("ehlo", asIdOrFalse("directory"), defaultDirectory),
+  "session.auth.require": setting("ehlo", asBool, SUBMIT),
+  "session.auth.must-match-sender": setting("ehlo", asBool, true),
+  "session.auth.allow-plain-text": setting("ehlo", asBool, false),
+  "session.auth.errors.total": setting("ehlo", asInt, 3),
+  "session.auth.errors.wait": setting("ehlo", asDuration, "5s"),
+  "session.mail.rewrite": setting("mail", asTextOrFalse, false),
+  "session.mail.is-allowed": setting("mail", asBool, true),
+  "session.mail.script": script.mail,
+  "session.rcpt.directory": setting("rcpt", asIdOrFalse("directory"), defaultDirectory),
+  "session.rcpt.relay": setting("rcpt", asBool, AUTHENTICATED),
+  "session.rcpt.sub-addressing": setting("rcpt", asBoolOrText, true),
+  "session.rcpt.catch-all": setting("rcpt", asBoolOrText, true),
+  "session.rcpt.rewrite": setting("rcpt", asTextOrFalse, false),
+  "session.rcpt.script": script.rcpt,
+  "session.rcpt.max-recipients": setting("rcpt", asInt, 100),
+  "session.rcpt.errors.total": setting("rcpt", asInt, 5),
+  "session.rcpt.errors.wait": setting("rcpt", asDuration, "5s"),
+  "session.data.script": script.data,
+  "session.data.spam-filter": setting("data", asBool, false),
+  "session.data.bare-newline": setting("data", asWord("refuse", "normalize"), "'refuse'"),
+  "session.data.limits.messages": setting("data", asInt, 10),
+  "session.data.limits.size": setting("data", asSize, 104857600),
+  "session.data.limits.received-headers": setting("data", asInt, 50),
+  "session.data.add-headers.received": setting("data", asBool, true),
+  "session.data.add-headers.received-spf": later(setting("data", asBool, MX), false),
+  "session.data.add-headers.auth-results": later(setting("data", asBool, MX), false),
+  "session.data.add-headers.message-id": setting("data", asBool, SUBMIT),
+  "session.data.add-headers.date": setting("data", asBool, SUBMIT),
+  "session.data.add-headers.return-path": setting("data", asBool, false),
+  "session.data.add-headers.delivered-to": key(bool, true),
+  "session.mta-sts.mode": later(key(choice("enforce", "testing", "none"), "testing")),
+  "session.mta-sts.max-age": later(key(durationIn(1000), "7d")),
+  "session.mta-sts.mx": later(optional(listOf(filled))),
+};
+
+export const filterKeys = allLater({
+  "session.milter.<id>.enable": setting("data", asBool, true),
+  "session.milter.<id>.hostname": required(filled),
+  "session.milter.<id>.port": required(port),
+  "session.milter.<id>.stages": key(stages, ["data"]),
+  "session.milter.<id>.tls": key(bool, false),
+  "session.milter.<id>.allow-invalid-certs": key(bool, false),
+  "session.milter.<id>.timeout.connect": key(dur, "30s"),
+  "session.milter.<id>.timeout.command": key(dur, "30s"),
+  "session.milter.<id>.timeout.data": key(dur, "60s"),
+  "session.milter.<id>.options.tempfail-on-error": key(bool, true),
+  "session.milter.<id>.options.max-response-size": key(size, 52428800),
+  "session.milter.<id>.options.version": key(int(2, 6), 6),
+  "session.milter.<id>.options.flags.actions": key(int(), 0xff),
+  "session.milter.<id>.options.flags.protocol": key(int(), 0x42),
+  "session.hook.<id>.enable": setting("data", asBool, true),
+  "session.hook.<id>.url": required(url("http", "https")),
+  "session.hook.<id>.stages": key(stages, ["data"]),
+  "session.hook.<id>.timeout": key(dur, "30s"),
+  "session.hook.<id>.allow-invalid-certs": key(bool, false),
+  "session.hook.<id>.headers": key(listOf(headerLine), []),
+  "session.hook.<id>.auth.username": optional(text),
+  "session.hook.<id>.auth.secret": optional(text),
+  "session.hook.<id>.options.tempfail-on-error": key(bool, true),
+  "session.hook.<id>.options.max-response-size": key(size, 52428800),
+});
