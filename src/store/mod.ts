@@ -13,7 +13,7 @@
  * @module
  */
 
-export { openStore, type StoreOptions } from "./open.ts";
+export { openStore, type StoreOptions, type StoreTarget } from "./open.ts";
 export { type Migration } from "./migrate.ts";
 export { MIGRATIONS } from "./migrations.ts";
 export {

@@ -15,6 +15,12 @@ import {
 } from "./types.ts";
 import { createPacker, type Done, type Failure, type FromWorker, type ToWorker } from "./wire.ts";
 
+/** What {@link openStore} reads of a store's configuration. */
+export type StoreTarget = Pick<
+  Extract<StoreConfig, { type: "libsql" }>,
+  "id" | "url" | "authToken" | "timeout" | "allowInvalidCerts"
+>;
+
 /** What {@link openStore} needs beside the configuration. */
 export interface StoreOptions {
   readonly emit: Emit;
@@ -52,7 +58,7 @@ const MOST_UNDONE = 10_000;
  * @throws {SchemaTooNew} if a newer version of the program has used it
  */
 export async function openStore(
-  config: Extract<StoreConfig, { type: "libsql" }>,
+  config: StoreTarget,
   options: StoreOptions,
 ): Promise<Store> {
   const worker = new Worker(new URL("./store_worker.ts", import.meta.url), { type: "module", name: "store" });
@@ -75,7 +81,7 @@ interface Link {
 }
 
 function createLink(
-  config: Extract<StoreConfig, { type: "libsql" }>,
+  config: StoreTarget,
   { clock, emit }: StoreOptions,
   worker: Worker,
 ): Link {

@@ -1,7 +1,7 @@
 /** Stores on temporary files, and queues on them, for tests. */
 
 import { type Clock, systemClock } from "../../src/clock/mod.ts";
-import type { QueueConfig, RouteConfig, ScheduleConfig, StoreConfig } from "../../src/config/config.ts";
+import type { QueueConfig, RouteConfig, ScheduleConfig } from "../../src/config/config.ts";
 import type { FunctionHost, Scope, Setting } from "../../src/expression/types.ts";
 import {
   type BuildNotice,
@@ -13,7 +13,7 @@ import {
   type Queue,
   type QueueOptions,
 } from "../../src/queue/mod.ts";
-import { openStore, type Store, type StoreOptions } from "../../src/store/mod.ts";
+import { openStore, type Store, type StoreOptions, type StoreTarget } from "../../src/store/mod.ts";
 import type { EventFields, EventName } from "../../src/telemetry/event.ts";
 
 /** A folder that is removed when the test is over. */
@@ -28,17 +28,8 @@ export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposa
 }
 
 /** Store configuration for `url`. */
-export function storeConfig(url: string, timeout = 5000): Extract<StoreConfig, { type: "libsql" }> {
-  return {
-    id: "data",
-    type: "libsql",
-    url,
-    authToken: undefined,
-    timeout,
-    allowInvalidCerts: false,
-    maxConnections: 10,
-    queries: {},
-  };
+export function storeConfig(url: string, timeout = 5000): StoreTarget {
+  return { id: "data", url, authToken: undefined, timeout, allowInvalidCerts: false };
 }
 
 /** Opens the database `name` in `folder`. */
