@@ -17,7 +17,7 @@ export function encodeHeaderText(text: string): string {
   const q = Array.from(clean, encodeQ);
   const b = Array.from(clean, (char) => encoder.encode(char));
   const qLength = q.reduce((sum, char) => sum + char.length, 0);
-  const bLength = b.reduce((sum, octets) => sum + octets.length, 0) * 4 / 3;
+  const bLength = Math.ceil(b.reduce((sum, octets) => sum + octets.length, 0) / 3) * 4;
   return qLength <= bLength ? wordsQ(q) : wordsB(b);
 }
 

@@ -29,7 +29,6 @@ export function isQuotedString(local: string): boolean {
 /** The local part as a path needs it: as it is, or as a quoted string. Control characters become `?`. */
 export function quoteLocalPart(local: string): string {
   if (DOT_STRING.test(local) || QUOTED_STRING.test(local)) return local;
-  // deno-fmt-ignore
   const printable = Array.from(local, (char) => char < " " || (char >= "\x7f" && char < "\xa0") ? "?" : char).join("");
   return `"${printable.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -1,7 +1,7 @@
 /** Reverse-paths and forward-paths as they stand in MAIL and RCPT (RFC 5321 §4.1.2, RFC 6531 §3.3). */
 
 import { isDotString, needsSmtpUtf8 } from "./address.ts";
-import { isAddressLiteral, isDomain, LONGEST_DOMAIN } from "./domain.ts";
+import { domainToAscii, domainToUnicode, isAddressLiteral, isDomain, LONGEST_DOMAIN } from "./domain.ts";
 
 /** Longest local part in octets (RFC 5321 §4.5.3.1.1). */
 export const LONGEST_LOCAL_PART = 64;
@@ -47,7 +47,7 @@ export function parsePath(text: string, start: number, direction: "reverse" | "f
   if (octets(domain) > LONGEST_DOMAIN) return failed(`domain longer than ${LONGEST_DOMAIN} octets`);
   if (domain.startsWith("[") ? !isAddressLiteral(domain) : !isDomain(domain)) return failed("malformed domain");
   if (octets(written) + octets(domain) + 3 > LONGEST_PATH) return failed(`path longer than ${LONGEST_PATH} octets`);
-  return { kind: "path", path: `${local}@${lowerDomain(domain)}`, end: domainEnd + 1 };
+  return { kind: "path", path: `${local}@${normalizeDomain(domain)}`, end: domainEnd + 1 };
 }
 
 // RFC 5321 §F.2: a source route is accepted and ignored.
@@ -93,9 +93,9 @@ function endOfDomain(text: string, start: number): number {
   return literalEnd < 0 ? -1 : text.indexOf(">", literalEnd);
 }
 
-function lowerDomain(domain: string): string {
-  // RFC 5891 §4.1: a U-label is in Normalization Form C.
-  return needsSmtpUtf8(domain) ? domain.normalize("NFC").toLowerCase() : domain.toLowerCase();
+function normalizeDomain(domain: string): string {
+  // One spelling of many (RFC 5895): lower case, Normalization Form C, plain full stops.
+  return needsSmtpUtf8(domain) ? domainToUnicode(domainToAscii(domain) ?? domain) : domain.toLowerCase();
 }
 
 function normalizeLocalPart(written: string): string | undefined {

@@ -109,6 +109,8 @@ Deno.test("paths are read and normalised", () => {
     ["<jürgen@Bücher.example>", "jürgen@bücher.example"],
     // NFD on the wire, NFC in the result
     ["<a@bu\u0308cher.example>", "a@bücher.example"],
+    ["<a@日本。例え.テスト>", "a@日本.例え.テスト"],
+    ["<a@faß.example>", "a@faß.example"],
   ];
   for (const [written, expected] of table) {
     assert.equal(path(`MAIL FROM:${written}`), expected, written);
