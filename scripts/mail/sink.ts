@@ -36,6 +36,8 @@ export interface Sink {
   readonly port: number;
   /** Messages taken so far. */
   readonly count: number;
+  /** Connections that are open, or whose bytes are not all read yet. */
+  readonly connections: number;
   close(): void;
 }
 
@@ -72,6 +74,9 @@ export function startSink(options: SinkOptions = {}): Sink {
     port: (listener.addr as Deno.NetAddr).port,
     get count() {
       return count;
+    },
+    get connections() {
+      return connections.size;
     },
     close() {
       closeQuietly(listener);
