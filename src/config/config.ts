@@ -1,5 +1,6 @@
 /** The typed result of loading a configuration file. Every optional key has its default filled in. */
 
+import type { CompileEnvironment } from "../expression/mod.ts";
 import type { Setting } from "../expression/types.ts";
 
 /** Rate: `count` events per `period` milliseconds. */
@@ -308,6 +309,8 @@ export interface Config {
   readonly eventLevels: ReadonlyMap<string, string>;
   readonly disabledMetricEvents: readonly string[];
   readonly http: HttpConfig;
+  /** What expressions may name, for those that are given by hand. */
+  readonly environment: CompileEnvironment;
 }
 
 /** One problem or warning found while loading. */

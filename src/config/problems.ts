@@ -2,6 +2,7 @@
 
 import type { ConfigProblem } from "./config.ts";
 import { formatPath, type KeyPath } from "./key_path.ts";
+import { onOneLine } from "./toml/node.ts";
 
 /** Findings so far. */
 export interface Problems {
@@ -16,9 +17,9 @@ export interface Problems {
 export function createProblems(): Problems {
   const found = new Map<string, ConfigProblem>();
   let hasErrors = false;
-  const add = (problem: ConfigProblem) => {
-    const { severity, key, line, message } = problem;
-    found.set(JSON.stringify([severity, key, line, message]), problem);
+  const add = ({ severity, key, line, message }: ConfigProblem) => {
+    const problem = { severity, key, line, message: onOneLine(message) };
+    found.set(JSON.stringify(problem), problem);
     if (severity === "error") hasErrors = true;
   };
   return {

@@ -132,7 +132,8 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
     const report = (found: readonly ExpressionProblem[], severity: "error" | "warning") => {
       if (key === undefined) return;
       for (const problem of found) {
-        problems.add({ severity, key: name, line: placeOf(key.node, problem), message: textOf(key.node, problem) });
+        const message = isSecret(key.node) ? hiddenText(severity, problem) : formatProblem(problem);
+        problems.add({ severity, key: name, line: placeOf(key.node, problem), message });
       }
     };
     report(compiled.errors ?? compiled.warnings, compiled.errors === undefined ? "warning" : "error");
@@ -169,7 +170,9 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
     const { kinds }: Key = SCHEMA[pattern];
     if (kinds === undefined || kinds.includes(kind)) return true;
     const word = section.key.split(".").at(-1);
-    problems.warning(path, node.line, `has no effect here: it is for the ${word} ${list(kinds, "and")}, not ${kind}`);
+    const found = keyAt(section.key, ids.slice(0, openSegments(section.key)))?.node;
+    const here = found === undefined ? kind : describe(found);
+    problems.warning(path, node.line, `has no effect here: it is for the ${word} ${list(kinds, "and")}, not ${here}`);
     return false;
   };
 
@@ -234,9 +237,8 @@ function placeOf(node: Node, { item, part, source, position }: ExpressionProblem
   return place.line + [...source.slice(0, position).matchAll(/\n/g)].length;
 }
 
-function textOf(node: Node, problem: ExpressionProblem): string {
-  if (!isSecret(node)) return formatProblem(problem);
-  return `the expression is not valid at character ${
-    problem.position + 1
-  } (its text came from a macro and is not shown)`;
+/** What can be said of an expression whose text came from a macro. */
+function hiddenText(severity: "error" | "warning", { position }: ExpressionProblem): string {
+  const what = severity === "error" ? "is not valid" : "has a doubtful spelling";
+  return `the expression ${what} at character ${position + 1}; its text came from a macro and is not shown`;
 }

@@ -36,6 +36,19 @@ export function parseHostname(text: string): string | undefined {
   return name;
 }
 
+/** A mail domain in lower case without final dot; U-labels are left as they are. */
+export function parseDomain(text: string): string | undefined {
+  const name = text.replace(/\.$/, "").toLowerCase();
+  return name.length <= 253 && /^[^\s\p{Cc}@.]+(?:\.[^\s\p{Cc}@.]+)*$/u.test(name) ? name : undefined;
+}
+
+/** `local@domain`, or `@domain` for all of a domain; the domain in lower case. */
+export function parseAddress(text: string): string | undefined {
+  const at = text.lastIndexOf("@");
+  const domain = at < 0 ? undefined : parseDomain(text.slice(at + 1));
+  return domain === undefined || /\p{Cc}/u.test(text) ? undefined : text.slice(0, at + 1) + domain;
+}
+
 const CRON = /^(\d{1,2})\s+(\d{1,2}|\*)\s+([1-7]|\*)$/;
 
 /** `minute hour weekday` (reference §1.2). */

@@ -12,8 +12,10 @@ import {
 import type { Cron, Network, Rate } from "./config.ts";
 import {
   type BindText,
+  parseAddress,
   parseBind,
   parseCron,
+  parseDomain,
   parseHeaderLine,
   parseHostname,
   parseIp,
@@ -151,6 +153,16 @@ export const hostname: ValueType<string> = scalar(
   parsed(parseHostname),
   "a host name such as mx1.example.net",
   "localhost",
+);
+
+/** A mail domain. */
+export const domain: ValueType<string> = scalar(parsed(parseDomain), "a domain such as example.net", "");
+
+/** An address, or `@domain`. */
+export const address: ValueType<string> = scalar(
+  parsed(parseAddress),
+  'an address such as "ana@example.net", or "@example.net" for all of a domain',
+  "",
 );
 
 /** A point in time that comes again. */

@@ -23,7 +23,8 @@ export function buildConfig(context: BuildContext, file: string): Config {
   const stores = buildStores(context);
   const directories = buildDirectories(context);
   // Expressions name what is defined, so all of that comes first.
-  reader.define({ defined: definedIds(context), environment: environmentOf(context, stores) });
+  const environment = environmentOf(context, stores);
+  reader.define({ defined: definedIds(context), environment });
   const server = buildServer(context, certificates);
   const definitions = buildQueueDefinitions(context);
   checkNotices(context, definitions.schedule);
@@ -43,14 +44,29 @@ export function buildConfig(context: BuildContext, file: string): Config {
     storage: buildStorage(context, stores),
     lookups: buildLookups(context),
     directories,
-    cluster: { nodeId: reader.get("cluster.node-id"), lease: reader.get("cluster.lease") },
+    cluster: buildCluster(context),
     tracers: buildTracers(context),
     eventLevels: buildEventLevels(context),
     disabledMetricEvents: buildDisabledEvents(context),
     http: buildHttp(context),
+    environment: { ...environment, configGet: reader.configGet },
   };
   reader.readRest();
   return config;
+}
+
+/** A shorter lease could run out between two renewals. */
+const SHORTEST_LEASE = 1_000;
+
+function buildCluster({ reader, systemHostname }: BuildContext): Config["cluster"] {
+  if (!reader.isSet("cluster.node-id") && systemHostname === "") {
+    reader.error("cluster.node-id", [], "required: the machine has no host name that could serve as default");
+  }
+  const lease = reader.get("cluster.lease");
+  if (lease < SHORTEST_LEASE && reader.isSet("cluster.lease")) {
+    reader.error("cluster.lease", [], `expected a duration of 1s or more, found ${reader.found("cluster.lease")}`);
+  }
+  return { nodeId: reader.get("cluster.node-id"), lease };
 }
 
 const SECTIONS: Readonly<Record<Definition, string>> = {

@@ -1,7 +1,6 @@
 /** Builds `directory.*` (reference §11.2). */
 
 import type { DirectoryConfig, Principal } from "../config.ts";
-import { parseHostname } from "../syntax.ts";
 import type { BuildContext } from "./context.ts";
 
 export function buildDirectories(context: BuildContext): ReadonlyMap<string, DirectoryConfig> {
@@ -43,21 +42,9 @@ function buildDirectory(context: BuildContext, id: string): DirectoryConfig | un
   return {
     id,
     type,
-    domains: reader.get("directory.<id>.lookup.domains", id).map((domain) => readDomain(context, id, domain)),
+    domains: reader.get("directory.<id>.lookup.domains", id),
     principals,
   };
-}
-
-function readDomain({ reader }: BuildContext, id: string, text: string): string {
-  const domain = parseHostname(text);
-  if (domain !== undefined || !isAscii(text)) return domain ?? text.toLowerCase();
-  const found = reader.found("directory.<id>.lookup.domains", id);
-  reader.error("directory.<id>.lookup.domains", [id], `expected domain names, found ${found}`);
-  return text;
-}
-
-function isAscii(text: string): boolean {
-  return /^\p{ASCII}*$/u.test(text);
 }
 
 function buildPrincipal(context: BuildContext, id: string, index: number): Principal {
@@ -75,8 +62,8 @@ function buildPrincipal(context: BuildContext, id: string, index: number): Princ
     class: reader.get("directory.<id>.principals[].class", id, index),
     description: reader.get("directory.<id>.principals[].description", id, index),
     secret,
-    email: readAddresses(context, "directory.<id>.principals[].email", id, index),
-    emailList: readAddresses(context, "directory.<id>.principals[].email-list", id, index),
+    email: reader.get("directory.<id>.principals[].email", id, index),
+    emailList: reader.get("directory.<id>.principals[].email-list", id, index),
     memberOf: reader.get("directory.<id>.principals[].member-of", id, index),
   };
 }
@@ -86,25 +73,6 @@ const HASH = /^(?:\$(?:argon2|pbkdf2|scrypt|2|6\$|5\$|sha1|1\$)|_|\{(?:S?SHA(?:2
 /** Whether a secret is a hash by its prefix; `{PLAIN}` and `{CLEAR}` say that plain text is meant. */
 function isHash(secret: string): boolean {
   return HASH.test(secret) || /^\{(?:PLAIN|CLEAR)\}/.test(secret);
-}
-
-type AddressKey = "directory.<id>.principals[].email" | "directory.<id>.principals[].email-list";
-
-/** Addresses with their domains in lower case; `@domain` is the catch-all of a domain. */
-function readAddresses({ reader }: BuildContext, pattern: AddressKey, id: string, index: number): readonly string[] {
-  return reader.get(pattern, id, index).map((address) => {
-    const at = address.lastIndexOf("@");
-    const domain = address.slice(at + 1).toLowerCase();
-    if (at < 0 || domain === "" || /[\s\p{Cc}]/u.test(domain)) {
-      const found = reader.found(pattern, id, index);
-      reader.error(
-        pattern,
-        [id, index],
-        `expected addresses such as "ana@example.net" or "@example.net", found ${found}`,
-      );
-    }
-    return address.slice(0, at + 1) + domain;
-  });
 }
 
 function checkNames({ reader }: BuildContext, id: string, principals: readonly Principal[]): void {

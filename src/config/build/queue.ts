@@ -1,6 +1,6 @@
 /** Builds `queue.*`: strategies and what they choose among, with the built-in definitions (reference §7.1). */
 
-import { formatDuration, suggestion } from "../../expression/mod.ts";
+import { suggestion } from "../../expression/mod.ts";
 import type { ConnectionConfig, QueueConfig, RouteConfig, ScheduleConfig, TlsPolicyConfig } from "../config.ts";
 import { parseIp } from "../syntax.ts";
 import { absolutePath, type BuildContext } from "./context.ts";
@@ -224,7 +224,10 @@ export function checkNotices({ reader }: BuildContext, schedules: ReadonlyMap<st
   for (const { id, notify, expire } of schedules.values()) {
     const late = notify.find((age) => expire !== undefined && age >= expire);
     if (late === undefined || !reader.isSet("queue.schedule.<id>.notify", id)) continue;
-    const when = `${formatDuration(late)}, not before the message is given up after ${formatDuration(expire ?? 0)}`;
-    reader.warning("queue.schedule.<id>.notify", [id], `a notice is planned for ${when}, so it is never sent`);
+    reader.warning(
+      "queue.schedule.<id>.notify",
+      [id],
+      "a notice is planned for an age at which the message has been given up, so it is never sent",
+    );
   }
 }

@@ -4,6 +4,7 @@ import { suggestion } from "../../expression/mod.ts";
 import type { CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
 import type { Pattern } from "../schema/mod.ts";
 import { parseHostname } from "../syntax.ts";
+import { isSecret } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 
 type Protocol = ListenerConfig["protocol"];
@@ -110,9 +111,11 @@ function checkBinds({ reader }: BuildContext, listeners: readonly ListenerConfig
       if (port === 0) continue;
       const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
       const other = takenBy.get(address);
+      const node = reader.node("server.listener.<id>.bind", id);
+      const shown = node === undefined || isSecret(node) ? "an address" : address;
       if (other === undefined) takenBy.set(address, id);
-      else if (other === id) reader.error("server.listener.<id>.bind", [id], `${address} is listed twice`);
-      else reader.error("server.listener.<id>.bind", [id], `${address} is the address of listener '${other}' already`);
+      else if (other === id) reader.error("server.listener.<id>.bind", [id], `${shown} is listed twice`);
+      else reader.error("server.listener.<id>.bind", [id], `${shown} is taken by listener '${other}' already`);
     }
   }
 }

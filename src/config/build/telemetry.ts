@@ -2,6 +2,7 @@
 
 import type { Config, HttpConfig, TracerConfig } from "../config.ts";
 import type { Pattern } from "../schema/mod.ts";
+import { isSecret, quoted } from "../toml/node.ts";
 import { absolutePath, type BuildContext } from "./context.ts";
 
 /** What godwit logs to when no tracer is defined. */
@@ -68,7 +69,9 @@ function checkEvent({ reader, events }: BuildContext, pattern: Pattern, name: st
   const known = events ?? AREAS;
   const wanted = events === undefined ? name.split(".")[0] ?? "" : name;
   if (known.some((candidate) => matchesGlob(wanted.toLowerCase(), candidate))) return;
-  reader.warning(pattern, [], `no event is named ${JSON.stringify(name)}`);
+  const node = reader.node(pattern);
+  const shown = node === undefined || isSecret(node) ? "one of the names" : quoted(name);
+  reader.warning(pattern, [], `there is no event of this name: ${shown}`);
 }
 
 function matchesGlob(glob: string, text: string): boolean {

@@ -1,6 +1,6 @@
 /** Keys of reference §11.2: directories. */
 
-import { bool, choice, dur, filled, int, listOf, port, size, text, url } from "../value_type.ts";
+import { address, bool, choice, domain, dur, filled, int, listOf, port, size, text, url } from "../value_type.ts";
 import { allLater, computed, type Id, key, only, optional, required } from "./spec.ts";
 
 const SQL = ["sql"];
@@ -18,7 +18,7 @@ const PORTS: Readonly<Record<string, readonly [number, number]>> = {
 
 export const directoryKeys = {
   "directory.<id>.type": required(choice("memory", "sql", "ldap", "smtp", "lmtp", "imap", "oidc", "internal")),
-  "directory.<id>.lookup.domains": key(listOf(filled), []),
+  "directory.<id>.lookup.domains": key(listOf(domain), []),
   "directory.<id>.cache.size": key(size, 1048576),
   "directory.<id>.cache.ttl.positive": key(dur, "1h"),
   "directory.<id>.cache.ttl.negative": key(dur, "10m"),
@@ -26,8 +26,8 @@ export const directoryKeys = {
   "directory.<id>.principals[].class": key(choice("individual", "admin", "group"), "individual"),
   "directory.<id>.principals[].description": optional(text),
   "directory.<id>.principals[].secret": key(listOf(filled), []),
-  "directory.<id>.principals[].email": key(listOf(filled), []),
-  "directory.<id>.principals[].email-list": key(listOf(filled), []),
+  "directory.<id>.principals[].email": key(listOf(address), []),
+  "directory.<id>.principals[].email-list": key(listOf(address), []),
   "directory.<id>.principals[].member-of": key(listOf(filled), []),
   "directory.<id>.principals[].quota": optional(size),
   ...allLater({

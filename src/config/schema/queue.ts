@@ -7,7 +7,7 @@ import { computed, type Id, key, later, only, optional, required, sameAs, settin
 const requirement = choice("optional", "require", "disable");
 
 /** Ports on which a relay starts in plain text and offers STARTTLS. */
-const STARTTLS_PORTS: readonly unknown[] = [24, 25, 587];
+const STARTTLS_PORTS: readonly number[] = [24, 25, 587];
 
 const MX_AND_RELAY = ["mx", "relay"];
 const RELAY = ["relay"];
@@ -52,7 +52,7 @@ export const queueKeys = {
   "queue.route.<id>.protocol": only(RELAY, key(choice("smtp", "lmtp"), "smtp")),
   "queue.route.<id>.tls.implicit": only(
     RELAY,
-    key(bool, computed((from, ids) => !STARTTLS_PORTS.includes(from.source("queue.route.<id>.port", ...ids)))),
+    key(bool, computed((from, ids) => !STARTTLS_PORTS.includes(Number(from.source("queue.route.<id>.port", ...ids))))),
   ),
   "queue.route.<id>.tls.allow-invalid-certs": only(RELAY, key(bool, false)),
   "queue.route.<id>.auth.username": only(RELAY, optional(filled)),

@@ -84,10 +84,15 @@ const LONGEST_FOUND = 60;
 export function quoted(text: string): string {
   const characters = [...text];
   const cut = characters.length > LONGEST_FOUND ? characters.slice(0, LONGEST_FOUND).join("") + "…" : text;
-  // JSON leaves DEL, C1 controls and the Unicode line separators as they are; a message has to be one plain line.
-  // deno-fmt-ignore
-  return JSON.stringify(cut).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) =>
-    "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+  return onOneLine(JSON.stringify(cut));
+}
+
+/** Text in which control characters, line separators and direction marks are written as escapes. */
+export function onOneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
 }
 
 /** What was found, for messages. A value that came from the environment or a file shows its macro instead. */
