@@ -59,7 +59,7 @@ const DIGESTS: Readonly<Record<string, readonly [algorithm: string, length: numb
 
 const BRACES = /^\{(SHA|SSHA|SHA256|SSHA256|SHA512|SSHA512|MD5|CRYPT|PLAIN|CLEAR)\}/i;
 
-/** Longest password that is looked at, in octets. */
+/** Longest password that is looked at, in octets. An empty one matches nothing, whatever the secret says. */
 const LONGEST_PASSWORD = 1024;
 
 /** Reads a secret. */
@@ -109,7 +109,7 @@ export function secretProblem(secret: string): string | undefined {
  */
 export function verifyRead(secret: Secret, password: string): boolean | Promise<boolean> {
   const bytes = new TextEncoder().encode(password);
-  if (bytes.length > LONGEST_PASSWORD) return false;
+  if (bytes.length === 0 || bytes.length > LONGEST_PASSWORD) return false;
   switch (secret.kind) {
     case "plain":
       return isSame(digest("sha256", bytes), digest("sha256", new TextEncoder().encode(secret.text)));
