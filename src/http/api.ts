@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import type { RecipientState } from "../queue/types.ts";
-import type { HttpDependencies, MessageFilter, QueueAdministration } from "./dependencies.ts";
+import type { HttpDependencies, MessageDetail, MessageFilter, QueueAdministration } from "./dependencies.ts";
 import type { Exchange } from "./exchange.ts";
 import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
@@ -12,8 +12,12 @@ const STATES: readonly RecipientState[] = ["queued", "delivering", "held", "deli
 const FILTER_NAMES = ["state", "sender", "recipient", "queue", "limit", "after"];
 const MOST_MESSAGES = 1000;
 
-/** What an id may look like; whether it exists is the queue's to say. */
 const ID = /^[0-9A-Za-z_-]{1,40}$/;
+
+/** One message with its history. What cannot be an id is not asked for. */
+export async function find(queue: QueueAdministration, id: string): Promise<MessageDetail | undefined> {
+  return ID.test(id) ? await queue.show(id) : undefined;
+}
 
 type Reading<T> = { readonly kind: "read"; readonly value: T } | { readonly kind: "wrong"; readonly detail: string };
 
@@ -84,7 +88,7 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
 
   app.get("/queue/messages/:id", async (c) => {
     const id = c.req.param("id");
-    const detail = ID.test(id) ? await queue.show(id) : undefined;
+    const detail = await find(queue, id);
     return detail === undefined ? noMessage(id) : c.json({ ...detail.message, events: detail.events });
   });
 

@@ -71,7 +71,8 @@ a.what:hover { text-decoration: underline; }
 .badge.bad { background: var(--bad-ground); color: var(--bad); }
 .empty { color: var(--soft); padding: 1rem; }
 table { width: 100%; border-collapse: separate; border-spacing: 0; }
-th, td { text-align: left; padding: .5rem 1rem; vertical-align: baseline; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: .5rem 1rem; vertical-align: baseline; }
+tbody th { overflow-wrap: anywhere; }
 thead th { color: var(--soft); font-size: .875rem; font-weight: 400; }
 tbody th { font-weight: 550; }
 tbody th, tbody td { border-top: 1px solid var(--line); }
@@ -88,7 +89,7 @@ tbody th, tbody td { border-top: 1px solid var(--line); }
 button, .actions summary { font: inherit; font-weight: 550; min-height: 2.75rem; padding: .5rem 1.125rem;
   border-radius: 8px; border: 1px solid var(--line); background: var(--card); color: var(--ink); cursor: pointer; }
 button:hover, .actions summary:hover { border-color: var(--soft); }
-.actions summary { display: inline-block; list-style: none; }
+.actions summary { display: inline-flex; align-items: center; list-style: none; }
 .actions summary::-webkit-details-marker { display: none; }
 button.danger { background: var(--bad-ground); color: var(--bad); border-color: var(--bad); }
 pre.text { margin: 1rem 0; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
@@ -103,8 +104,8 @@ footer { display: flex; justify-content: space-between; gap: 1rem; color: var(--
 @media (max-width: 40rem) {
   .wide { padding-inline: 1rem; }
   .figures { grid-template-columns: 1fr 1fr; }
-  .facts div, .fields div { grid-template-columns: 1fr; gap: 0; padding: .375rem 0; }
-  th, td { padding: .5rem .625rem; }
+  .facts div { grid-template-columns: 6.5rem 1fr; }
+  .fields div { grid-template-columns: 1fr; gap: 0; padding: .375rem 0; }
   .host { order: 1; flex-basis: 100%; font-size: .875rem; }
 }
 `;
@@ -125,7 +126,8 @@ function relative(time, now) {
 function showTimes() {
   for (const element of document.querySelectorAll("time[datetime]")) {
     const time = Date.parse(element.dateTime);
-    const text = relative(time, Date.now());
+    const isPast = time <= Date.now();
+    const text = isPast && "due" in element.dataset ? "now" : relative(time, Date.now());
     if (element.textContent !== text) element.textContent = text;
     element.title = new Date(time).toLocaleString();
   }

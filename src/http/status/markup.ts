@@ -46,6 +46,13 @@ export function moment(iso: string, now: number): Markup {
   return html`<time datetime="${iso}" title="${iso}">${relativeTime(time, now)}</time>`;
 }
 
+/** A moment that is to come; when it has passed, what was planned for it is due `now`. */
+export function dueMoment(iso: string, now: number): Markup {
+  const time = Date.parse(iso);
+  if (Number.isNaN(time)) return foreign(iso);
+  return html`<time datetime="${iso}" title="${iso}" data-due>${time <= now ? "now" : relativeTime(time, now)}</time>`;
+}
+
 /** A size for people: `4 KB`, `1.5 MB`; 1 KB is 1024 octets. */
 export function formatSize(octets: number): string {
   if (octets < 1024) return `${octets} B`;

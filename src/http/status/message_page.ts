@@ -1,7 +1,7 @@
 /** One message of the queue: its recipients, its history, and what can be done with it. */
 
 import type { MessageDetail } from "../dependencies.ts";
-import { address, foreign, formatSize, html, type Markup, moment } from "./markup.ts";
+import { address, dueMoment, foreign, formatSize, html, type Markup, moment, plural } from "./markup.ts";
 import { eventBadge, reasonOf, stateBadge } from "./words.ts";
 
 /** The body of the page. */
@@ -21,7 +21,7 @@ export function messagePage({ message, events }: MessageDetail, now: number): Ma
         </div>
         <div>
           <dt>Next attempt</dt>
-          <dd>${message.due === null ? "none planned" : moment(message.due, now)}</dd>
+          <dd>${message.due === null ? "none planned" : dueMoment(message.due, now)}</dd>
         </div>
         <div>
           <dt>Size</dt>
@@ -37,7 +37,7 @@ export function messagePage({ message, events }: MessageDetail, now: number): Ma
         </div>
       </dl>
       <div class="actions">
-    ${action(message.id, "retry", "Try now")}
+    ${isHeld ? "" : action(message.id, "retry", "Try now")}
     ${isHeld ? action(message.id, "release", "Release") : action(message.id, "hold", "Hold")}
     <details><summary>Remove…</summary>
     <p>The message is removed for good, and its sender is not told.</p>
@@ -53,12 +53,13 @@ export function messagePage({ message, events }: MessageDetail, now: number): Ma
             <div class="line"><span class="what">${foreign(recipient.address)}</span>
           <span class="side">${stateBadge(recipient.state)}</span></div>
             <p class="why">${reasonOf(recipient)}</p>
-            <p class="soft">queue ${recipient.queue} · ${recipient.attempts} attempts${recipient.due === null
-              ? ""
-              : html`
-                · next ${moment(recipient.due, now)}
-              `}${recipient.expires === null ? "" : html`
-              · given up ${moment(recipient.expires, now)}
+            <p class="soft">queue ${recipient.queue} · ${plural(
+              recipient.attempts,
+              "attempt",
+            )} so far${recipient.due === null ? "" : html`
+              · next attempt ${dueMoment(recipient.due, now)}
+            `}${recipient.expires === null ? "" : html`
+              · given up ${dueMoment(recipient.expires, now)}
             `}</p>
           </li>
         `

@@ -3,7 +3,7 @@
 import type { MessageView } from "../../queue/types.ts";
 import type { ListenerView, RecentEvent } from "../dependencies.ts";
 import type { MailSummary } from "../mailbox.ts";
-import { address, foreign, formatSize, html, type Markup, moment, plural } from "./markup.ts";
+import { address, dueMoment, foreign, formatSize, html, type Markup, moment, plural } from "./markup.ts";
 import type { StatusSnapshot } from "./snapshot.ts";
 import { badge, eventBadge, reasonOf, recipientsOf, slowest, stateBadge } from "./words.ts";
 
@@ -83,7 +83,7 @@ function waiting({ messages, queue }: StatusSnapshot, now: number): Markup {
   const total = queue?.messages ?? messages.length;
   const more = total > messages.length
     ? html`
-      <span class="soft">oldest ${messages.length} of ${total}</span>
+      <span class="soft">oldest ${messages.length} of ${total.toLocaleString("en")}</span>
     `
     : "";
   return html`<section id="waiting" data-live aria-labelledby="waiting-title">
@@ -98,9 +98,7 @@ ${
 
 function queued(message: MessageView, now: number): Markup {
   const recipient = slowest(message);
-  const next = message.due === null
-    ? html`<span class="soft">no attempt planned</span>`
-    : html`next ${moment(message.due, now)}`;
+  const attempts = recipient?.attempts ?? 0;
   return html`
     <li>
       <div class="line"><a class="what" href="/messages/${message.id}">${address(
@@ -108,9 +106,12 @@ function queued(message: MessageView, now: number): Markup {
       )} <span class="to">to</span> ${recipientsOf(message)}</a>
     <span class="side">${stateBadge(message.state)}</span></div>
       <p class="why">${recipient === undefined ? "" : reasonOf(recipient)}</p>
-      <p class="soft">${next} · ${plural(recipient?.attempts ?? 0, "attempt")} so far · ${formatSize(
-        message.size,
-      )} · accepted ${moment(message.created, now)}</p>
+      <p class="soft">${message.due === null ? "" : html`
+        next attempt ${dueMoment(message.due, now)} ·
+      `}${attempts === 0 ? "" : `${plural(attempts, "attempt")} so far · `}accepted ${moment(
+        message.created,
+        now,
+      )} · ${formatSize(message.size)}</p>
     </li>
   `;
 }
@@ -139,28 +140,18 @@ function listeners(views: readonly ListenerView[]): Markup {
   return html`<section id="listeners" data-live aria-labelledby="listeners-title">
 <h2 id="listeners-title">Listeners</h2>
 ${
-    views.length === 0 ? empty("Nothing listens.") : html`
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Protocol</th>
-            <th scope="col">Address</th>
-            <th scope="col" class="number">Connections</th>
-          </tr>
-        </thead>
-        <tbody>${views.map((view) =>
-          html`
-            <tr>
-              <th scope="row">${view.id}</th>
-              <td>${view.protocol.toUpperCase()}</td>
-              <td>${view.addresses.map((one, i) => i === 0 ? html`${one}` : html`<br>${one}`)}</td>
-              <td class="number">${view.connections.toLocaleString("en")}</td>
-            </tr>
-          `
-        )}</tbody>
-      </table>
-    `
+    views.length === 0 ? empty("Nothing listens.") : html`<ul class="rows">${
+      views.map((view) =>
+        html`
+          <li>
+            <div class="line"><span class="what">${view.id} <span class="soft">${view.protocol
+              .toUpperCase()}</span></span>
+          <span class="side soft">${plural(view.connections, "connection")}</span></div>
+            <p class="why">${view.addresses.join(", ")}</p>
+          </li>
+        `
+      )
+    }</ul>`
   }
 </section>`;
 }
@@ -171,7 +162,7 @@ export function mailSection(mail: readonly MailSummary[], now: number): Markup {
 <h2 id="mail-title">Delivered mail</h2>
 ${
     mail.length === 0
-      ? empty("No mail yet. Send some to a port above; it is delivered here.")
+      ? empty("No mail yet. Send some to a listener below; it is delivered here.")
       : html`<ul class="rows">${mail.map((one) => mailRow(one, now))}</ul>`
   }
 </section>`;

@@ -1,7 +1,7 @@
 /** The status page and its forms, for administrators. */
 
 import { type Context, Hono } from "hono";
-import { act, type MessageAction } from "../api.ts";
+import { act, find, type MessageAction } from "../api.ts";
 import type { HttpDependencies } from "../dependencies.ts";
 import type { Exchange } from "../exchange.ts";
 import { readMail } from "../mail_reader.ts";
@@ -53,7 +53,7 @@ export function statusRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange 
   });
 
   app.get("/messages/:id", async (c) => {
-    const detail = await queue.show(c.req.param("id"));
+    const detail = await find(queue, c.req.param("id"));
     if (detail === undefined) return problem(404, "There is no such message in the queue.");
     return show({ title: `Message ${detail.message.id}`, at: "message" }, messagePage(detail, clock.now()));
   });
