@@ -73,14 +73,17 @@ export function clientHandshake(
       error.name = "TimeoutError";
       fail(error);
     });
-    const onClose = () => fail(new Error("the server left during the handshake"));
+    // The end of the stream alone would leave the handshake waiting.
+    const onLeft = () => fail(new Error("the server left during the handshake"));
     // Both stay: an error after the end of the handshake is the stream's to report, and must not be unheard.
     transport.on("error", fail);
     secure.on("error", fail);
-    secure.once("close", onClose);
+    secure.once("close", onLeft);
+    transport.once("end", onLeft);
     secure.once("secureConnect", () => {
       timer.cancel();
-      secure.off("close", onClose);
+      secure.off("close", onLeft);
+      transport.off("end", onLeft);
       const agreed = tlsInfo(secure, isIP(serverName) ? undefined : serverName);
       if (agreed === undefined) return fail(new Error("the runtime does not tell what was agreed"));
       const peer = secure.getPeerCertificate(true);

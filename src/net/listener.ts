@@ -1,14 +1,15 @@
 /** Accepting connections: binds, limits, the PROXY header and implicit TLS, before a session sees anything. */
 
-import type { Clock, Timer } from "../clock/mod.ts";
-import type { Bind, ListenerConfig } from "../config/config.ts";
+import type { Clock } from "../clock/mod.ts";
+import type { ListenerConfig } from "../config/config.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { closeSocket, writeAll } from "./byte_stream.ts";
 import type { CertificateStore } from "./certificates.ts";
 import type { Endpoint, ServerConnection } from "./connection.ts";
-import { endpointOf, formatEndpoint, networkSet } from "./ip.ts";
+import { endpointOf, networkSet } from "./ip.ts";
+import { type OpenPort, openPorts } from "./open_port.ts";
 import { receiveProxyHeader } from "./receive_proxy_header.ts";
-import { acceptedConnection } from "./server_connection.ts";
+import { type AcceptedConnection, acceptedConnection } from "./server_connection.ts";
 
 /** Connections that several listeners count together. */
 export interface ConnectionCounter {
@@ -64,34 +65,14 @@ export interface Listener {
    * @throws {BindError} if a new port cannot be opened; everything stays as it was then
    */
   update(config: ListenerConfig): void;
-  /** Stops accepting. Open connections go on. */
+  /** Stops accepting, and ends connections that no session has yet. The others go on. */
   close(): void;
 }
 
-/** An address that cannot be listened on. */
-export class BindError extends Error {
-  override readonly name = "BindError";
-  /** @param bind the address at fault */
-  constructor(readonly listener: string, readonly bind: Bind, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`listener ${listener} cannot bind ${formatEndpoint(bind)}: ${reason}`, { cause });
-  }
-}
-
-/** Milliseconds without accepting after the system is out of descriptors or memory. */
-const EXHAUSTED_PAUSE = 100;
-/** Milliseconds without accepting after any other failure that is not one client's. */
-const FAILED_PAUSE = 10;
 /** Milliseconds that a refusal may take to be sent. */
 const REFUSAL_GRACE = 1000;
 
 const TOO_MANY = new TextEncoder().encode("421 4.3.2 Too many connections, try again later\r\n");
-
-interface OpenPort {
-  readonly bind: Bind;
-  readonly address: Endpoint;
-  close(): void;
-}
 
 /**
  * Opens the ports of a listener and accepts on them.
@@ -105,6 +86,7 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
   let connections = 0;
   let closed = false;
   let ports: readonly OpenPort[] = [];
+  const preparing = new Set<Deno.TcpConn>();
 
   const refuse = (socket: Deno.TcpConn, remote: Endpoint, reason: RefusalReason) => {
     // TLS from the first byte leaves no way to say why; HTTP has another language.
@@ -137,8 +119,7 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
     }
   };
 
-  /** Takes one accepted socket through PROXY header and implicit TLS. Never throws. */
-  const receive = async (socket: Deno.TcpConn) => {
+  const admit = (socket: Deno.TcpConn) => {
     // A reload must not change the rules for a connection half way.
     const rules = config;
     const peer = endpointOf(socket.remoteAddr);
@@ -148,21 +129,62 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
     if (serverLimit.count >= serverLimit.limit) return refuse(socket, peer, "server-limit");
     connections++;
     serverLimit.count++;
+    let released = false;
     const release = () => {
+      if (released) return;
+      released = true;
       connections--;
       serverLimit.count--;
     };
     if (rules.socket.nodelay) setNoDelay(socket);
+    const connected = (remote: Endpoint, local: Endpoint, early?: Uint8Array) =>
+      acceptedConnection({
+        socket,
+        config: rules,
+        remote,
+        local,
+        certificates: options.certificates,
+        clock,
+        early,
+        onClose: release,
+      });
+    const local = endpointOf(socket.localAddr);
+    if (!proxied && !(rules.tls.enable && rules.tls.implicit)) {
+      hand(connected(peer, local));
+      return;
+    }
+    preparing.add(socket);
+    prepare(socket, rules, peer, local, proxied, connected).finally(() => preparing.delete(socket)).then(
+      (connection) => {
+        if (connection === undefined) release();
+        else hand(connection);
+      },
+      (error) => {
+        closeSocket(socket);
+        release();
+        emit("server.unexpected-error", { listener: rules.id, remoteIp: peer.ip, reason: text(error) });
+      },
+    );
+  };
 
+  /** PROXY header and implicit TLS. @returns `undefined` if the socket is closed instead */
+  const prepare = async (
+    socket: Deno.TcpConn,
+    rules: ListenerConfig,
+    peer: Endpoint,
+    socketLocal: Endpoint,
+    proxied: boolean,
+    connected: (remote: Endpoint, local: Endpoint, early?: Uint8Array) => AcceptedConnection,
+  ): Promise<ServerConnection | undefined> => {
     let remote = peer;
-    let local = endpointOf(socket.localAddr);
+    let local = socketLocal;
     let early: Uint8Array | undefined;
     if (proxied) {
       const received = await receiveProxyHeader(socket, rules.tls.timeout, clock);
       if (received.kind === "failed") {
         emit("network.proxy-error", { listener: rules.id, remoteIp: peer.ip, reason: received.reason });
         closeSocket(socket);
-        return release();
+        return undefined;
       }
       early = received.rest;
       const { addresses } = received.header;
@@ -172,86 +194,29 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
         emit("network.proxy-accepted", { listener: rules.id, remoteIp: remote.ip, proxyIp: peer.ip });
       }
       if (options.blocked(remote.ip)) {
-        release();
-        return refuse(socket, remote, "blocked");
+        refuse(socket, remote, "blocked");
+        return undefined;
       }
     }
-    const connection = acceptedConnection({
-      socket,
-      config: rules,
-      remote,
-      local,
-      certificates: options.certificates,
-      clock,
-      early,
-      onClose: release,
-    });
+    const connection = connected(remote, local, early);
     if (rules.tls.enable && rules.tls.implicit) {
       try {
         await connection.startImplicitTls();
       } catch (error) {
         emit("tls.handshake-error", { listener: rules.id, remoteIp: remote.ip, reason: text(error) });
-        return;
+        return undefined;
       }
     }
-    hand(connection);
+    return connection;
   };
 
-  const open = (bind: Bind, rules: ListenerConfig): OpenPort => {
-    const listener = bindPort(bind, rules);
-    let pause: Timer | undefined;
-    let stopped = false;
-    const accept = async () => {
-      while (!stopped) {
-        let socket: Deno.TcpConn;
-        try {
-          socket = await listener.accept();
-        } catch (error) {
-          if (stopped) return;
-          const wait = pauseAfter(error);
-          emit("network.accept-error", { listener: rules.id, reason: text(error) });
-          if (wait > 0) await new Promise<void>((resolve) => pause = clock.after(wait, resolve));
-          continue;
-        }
-        receive(socket).catch((error) => {
-          emit("server.unexpected-error", { listener: rules.id, reason: text(error) });
-          closeSocket(socket);
-        });
-      }
-    };
-    accept();
-    return {
-      bind,
-      address: endpointOf(listener.addr),
-      close() {
-        stopped = true;
-        pause?.cancel();
-        listener.close();
-      },
-    };
-  };
-
-  const openAll = (rules: ListenerConfig): OpenPort[] => {
-    const opened: OpenPort[] = [];
-    const next: OpenPort[] = [];
-    try {
-      for (const bind of rules.bind) {
-        const kept = ports.find((port) => port.bind.ip === bind.ip && port.bind.port === bind.port);
-        if (kept !== undefined) {
-          next.push(kept);
-          continue;
-        }
-        const port = open(bind, rules);
-        opened.push(port);
-        next.push(port);
-      }
-    } catch (error) {
-      for (const port of opened) port.close();
-      throw error;
-    }
+  const openAll = (rules: ListenerConfig): readonly OpenPort[] => {
+    const next = openPorts(ports, rules, { clock, emit, admit });
     for (const port of ports) if (!next.includes(port)) port.close();
-    for (const port of opened) {
-      emit("network.listen-start", { listener: rules.id, localIp: port.address.ip, localPort: port.address.port });
+    for (const port of next) {
+      if (!ports.includes(port)) {
+        emit("network.listen-start", { listener: rules.id, localIp: port.address.ip, localPort: port.address.port });
+      }
     }
     return next;
   };
@@ -275,40 +240,10 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
       if (closed) return;
       closed = true;
       for (const port of ports) port.close();
+      for (const socket of preparing) closeSocket(socket);
       emit("network.listen-stop", { listener: config.id });
     },
   };
-}
-
-function bindPort(bind: Bind, config: ListenerConfig): Deno.TcpListener {
-  try {
-    return Deno.listen({
-      hostname: bind.ip,
-      port: bind.port,
-      tcpBacklog: config.socket.backlog,
-    });
-  } catch (error) {
-    throw new BindError(config.id, bind, error);
-  }
-}
-
-function pauseAfter(error: unknown): number {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
-    case "ECONNABORTED":
-    case "ECONNRESET":
-    case "EINTR":
-    case "EPROTO":
-      // accept(2): these tell of the one connection that was in the queue.
-      return 0;
-    case "EMFILE":
-    case "ENFILE":
-    case "ENOBUFS":
-    case "ENOMEM":
-      return EXHAUSTED_PAUSE;
-    default:
-      return FAILED_PAUSE;
-  }
 }
 
 function setNoDelay(socket: Deno.TcpConn): void {

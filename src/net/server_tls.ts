@@ -3,9 +3,10 @@
 import { type SecureContext, TLSSocket } from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import type { TlsSettings } from "../config/config.ts";
-import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
-import type { CertificateStore } from "./certificates.ts";
-import { permittedVersions } from "./cipher_suites.ts";
+import { type ByteStream, closeSocket, nodeByteStream } from "./byte_stream.ts";
+import type { CertificateStore, ServerCertificate } from "./certificates.ts";
+import { CIPHER_SUITES, permittedVersions, type VersionRange } from "./cipher_suites.ts";
+import { CLIENT_HELLO_MAX, type ClientHello, readClientHello, versionsFor } from "./client_hello.ts";
 import type { TlsInfo } from "./connection.ts";
 import { socketDuplex } from "./socket_duplex.ts";
 import { tlsInfo } from "./tls_info.ts";
@@ -32,43 +33,104 @@ const HANDSHAKE_FAILURE = Uint8Array.of(21, 3, 3, 0, 2, 2, 40);
 /**
  * Shakes hands as the server. The socket belongs to the stream from then on, and is closed if this fails.
  *
+ * Where suites are switched off, the ClientHello is read first: see {@link versionsFor}.
+ *
  * @throws {TlsHandshakeError} if the peers do not come to terms, the client leaves, or `settings.timeout` passes
  */
-export function serverHandshake(
+export async function serverHandshake(
   socket: Deno.TcpConn,
   options: ServerTlsOptions,
 ): Promise<{ stream: ByteStream; info: TlsInfo }> {
-  const { settings, certificates, clock } = options;
-  let serverName: string | undefined;
+  const { settings, clock } = options;
+  const control: { abandon: (error: TlsHandshakeError) => void } = { abandon: () => closeSocket(socket) };
+  let late: TlsHandshakeError | undefined;
+  const timer = clock.after(settings.timeout, () => {
+    late = new TlsHandshakeError(`the TLS handshake took longer than ${settings.timeout / 1000} s`);
+    control.abandon(late);
+  });
+  try {
+    if (settings.disableCiphers.length === 0) {
+      return await shakeHands(socket, options, options.early, permittedVersions, control);
+    }
+    const { hello, bytes } = await receiveClientHello(socket, options.early);
+    const agreed = await shakeHands(socket, options, bytes, (_, key) => versionsFor(hello, settings, key), control);
+    const used = CIPHER_SUITES.find((suite) => suite.name === agreed.info.cipher);
+    if (used === undefined || settings.disableCiphers.includes(used.setting)) {
+      agreed.stream.close();
+      throw new TlsHandshakeError(`${agreed.info.cipher} was agreed on, which is switched off`);
+    }
+    return agreed;
+  } catch (error) {
+    if (late !== undefined) throw late;
+    if (error instanceof TlsHandshakeError) throw error;
+    throw new TlsHandshakeError(error instanceof Error ? error.message : String(error), { cause: error });
+  } finally {
+    timer.cancel();
+  }
+}
 
+/** Reads until the ClientHello is whole; what was read belongs to the handshake all the same. */
+async function receiveClientHello(
+  socket: Deno.TcpConn,
+  early: Uint8Array | undefined,
+): Promise<{ hello: ClientHello; bytes: Uint8Array }> {
+  const buffer = new Uint8Array(CLIENT_HELLO_MAX);
+  let length = 0;
+  if (early !== undefined) {
+    buffer.set(early);
+    length = early.length;
+  }
+  try {
+    for (;;) {
+      const result = readClientHello(buffer.subarray(0, length));
+      if (result.kind === "hello") return { hello: result.hello, bytes: buffer.slice(0, length) };
+      if (result.kind === "invalid") throw new TlsHandshakeError(result.reason);
+      const count = await socket.read(buffer.subarray(length));
+      if (count === null) throw new TlsHandshakeError("the client left during the TLS handshake");
+      length += count;
+    }
+  } catch (error) {
+    closeSocket(socket);
+    throw error;
+  }
+}
+
+function shakeHands(
+  socket: Deno.TcpConn,
+  { settings, certificates, clock, alpn }: ServerTlsOptions,
+  early: Uint8Array | undefined,
+  versionsOf: (settings: TlsSettings, key: ServerCertificate["key"]) => VersionRange | undefined,
+  control: { abandon: (error: TlsHandshakeError) => void },
+): Promise<{ stream: ByteStream; info: TlsInfo }> {
+  let serverName: string | undefined;
   const contextFor = (name: string | undefined): SecureContext => {
     const certificate = certificates.select(name, settings.certificate);
     if (certificate === undefined) throw new TlsHandshakeError("there is no certificate");
-    const versions = permittedVersions(settings, certificate.key);
-    if (versions === undefined) throw new TlsHandshakeError("every protocol version and suite is switched off");
+    const versions = versionsOf(settings, certificate.key);
+    if (versions === undefined) throw new TlsHandshakeError("no protocol version and suite is left to agree on");
     return certificate.context(versions);
   };
 
   return new Promise((resolve, reject) => {
     // Until something was sent no keys are in use, so an alert can still be told in plain text.
-    const duplex = socketDuplex(socket, options.early, (sent) => sent === 0 ? HANDSHAKE_FAILURE : undefined);
+    let abandoned = false;
+    const duplex = socketDuplex(socket, early, (sent) => sent > 0 || abandoned ? undefined : HANDSHAKE_FAILURE);
+    let secure: TLSSocket | undefined;
     const fail = (error: Error) => {
-      timer.cancel();
-      reject(error instanceof TlsHandshakeError ? error : new TlsHandshakeError(error.message, { cause: error }));
+      reject(error);
       duplex.destroy(error);
     };
-    const timer = clock.after(
-      settings.timeout,
-      () => fail(new TlsHandshakeError(`the TLS handshake took longer than ${settings.timeout / 1000} s`)),
-    );
-    let secure: TLSSocket | undefined;
+    control.abandon = (error) => {
+      abandoned = true;
+      fail(error);
+    };
     duplex.on("error", (error) => {
       if (secure?.destroyed === false) secure.destroy(error);
     });
     try {
       secure = new TLSSocket(duplex, {
         isServer: true,
-        secureContext: contextFor(undefined),
+        // Asked for every client, whether it sends a name or not.
         SNICallback(name, answer) {
           if (name !== "") serverName = name;
           try {
@@ -77,19 +139,21 @@ export function serverHandshake(
             answer(error instanceof Error ? error : new Error(String(error)));
           }
         },
-        ...(options.alpn === undefined ? {} : { ALPNProtocols: [...options.alpn] }),
+        ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
       });
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     const established = secure;
-    const onClose = () => fail(new TlsHandshakeError("the client left during the TLS handshake"));
+    // The end of the stream alone would leave the handshake waiting.
+    const onLeft = () => fail(new TlsHandshakeError("the client left during the TLS handshake"));
     established.on("error", fail);
-    established.once("close", onClose);
+    established.once("close", onLeft);
+    duplex.once("end", onLeft);
     established.once("secure", () => {
-      established.off("close", onClose);
-      timer.cancel();
+      established.off("close", onLeft);
+      duplex.off("end", onLeft);
       const info = tlsInfo(established, serverName);
       if (info === undefined) return fail(new TlsHandshakeError("the runtime does not tell what was agreed"));
       resolve({ stream: nodeByteStream(established, clock), info });

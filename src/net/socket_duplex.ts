@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import { closeSocket, writeAll } from "./byte_stream.ts";
 
 // A read that waits holds its buffer, and most connections wait most of the time: start small, grow under load.
@@ -12,7 +13,7 @@ const LARGE_READ = 64 * 1024;
  * Makes the stream. It closes `socket` when destroyed.
  *
  * @param early bytes read from the socket before; they come first
- * @param lastWords called before the socket is closed after an error; its bytes are still sent
+ * @param lastWords called with the number of octets sent so far before the socket is closed; its bytes are still sent
  */
 export function socketDuplex(
   socket: Deno.TcpConn,
@@ -22,24 +23,37 @@ export function socketDuplex(
   let size = SMALL_READ;
   let sent = 0;
   let pending = early;
+  let started = false;
+  const pump = () => {
+    if (pending !== undefined) {
+      const first = pending;
+      pending = undefined;
+      duplex.push(Buffer.from(first.buffer, first.byteOffset, first.byteLength));
+      return;
+    }
+    const buffer = Buffer.allocUnsafeSlow(size);
+    socket.read(buffer).then((count) => {
+      if (count === null) {
+        duplex.push(null);
+        return;
+      }
+      size = count === buffer.length ? LARGE_READ : SMALL_READ;
+      duplex.push(count === buffer.length ? buffer : buffer.subarray(0, count));
+    }, (error) => duplex.destroy(error));
+  };
   const duplex: Duplex = new Duplex({
     allowHalfOpen: true,
     read() {
-      if (pending !== undefined) {
-        const first = pending;
-        pending = undefined;
-        duplex.push(Buffer.from(first.buffer, first.byteOffset, first.byteLength));
+      if (started) {
+        pump();
         return;
       }
-      const buffer = Buffer.allocUnsafeSlow(size);
-      socket.read(buffer).then((count) => {
-        if (count === null) {
-          duplex.push(null);
-          return;
-        }
-        size = count === buffer.length ? LARGE_READ : SMALL_READ;
-        duplex.push(count === buffer.length ? buffer : buffer.subarray(0, count));
-      }, (error) => duplex.destroy(error));
+      // A TLSSocket starts in the next tick. Bytes that reach it before, and turn out to be no handshake, end the whole
+      // program: it destroys itself while starting and then trips over what it has lost.
+      started = true;
+      setImmediate(() => {
+        if (!duplex.destroyed) pump();
+      });
     },
     write(chunk: Uint8Array, _encoding, done) {
       sent += chunk.length;
@@ -50,7 +64,7 @@ export function socketDuplex(
       socket.closeWrite().then(() => done(), () => done());
     },
     destroy(error, done) {
-      const words = error === null ? undefined : lastWords?.(sent);
+      const words = lastWords?.(sent);
       if (words === undefined) closeSocket(socket);
       else writeAll(socket, words).catch(() => {}).finally(() => closeSocket(socket));
       done(error);

@@ -1,0 +1,172 @@
+/**
+ * Reads what a TLS client offers, before the handshake begins. The runtime takes no list of suites and follows the
+ * client's order, so a listener with suites switched off has to know beforehand which suite would come of it. Pure.
+ */
+
+import { CIPHER_SUITES, permittedVersions, type TlsVersion, type VersionRange } from "./cipher_suites.ts";
+import type { TlsSettings } from "../config/config.ts";
+
+/** What a ClientHello offers. */
+export interface ClientHello {
+  /** Suite numbers in the client's order. */
+  readonly suites: readonly number[];
+  readonly versions: readonly TlsVersion[];
+}
+
+/** What the bytes so far amount to. */
+export type ClientHelloResult =
+  | { readonly kind: "incomplete" }
+  | { readonly kind: "invalid"; readonly reason: string }
+  | { readonly kind: "hello"; readonly hello: ClientHello };
+
+/** Most octets looked at; a ClientHello with post-quantum key shares has about 2,000. */
+export const CLIENT_HELLO_MAX = 16 * 1024;
+
+const HANDSHAKE_RECORD = 22;
+const CLIENT_HELLO = 1;
+const SUPPORTED_VERSIONS = 43;
+
+/** Reads the ClientHello at the start of `bytes`, which may be spread over several records (RFC 8446 §5.1). */
+export function readClientHello(bytes: Uint8Array): ClientHelloResult {
+  let message = new Uint8Array(0);
+  let at = 0;
+  for (;;) {
+    if (message.length >= 4) {
+      if (message[0] !== CLIENT_HELLO) return invalid("the first handshake message is no ClientHello");
+      const length = 4 + uint(message, 1, 3);
+      if (length > CLIENT_HELLO_MAX) return invalid("the ClientHello is too long");
+      if (message.length >= length) return readBody(new Reader(message.subarray(4, length)));
+    }
+    if (at < bytes.length && bytes[at] !== HANDSHAKE_RECORD) return invalid("the first bytes are not TLS");
+    if (bytes.length >= CLIENT_HELLO_MAX && at + 5 > bytes.length) return invalid("the ClientHello is too long");
+    if (at + 5 > bytes.length) return { kind: "incomplete" };
+    const length = uint(bytes, at + 3, 2);
+    // An empty fragment would let this go on for ever (RFC 8446 §5.1 forbids it).
+    if (length === 0) return invalid("an empty handshake record");
+    const end = at + 5 + length;
+    if (end > CLIENT_HELLO_MAX) return invalid("the ClientHello is too long");
+    if (end > bytes.length) return { kind: "incomplete" };
+    const joined = new Uint8Array(message.length + length);
+    joined.set(message);
+    joined.set(bytes.subarray(at + 5, end), message.length);
+    message = joined;
+    at = end;
+  }
+}
+
+function readBody(body: Reader): ClientHelloResult {
+  // RFC 8446 §4.1.2: legacy version, random, session id, suites, compression methods, extensions.
+  const legacy = body.uint(2);
+  body.skip(32);
+  body.vector(1);
+  const suites: number[] = [];
+  for (const list = body.vector(2); list.left > 0;) suites.push(list.uint(2));
+  body.vector(1);
+  let versions: TlsVersion[] = legacy >= 0x0303 ? ["TLSv1.2"] : [];
+  if (body.left > 0) {
+    for (const extensions = body.vector(2); extensions.left > 0;) {
+      const type = extensions.uint(2);
+      const data = extensions.vector(2);
+      if (type === SUPPORTED_VERSIONS) versions = readVersions(data);
+      if (extensions.broken) break;
+    }
+  }
+  return body.broken ? invalid("the ClientHello is broken") : { kind: "hello", hello: { suites, versions } };
+}
+
+function readVersions(data: Reader): TlsVersion[] {
+  const versions: TlsVersion[] = [];
+  for (const list = data.vector(1); list.left > 0;) {
+    const version = list.uint(2);
+    if (version === 0x0303) versions.push("TLSv1.2");
+    else if (version === 0x0304) versions.push("TLSv1.3");
+  }
+  return versions;
+}
+
+/** Reads forward; past the end it gives zeros and is `broken`, as are the readers it was made from. */
+class Reader {
+  #at = 0;
+  #broken = false;
+  readonly #parent: Reader | undefined;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, parent?: Reader) {
+    this.#bytes = bytes;
+    this.#parent = parent;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  uint(size: number): number {
+    if (size > this.left) return this.fail();
+    const value = uint(this.#bytes, this.#at, size);
+    this.#at += size;
+    return value;
+  }
+
+  skip(size: number): void {
+    if (size > this.left) this.fail();
+    else this.#at += size;
+  }
+
+  /** What follows a length of `size` octets. */
+  vector(size: number): Reader {
+    const length = this.uint(size);
+    const inner = new Reader(this.#bytes.subarray(this.#at, this.#at + Math.min(length, this.left)), this);
+    if (length > this.left) this.fail();
+    else this.#at += length;
+    return inner;
+  }
+
+  fail(): number {
+    this.#at = this.#bytes.length;
+    this.#broken = true;
+    this.#parent?.fail();
+    return 0;
+  }
+}
+
+function uint(bytes: Uint8Array, at: number, size: number): number {
+  let value = 0;
+  for (let i = at; i < at + size; i++) value = value * 256 + (bytes[i] ?? 0);
+  return value;
+}
+
+function invalid(reason: string): ClientHelloResult {
+  return { kind: "invalid", reason };
+}
+
+/**
+ * The versions to offer so that the suite the runtime will pick, the client's first for that version, is one that the
+ * settings permit; the newer version where both would do.
+ *
+ * @param key kind of the certificate's key
+ * @returns `undefined` if every way ends in a suite that is switched off, or in none
+ */
+export function versionsFor(
+  hello: ClientHello,
+  settings: Pick<TlsSettings, "disableProtocols" | "disableCiphers">,
+  key: "rsa" | "ec" | undefined,
+): VersionRange | undefined {
+  for (const version of ["TLSv1.3", "TLSv1.2"] as const) {
+    const only = [version === "TLSv1.3" ? "TLSv1.2" as const : "TLSv1.3" as const, ...settings.disableProtocols];
+    if (!hello.versions.includes(version)) continue;
+    if (permittedVersions({ ...settings, disableProtocols: only }, key) === undefined) continue;
+    const usable = CIPHER_SUITES.filter((suite) =>
+      suite.version === version && (suite.key === undefined || suite.key === key)
+    );
+    const code = hello.suites.find((offered) => usable.some((suite) => suite.code === offered));
+    const picked = usable.find((suite) => suite.code === code);
+    if (picked !== undefined && !settings.disableCiphers.includes(picked.setting)) {
+      return { minVersion: version, maxVersion: version };
+    }
+  }
+  return undefined;
+}
