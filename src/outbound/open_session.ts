@@ -5,6 +5,7 @@ import type { ConnectionConfig } from "../config/config.ts";
 import type { ClientConnection, ConnectOptions } from "../net/mod.ts";
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
 import type { TlsDecision } from "./tls_policy.ts";
@@ -12,6 +13,9 @@ import { type Failure, failure, refusal } from "./verdict.ts";
 
 /** Opens a connection; `connect` of the net room. */
 export type Connect = (options: ConnectOptions) => Promise<ClientConnection>;
+
+/** Enhanced status for a host without TLS where it is required (RFC 3463 X.7.4: security features not supported). */
+export const NO_TLS = "4.7.4";
 
 /** Where to and how. */
 export interface OpenOptions {
@@ -34,6 +38,7 @@ export interface OpenContext {
   readonly connect: Connect;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly pool: Pool;
 }
 
 /**
@@ -81,7 +86,7 @@ export async function openSession(
     return error.failure;
   }
   if (refused === undefined) return session;
-  void session.quit();
+  context.pool.quit(session);
   return refused;
 }
 
@@ -149,8 +154,7 @@ async function startTls(
   const without = (text: string, status: number): Failure | undefined => {
     emit("delivery.start-tls-unavailable", { ...fields, details: text });
     if (!decision.required) return undefined;
-    // RFC 3463 X.7.4, RFC 3207: a security feature that policy demands is not there.
-    return failure("deferred", decision.lastError, "4.7.4", text, { host: session.host, status, elsewhere: true });
+    return failure("deferred", decision.lastError, NO_TLS, text, { host: session.host, status, elsewhere: true });
   };
   if (!session.peer.starttls) return without(`${session.label} does not offer STARTTLS, which is required`, 0);
   const reply = await session.command("STARTTLS", "STARTTLS", options.timeout.ehlo);

@@ -19,6 +19,8 @@ export interface Pool {
   take(key: string): Session | undefined;
   /** Gives a session back in good order; it is kept, or ended with QUIT if it has done enough. */
   keep(session: Session): void;
+  /** Ends a session with QUIT; {@link Pool.drop} waits for it. */
+  quit(session: Session): void;
   /** Ends the idle sessions. */
   drop(): Promise<void>;
 }
@@ -33,6 +35,7 @@ export function createPool(clock: Clock, limits: PoolLimits): Pool {
   const goodbyes = new Set<Promise<void>>();
 
   const quit = (session: Session) => {
+    if (session.closed) return;
     const goodbye = session.quit().finally(() => goodbyes.delete(goodbye));
     goodbyes.add(goodbye);
   };
@@ -66,6 +69,7 @@ export function createPool(clock: Clock, limits: PoolLimits): Pool {
   };
 
   return {
+    quit,
     take(key) {
       const sessions = idle.get(key);
       if (sessions === undefined) return undefined;

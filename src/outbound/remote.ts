@@ -8,7 +8,7 @@ import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
-import { type Connect, type OpenOptions, openSession } from "./open_session.ts";
+import { type Connect, NO_TLS, type OpenOptions, openSession } from "./open_session.ts";
 import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
 import type { TlsPolicy } from "./tls_policy.ts";
@@ -88,7 +88,11 @@ class Attempt {
       this.#note(failure("deferred", "io", "4.3.0", `a setting could not be evaluated: ${error.message}`));
     }
     // One host with a passing trouble is reason enough to come back.
-    const rest = this.#deferred ?? this.#failed ?? failure("deferred", "io", "4.3.0", "no host was tried");
+    let rest = this.#deferred ?? this.#failed ?? failure("deferred", "io", "4.3.0", "no host was tried");
+    // RFC 8689 §4.2.1: a message that asks for REQUIRETLS does not wait for hosts to learn TLS.
+    if (this.#requiretls && rest.detail.enhanced === NO_TLS) {
+      rest = { ...rest, kind: "failed", detail: { ...rest.detail, enhanced: "5.7.30" } };
+    }
     for (let i = 0; i < this.verdicts.length; i++) this.verdicts[i] ??= rest;
   }
 
@@ -180,7 +184,7 @@ class Attempt {
       config: tls,
       implicit,
       allowInvalidCerts: tls.allowInvalidCerts || (route.type === "relay" && route.tls.allowInvalidCerts),
-      requiretls: job.message.envelope.parameters.requiretls === true,
+      requiretls: this.#requiretls,
     };
     for (const policy of context.policies) {
       const asked = policy.decide(target);
@@ -272,6 +276,10 @@ class Attempt {
   #note(failed: Failure): void {
     if (failed.kind === "deferred") this.#deferred = failed;
     else this.#failed = failed;
+  }
+
+  get #requiretls(): boolean {
+    return this.job.message.envelope.parameters.requiretls === true;
   }
 
   #open(): number[] {

@@ -66,7 +66,10 @@ export function createZone(table: Readonly<Record<string, ZoneEntry>>): Zone {
     mx: look(
       "MX",
       (entry) =>
-        entry.mx?.map(([preference, exchange]): MxRecord => ({ preference, exchange: exchange.replace(/\.$/, "") }))
+        entry.mx?.map(([preference, exchange]): MxRecord => ({
+          preference,
+          exchange: exchange.toLowerCase().replace(/\.$/, ""),
+        }))
           .sort((a, b) => a.preference - b.preference),
     ),
     txt: look("TXT", (entry) => entry.txt),
