@@ -13,7 +13,7 @@ import { account, type Delivered } from "./account.ts";
 import { messageOf, startLoad } from "./load.ts";
 
 // The commit of an outcome follows the peer's 250 by milliseconds; a busy machine may stretch that.
-const WINDOW_MS = 2_000;
+const WINDOW_MS = 1_000;
 const LONGEST_RUN_MS = 1_500;
 // One kill in so many comes while the server is still starting.
 const EARLY_EVERY = 5;
