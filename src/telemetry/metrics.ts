@@ -2,7 +2,8 @@
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "../clock/mod.ts";
-import type { EventName } from "./event.ts";
+import { type EventName, EVENTS } from "./event.ts";
+import { within } from "./within.ts";
 
 /** One reading of a gauge. */
 export interface GaugeReading {
@@ -59,7 +60,7 @@ export interface Metrics {
 export interface MetricsOptions {
   readonly clock: Clock;
   /** Counts so far; read when /metrics is asked for, so that an event costs an addition and no more. */
-  readonly counts: () => Iterable<readonly [name: string, count: number]>;
+  readonly counts: () => Iterable<readonly [name: EventName, count: number]>;
   readonly onGaugeError: (name: string, error: unknown) => void;
 }
 
@@ -74,7 +75,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers: [registry],
     collect() {
       this.reset();
-      for (const [event, count] of options.counts()) this.inc({ event }, count);
+      // A zero is shown where a first occurrence should be seen as a rise; chatter that never happened is left out.
+      for (const [event, count] of options.counts()) {
+        const { level } = EVENTS[event];
+        if (count > 0 || (level !== "debug" && level !== "trace")) this.inc({ event }, count);
+      }
     },
   });
 
@@ -111,18 +116,4 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registerGauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
 
   return { registry, durationOf: (event) => durations.get(event), registerGauge };
-}
-
-async function within<T>(promise: Promise<T>, milliseconds: number, clock: Clock): Promise<T> {
-  let timer: { cancel(): void } | undefined;
-  try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        timer = clock.after(milliseconds, () => reject(new Error(`no reading within ${milliseconds} ms`)));
-      }),
-    ]);
-  } finally {
-    timer?.cancel();
-  }
 }

@@ -9,6 +9,7 @@ import { type Emit, type EventFields, type EventName, EVENTS, type Level } from 
 import { formatLine } from "./line.ts";
 import { type ByteWriter, logFileTarget, streamTarget } from "./log_file.ts";
 import { createMetrics, type ReadGauge } from "./metrics.ts";
+import { within } from "./within.ts";
 
 /** What {@link createTelemetry} needs. Everything but the writers and the clock can be changed by `reconfigure`. */
 export interface TelemetryOptions {
@@ -55,11 +56,11 @@ export interface Telemetry {
   observe(events: readonly string[], observer: (event: ObservedEvent) => void): () => void;
   /** How often an event happened; 0 for one that is not counted. */
   count(name: EventName): number;
-  /** Resolves when the lines so far are written. Never rejects. */
+  /** Resolves when the lines so far are written, after two seconds at the latest. Never rejects. */
   flush(): Promise<void>;
   /** Replaces tracers and levels, and opens log files anew; lines so far are written by the old tracers. */
   reconfigure(settings: TelemetrySettings): Promise<void>;
-  /** Writes what is left and ends all output. Never rejects. */
+  /** Writes what is left, within two seconds, and ends all output. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -92,6 +93,9 @@ const LOG_LEVELS: Readonly<Record<Level, LogLevel>> = {
   debug: "debug",
   trace: "trace",
 };
+
+/** Longest wait for writers in `flush`, `reconfigure` and `close`, in milliseconds. */
+const SETTLE_WITHIN = 2000;
 
 /** Shortest time between two `telemetry.log-error` of one tracer, in milliseconds. */
 const ERROR_PAUSE = 60_000;
@@ -270,8 +274,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     }
   }
 
-  async function closeTracers(old: readonly Tracer[]): Promise<void> {
-    await Promise.all(old.map((tracer) => tracer.batch.close()));
+  /** Waits for writers, but not for one that does not answer: a stuck terminal must not hold up the end. */
+  async function settled(writes: readonly Promise<void>[]): Promise<void> {
+    await within(Promise.all(writes), SETTLE_WITHIN, clock).catch(() => {});
   }
 
   apply(options);
@@ -293,19 +298,19 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       return entry !== undefined && entry.counted ? entry.count : 0;
     },
     async flush() {
-      await Promise.all(tracers.map((tracer) => tracer.batch.flush()));
+      await settled(tracers.map((tracer) => tracer.batch.flush()));
     },
     async reconfigure(settings) {
       if (closed) return;
       const old = tracers;
       apply(settings);
-      await closeTracers(old);
+      await settled(old.map((tracer) => tracer.batch.close()));
     },
     async close() {
       if (closed) return;
       closed = true;
       const old = tracers;
-      await closeTracers(old);
+      await settled(old.map((tracer) => tracer.batch.close()));
       tracers = [];
       for (const entry of entries.values()) entry.logged = false;
       route.close();

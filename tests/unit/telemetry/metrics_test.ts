@@ -27,6 +27,7 @@ Deno.test("events are counted by name whether or not they are logged", async () 
   assert.match(text, /^godwit_events_total\{event="smtp\.raw-input"\} 2$/m);
   assert.match(text, /^godwit_events_total\{event="server\.startup"\} 1$/m);
   assert.match(text, /^godwit_events_total\{event="auth\.failed"\} 0$/m);
+  assert.doesNotMatch(text, /event="smtp\.raw-output"/, "chatter that never happened");
   assert.match(await telemetry.metrics.metrics(), /^godwit_events_total\{event="smtp\.raw-input"\} 2$/m);
   await telemetry.close();
 });

@@ -232,6 +232,18 @@ Deno.test("closing does not hang on a broken writer and silences later events", 
   assert.equal(clock.pending, 0);
 });
 
+Deno.test("closing waits two seconds for a writer that does not answer", async () => {
+  const { telemetry, clock, err } = start();
+  err.hold = new Promise(() => {});
+  telemetry.emit("server.startup");
+  let isClosed = false;
+  const closed = telemetry.close().then(() => isClosed = true);
+  await clock.advance(1999);
+  assert.equal(isClosed, false);
+  await clock.advance(1);
+  await closed;
+});
+
 Deno.test("reconfiguring replaces tracers and levels, keeps counts, and writes what was waiting", async () => {
   const { telemetry, out, err } = start();
   telemetry.emit("server.startup");
