@@ -59,13 +59,22 @@ export async function sendMeasured(load: Load, port: number): Promise<GeneratorR
   return result;
 }
 
-/** A next hop that accepts connections and never says a word, so that nothing leaves the queue. */
+/** A next hop that accepts connections and never says a word: attempts begin and do not end. */
 export function hangingNextHop(): NextHop {
   const sink = startSink({ mute: true });
   return {
     port: sink.port,
     reached: () => Promise.reject(new Error("a hanging next hop takes nothing")),
     stop: () => Promise.resolve(sink.close()),
+  };
+}
+
+/** A next hop that refuses connections: every attempt fails at once and is put off. */
+export function closedNextHop(): NextHop {
+  return {
+    port: freePort(),
+    reached: () => Promise.reject(new Error("a closed next hop takes nothing")),
+    stop: () => Promise.resolve(),
   };
 }
 

@@ -3,11 +3,12 @@
  *
  *     deno task bench [--messages 20000] [--connections 20] [--size 4096] [--repetitions 3]
  *                     [--servers godwit,postfix,haraka] [--binary FILE] [--folder DIR] [--json FILE]
+ *                     [--accept deferred|hanging]
  *     deno task bench --memory
  *
  * Each server gets the same load from the same generator and relays to the same next hop. Two things are measured, each
- * with a fresh queue: accepting while the next hop hangs, and relaying until the next hop has everything. Servers take
- * turns, and the table shows medians. docs/benchmarks.md says what the columns mean.
+ * with a fresh queue: accepting while nothing can be delivered, and relaying until the next hop has everything. Servers
+ * take turns, and the table shows medians. docs/benchmarks.md says what the columns mean.
  *
  * @module
  */
@@ -15,7 +16,7 @@
 import { parseArgs } from "node:util";
 import { godwit } from "./godwit.ts";
 import { haraka } from "./haraka.ts";
-import { countingNextHop, hangingNextHop, type Load, type NextHop, send, sendMeasured } from "./load.ts";
+import { closedNextHop, countingNextHop, hangingNextHop, type Load, type NextHop, send, sendMeasured } from "./load.ts";
 import { measureMemory } from "./memory.ts";
 import { postfix } from "./postfix.ts";
 import { usage, watchMemory } from "./processes.ts";
@@ -32,17 +33,24 @@ interface Measured {
   readonly memory: number;
 }
 
-/** Starts the server with an empty queue, warms it up, and runs `body`. */
+interface Settings {
+  /** Where queues are made; the system's folder for temporary files if undefined. */
+  readonly folder: string | undefined;
+  readonly deferAll: boolean;
+}
+
+/** Starts the server with an empty queue and runs `body`. */
 async function withServer<Result>(
   server: MailServer,
   nextHop: NextHop,
-  parent: string | undefined,
+  settings: Settings,
   body: (running: RunningServer, port: number) => Promise<Result>,
 ): Promise<Result> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-", ...parent && { dir: parent } });
+  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-", ...settings.folder && { dir: settings.folder } });
   const port = freePort();
   try {
-    const running = await server.start({ folder, port, nextHop: nextHop.port, httpPort: freePort() });
+    const { deferAll } = settings;
+    const running = await server.start({ folder, port, nextHop: nextHop.port, httpPort: freePort(), deferAll });
     try {
       return await body(running, port);
     } finally {
@@ -62,12 +70,17 @@ async function measured(running: RunningServer, work: () => Promise<number>): Pr
   return { seconds, cpuSeconds: usage(running.pid).cpuSeconds - before, memory: watch.stop() };
 }
 
-async function benchmark(server: MailServer, load: Load, folder: string | undefined): Promise<Figures> {
+async function benchmark(
+  server: MailServer,
+  load: Load,
+  folder: string | undefined,
+  accepting: string,
+): Promise<Figures> {
   const warmUp = { ...load, messages: Math.ceil(load.messages / 20) };
   const thousands = load.messages / 1000;
 
   const sink = await countingNextHop();
-  const relay = await withServer(server, sink, folder, async (running, port) => {
+  const relay = await withServer(server, sink, { folder, deferAll: false }, async (running, port) => {
     await send(warmUp, port);
     await sink.reached(warmUp.messages, DRAIN_TIMEOUT_MS);
     return await measured(running, async () => {
@@ -77,7 +90,9 @@ async function benchmark(server: MailServer, load: Load, folder: string | undefi
     });
   });
 
-  const { accept, p50, p99 } = await withServer(server, hangingNextHop(), folder, async (running, port) => {
+  const deferAll = accepting === "deferred";
+  const nowhere = deferAll ? closedNextHop() : hangingNextHop();
+  const { accept, p50, p99 } = await withServer(server, nowhere, { folder, deferAll }, async (running, port) => {
     await send(warmUp, port);
     const accept = await measured(running, () => send(load, port));
     // A generator of our own measures each acceptance; it is a slower one, so its rate is not used.
@@ -108,6 +123,7 @@ const { values } = parseArgs({
     binary: { type: "string" },
     folder: { type: "string" },
     json: { type: "string" },
+    accept: { type: "string", default: "deferred" },
     memory: { type: "boolean", default: false },
   },
 });
@@ -135,7 +151,7 @@ const load: Load = {
 const runs = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
 for (let repetition = 1; repetition <= Number(values.repetitions); repetition++) {
   for (const server of servers) {
-    const figures = await benchmark(server, load, values.folder);
+    const figures = await benchmark(server, load, values.folder, values.accept);
     runs.get(server.name)?.push(figures);
     const rates = `${figures.relayRate.toFixed(0)} relayed/s, ${figures.acceptRate.toFixed(0)} accepted/s`;
     console.log(`run ${repetition}, ${server.name}: ${rates}`);

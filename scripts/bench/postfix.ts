@@ -30,7 +30,7 @@ export const postfix: MailServer = {
     return await findProgram("postfix") === undefined ? "Postfix is not installed" : undefined;
   },
 
-  async start({ folder, port, nextHop }) {
+  async start({ folder, port, nextHop, deferAll }) {
     const program = await findProgram("postfix");
     if (program === undefined) throw new Error("Postfix is not installed");
     const config = `${folder}/config`;
@@ -38,7 +38,7 @@ export const postfix: MailServer = {
     // Its daemons run as another user and must get through to the queue.
     await Deno.chmod(folder, 0o755);
     await new Deno.Command("chown", { args: ["postfix", `${folder}/data`] }).output();
-    await Deno.writeTextFile(`${config}/main.cf`, mainCf(folder, nextHop));
+    await Deno.writeTextFile(`${config}/main.cf`, mainCf(folder, nextHop, deferAll));
     await Deno.writeTextFile(`${config}/master.cf`, masterCf(port));
     const child = new Deno.Command(program, {
       args: ["-c", config, "start-fg"],
@@ -59,7 +59,7 @@ export const postfix: MailServer = {
   },
 };
 
-function mainCf(folder: string, nextHop: number): string {
+function mainCf(folder: string, nextHop: number, deferAll: boolean): string {
   return `compatibility_level = 3.6
 queue_directory = ${folder}/queue
 data_directory = ${folder}/data
@@ -87,6 +87,7 @@ qmgr_message_recipient_limit = 100000
 initial_destination_concurrency = 20
 default_destination_concurrency_limit = 50
 smtp_connection_cache_destinations = [127.0.0.1]:${nextHop}
+defer_transports = ${deferAll ? "smtp" : ""}
 `;
 }
 

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly nextHop: number;
   /** Port for the management API or status page, where there is one. */
   readonly httpPort: number;
+  /** Nothing is to be delivered: the next hop is closed, and a server may know that without trying. */
+  readonly deferAll: boolean;
 }
 
 /** A server that accepts mail. */

@@ -2,7 +2,7 @@
 
 /** Figures of one server in one run. */
 export interface Figures {
-  /** Messages accepted per second while the next hop hangs. */
+  /** Messages accepted per second while nothing can be delivered. */
   readonly acceptRate: number;
   /** Milliseconds from end of data to its reply, median and 99th percentile. */
   readonly acceptP50: number;
