@@ -1,6 +1,8 @@
 /** Claiming recipients that are due, by lease. */
 
+import type { Content } from "../message/content.ts";
 import type { Store } from "../store/mod.ts";
+import { contentOf } from "./content.ts";
 import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
 import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
 import type { Lease } from "./intake.ts";
@@ -14,7 +16,8 @@ const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due =
 const CLAIM_REST = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 WHERE (message, seq) IN ` +
   "(SELECT message, seq FROM recipients WHERE message = ?3 AND queue = ?4 AND state = ?5 AND due <= ?6 " +
   `ORDER BY seq LIMIT ?7) RETURNING message, ${RECIPIENT_COLUMNS}`;
-const READ_MESSAGES = `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))`;
+const READ_MESSAGES = `SELECT ${MESSAGE_COLUMNS}, CASE WHEN blob IS NULL AND size <= 16384 THEN body END ` +
+  "FROM messages WHERE id IN (SELECT value FROM json_each(?))";
 const FORGET = "DELETE FROM recipients WHERE message = ?";
 
 // Recipients that travel along with the last message of a claim, so that one transaction can serve them.
@@ -24,6 +27,8 @@ const MOST_OF_ONE_MESSAGE = 1000;
 export interface Claimed {
   readonly message: MessageRecord;
   readonly recipients: RecipientRecord[];
+  /** The content if it is small; larger ones are read when their turn comes. */
+  readonly content: Content | undefined;
 }
 
 /** Which recipients to claim. */
@@ -91,7 +96,12 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
     if (recipients === undefined) continue;
     byMessage.delete(id);
     recipients.sort((a, b) => a.seq - b.seq);
-    claimed.push({ message: readMessage(row, recipients[0]?.address ?? ""), recipients });
+    const body = row.at(-1);
+    claimed.push({
+      message: readMessage(row, recipients[0]?.address ?? ""),
+      recipients,
+      content: body instanceof Uint8Array ? contentOf(body) : undefined,
+    });
   }
   for (const lost of byMessage.keys()) {
     options.onLost(lost);

@@ -25,6 +25,8 @@ export interface QueueFilter {
 export interface QueuePage extends QueueFilter {
   readonly limit?: number;
   readonly offset?: number;
+  /** Id of the last message of the page before. */
+  readonly after?: string;
 }
 
 /** Recipients by queue and state. */
@@ -37,6 +39,9 @@ export interface QueueStats {
     readonly due: string;
   }[];
   readonly recipients: number;
+  readonly messages: number;
+  /** When the oldest message was accepted, ISO 8601; null if the queue is empty. */
+  readonly oldest: string | null;
 }
 
 /** One outcome from history. */
@@ -44,6 +49,7 @@ export interface RecentDelivery {
   readonly id: string;
   readonly time: string;
   readonly name: string;
+  readonly sender: string;
   readonly recipient: string;
   readonly text: string;
 }
@@ -114,9 +120,15 @@ const REMOVE_MESSAGES = `DELETE FROM messages WHERE ${DONE}`;
 const POKE = "UPDATE nodes SET poke = poke + 1";
 
 const STATS = "SELECT queue, state, count(*), min(due) FROM recipients GROUP BY queue, state";
-const RECENT = "SELECT message, time, name, recipient, text FROM (SELECT message, id, time, name, recipient, text " +
-  "FROM events ORDER BY message DESC, id DESC LIMIT ?2) WHERE name IN ('delivered', 'failed', 'expired', " +
-  "'cancelled', 'deferred') ORDER BY time DESC, message DESC LIMIT ?1";
+// Counted among recipients: the rows of messages hold content and are slow to walk.
+const TOTALS = "SELECT count(DISTINCT message), (SELECT created FROM messages WHERE id = " +
+  "(SELECT min(message) FROM recipients)) FROM recipients";
+// The sender is in the message, or once that is gone in the row that ended it.
+const SENDER = "coalesce((SELECT sender FROM messages m WHERE m.id = e.message), " +
+  "(SELECT data ->> 'sender' FROM events d WHERE d.message = e.message AND d.data IS NOT NULL LIMIT 1), '')";
+const RECENT = `SELECT message, time, name, ${SENDER}, recipient, text FROM (SELECT message, id, time, name, ` +
+  "recipient, text FROM events ORDER BY message DESC, id DESC LIMIT ?2) e WHERE name IN ('delivered', 'failed', " +
+  "'expired', 'cancelled', 'deferred') ORDER BY time DESC, message DESC LIMIT ?1";
 
 const USUAL_PAGE = 100;
 const STEP = 500;
@@ -195,7 +207,8 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
 
   return {
     async list(page = {}) {
-      return await views(await find(page, 0, page.limit ?? USUAL_PAGE, page.offset ?? 0));
+      const after = page.after === undefined ? 0 : parseMessageId(page.after) ?? Number.MAX_SAFE_INTEGER;
+      return await views(await find(page, after, page.limit ?? USUAL_PAGE, page.offset ?? 0));
     },
     async show(text) {
       const id = parseMessageId(text);
@@ -278,21 +291,24 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
         return changes(results, 0, 2);
       }),
     async stats() {
-      const { rows } = await store.read(STATS);
+      const [{ rows }, totals] = await Promise.all([store.read(STATS), store.read(TOTALS)]);
+      const [messages, oldest] = totals.rows[0] ?? [0, null];
       const queues = rows.map(([queue, state, count, due]) => ({
         queue: String(queue),
         state: stateName(state),
         recipients: Number(count),
         due: iso(due) ?? "",
       }));
-      return { queues, recipients: queues.reduce((sum, { recipients }) => sum + recipients, 0) };
+      const recipients = queues.reduce((sum, entry) => sum + entry.recipients, 0);
+      return { queues, recipients, messages: Number(messages), oldest: iso(oldest) };
     },
     async recent(limit) {
       const { rows } = await store.read(RECENT, [limit, limit * 4]);
-      return rows.map(([message, time, name, recipient, text]) => ({
+      return rows.map(([message, time, name, sender, recipient, text]) => ({
         id: formatMessageId(Number(message)),
         time: iso(time) ?? "",
         name: String(name),
+        sender: String(sender),
         recipient: String(recipient),
         text: String(text),
       }));

@@ -11,7 +11,7 @@
 
 export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
 export type { QueueFilter, QueueInspection, QueuePage, QueueStats, RecentDelivery } from "./inspect.ts";
-export type { MemoryLimits } from "./scheduler.ts";
+export type { MemoryLimits } from "./memory_budget.ts";
 export { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 export { contentOf } from "./content.ts";
 export * from "./types.ts";

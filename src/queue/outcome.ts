@@ -1,11 +1,9 @@
 /** From outcomes of an attempt to the statements that record them. */
 
-import type { ScheduleConfig } from "../config/config.ts";
 import type { Statement } from "../store/mod.ts";
 import type { IdSource } from "./message_id.ts";
-import { detailColumn, FLAG, type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
-import { isExhausted, nextLook, noticeTimes, pauseAfter } from "./schedule.ts";
-import type { FailureDetail, Outcome } from "./types.ts";
+import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
+import type { Settlement } from "./settle.ts";
 
 const DELETE_RECIPIENT = "DELETE FROM recipients WHERE message = ? AND seq = ?";
 const DELETE_MESSAGE = "DELETE FROM messages WHERE id = ?";
@@ -17,72 +15,11 @@ const DEFER = "UPDATE recipients SET state = CASE WHEN flags & 2 THEN 2 ELSE 0 E
   "due = CASE WHEN flags & 3 THEN ?1 ELSE ?2 END, owner = NULL, flags = flags & ~2, queue = ?3, attempt_at = ?4, " +
   "expires = ?5, attempts = ?6, notified = ?7, last_error = ?8, last_status = ?9, last_detail = ?10 " +
   "WHERE message = ?11 AND seq = ?12 AND state = 1 AND owner = ?13";
-/** Adds one entry of history; adding it again changes nothing. */
-export const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
+const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
   "VALUES (?, ?, ?, ?, ?, ?, ?)";
 const INSERT_COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
   "SELECT id, ?2, ?3, 'completed', '', '', ?4 FROM messages WHERE id = ?1 AND NOT EXISTS " +
   "(SELECT 1 FROM recipients WHERE message = ?1)";
-
-/** What became of one recipient, in full. */
-export type Settlement =
-  | {
-    readonly kind: "delivered";
-    readonly recipient: RecipientRecord;
-    readonly outcome: Extract<Outcome, { kind: "delivered" }>;
-  }
-  | { readonly kind: "failed"; readonly recipient: RecipientRecord; readonly detail: FailureDetail; expired: boolean }
-  | {
-    readonly kind: "deferred";
-    readonly recipient: RecipientRecord;
-    readonly detail: FailureDetail;
-    readonly look: number;
-    /** Whether the sender is to be told of the delay now. */
-    readonly delayed: boolean;
-  }
-  /** No attempt was made; back to waiting, maybe after a delay notice. */
-  | { readonly kind: "waiting"; readonly recipient: RecipientRecord; readonly look: number; readonly delayed: boolean }
-  | { readonly kind: "cancelled"; readonly recipient: RecipientRecord };
-
-/** The recipient's next state after an attempt failed for now; gives up when the schedule says so. */
-export function settleDeferral(
-  message: MessageRecord,
-  before: RecipientRecord,
-  detail: FailureDetail,
-  retryAfter: number | undefined,
-  schedule: ScheduleConfig,
-  expires: number | undefined,
-  now: number,
-): Settlement {
-  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
-  const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
-  const recipient: RecipientRecord = {
-    ...before,
-    queue: schedule.queueName,
-    attempts,
-    expires,
-    attemptAt: now + (retryAfter ?? pauseAfter(schedule, attempts)),
-    lastError: detail.lastError,
-    lastStatus: detail.status,
-    lastDetail: detail,
-  };
-  if (isExhausted(recipient, schedule, now)) return { kind: "failed", recipient, detail, expired: true };
-  const delayed = countNotice(recipient, message, schedule, now);
-  return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed };
-}
-
-/** Counts delay notices that are due by `now`; true if there is one. Several missed ones make one notice. */
-export function countNotice(
-  recipient: RecipientRecord,
-  message: MessageRecord,
-  schedule: ScheduleConfig,
-  now: number,
-): boolean {
-  const passed = noticeTimes(message, schedule).filter((time) => time <= now).length;
-  if (passed <= recipient.notified) return false;
-  recipient.notified = passed;
-  return true;
-}
 
 /** What {@link settlementStatements} needs to know. */
 export interface RecordingContext {
@@ -158,11 +95,6 @@ export function settlementStatements(
   return statements;
 }
 
-/** Whether settlements left the recipient waiting with a flag that has to be honoured now. */
-export const READ_FLAGGED =
-  "SELECT message, seq, flags FROM recipients WHERE queue = ? AND state = 1 AND owner = ? AND " +
-  `flags & ${FLAG.cancel | FLAG.hold}`;
-
 /** What stays known of a message that is done, JSON. */
 export function summaryOf(message: MessageRecord): string {
   return JSON.stringify({
@@ -184,11 +116,3 @@ export function describe(
   const status = detail.status === 0 ? "" : String(detail.status);
   return [detail.host, status, detail.enhanced, detail.text].filter((part) => part !== "").join(" ");
 }
-
-/** Gives claimed recipients of this node back, untouched. Arguments: JSON list of [message, seq], owner. */
-export const RELEASE = `UPDATE recipients SET state = ${STATE.queued}, owner = NULL, due = attempt_at ` +
-  "WHERE (message, seq) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?)) AND state = 1 AND owner = ?";
-
-/** Moves the end of leases. Arguments: end, JSON list of [message, seq], owner. Returns those still held. */
-export const RENEW = "UPDATE recipients SET due = ? WHERE (message, seq) IN " +
-  "(SELECT value ->> 0, value ->> 1 FROM json_each(?)) AND state = 1 AND owner = ? RETURNING message, seq";

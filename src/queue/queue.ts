@@ -8,10 +8,12 @@ import { inspectQueue, type QueueInspection } from "./inspect.ts";
 import { type Intake, intakeStatements, planIntake, undoIntake } from "./intake.ts";
 import { createIdSource, formatMessageId } from "./message_id.ts";
 import { joinNodes, recoverNode } from "./node.ts";
-import { describe, type Settlement } from "./outcome.ts";
+import { describe } from "./outcome.ts";
 import type { MessageRecord } from "./record.ts";
 import { createRecorder } from "./recorder.ts";
-import { createScheduler, type MemoryLimits, type Scheduler } from "./scheduler.ts";
+import { createScheduler, type Scheduler } from "./scheduler.ts";
+import type { MemoryLimits } from "./memory_budget.ts";
+import type { Settlement } from "./settle.ts";
 import { createStrategy } from "./strategy.ts";
 import type { BuildNotice, ContentWriter, Deliver, MessageId, NewMessage } from "./types.ts";
 
@@ -104,13 +106,12 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     {
       store,
       clock,
+      random: options.random,
       emit,
-      owner: node.owner,
+      node,
       lease,
       limits: { bytes: options.memory?.bytes ?? HOT_BYTES, messages: options.memory?.messages ?? HOT_MESSAGES },
       recorder,
-      beat: node.beat,
-      slot: node.slot,
     },
     config,
     strategy,
@@ -136,6 +137,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     nextId: node.ids.next,
     contentWriter: () => createContentWriter({ store, ids: node.ids, slot: node.slot, now: () => clock.now() }),
     async enqueue(message) {
+      if (message.recipients.length === 0) throw new Error("a message without recipients cannot be queued");
+      if (scheduler.displaced) throw new StoreUnavailable("another process runs under this node's name", false);
       const planned = plan(message);
       await keep(planned instanceof Promise ? await planned : planned);
     },

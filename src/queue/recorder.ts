@@ -5,8 +5,9 @@ import type { Emit } from "../telemetry/event.ts";
 import { type Statement, StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
 import { type Intake, intakeStatements, type Lease } from "./intake.ts";
 import { formatMessageId, type IdSource } from "./message_id.ts";
-import { type Settlement, settlementStatements } from "./outcome.ts";
+import { settlementStatements } from "./outcome.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";
+import type { Settlement } from "./settle.ts";
 import type {
   BuildNotice,
   FailureDetail,

@@ -38,15 +38,29 @@ const LONGEST_PAUSE = 2 * 60 * 60 * 1000;
 /** Whether the queue gives up on a recipient whose attempts have failed so far. */
 export function isExhausted(recipient: RecipientRecord, schedule: ScheduleConfig, now: number): boolean {
   if (recipient.attempts === 0) return false;
-  if (recipient.expires !== undefined && now >= recipient.expires) return true;
-  return schedule.maxAttempts !== undefined && recipient.attempts >= schedule.maxAttempts;
+  return isTooOld(recipient, now) ||
+    (schedule.maxAttempts !== undefined && recipient.attempts >= schedule.maxAttempts);
+}
+
+/** Whether the time of a recipient is over. */
+export function isTooOld(recipient: RecipientRecord, now: number): boolean {
+  return recipient.expires !== undefined && now >= recipient.expires;
+}
+
+/** How many delay notices are done with once those that are due by `now` went out; several missed ones make one. */
+export function countNotice(
+  recipient: RecipientRecord,
+  message: MessageRecord,
+  schedule: ScheduleConfig,
+  now: number,
+): number {
+  return Math.max(recipient.notified, noticeTimes(message, schedule).filter((time) => time <= now).length);
 }
 
 /** When the scheduler has to look at a waiting recipient: attempt, end of life or next delay notice. */
 export function nextLook(recipient: RecipientRecord, message: MessageRecord, schedule: ScheduleConfig): number {
   let next = recipient.attemptAt;
-  // What was never tried is tried once, however late.
-  if (recipient.expires !== undefined && recipient.attempts > 0) next = Math.min(next, recipient.expires);
+  if (recipient.expires !== undefined) next = Math.min(next, recipient.expires);
   const notice = noticeTimes(message, schedule)[recipient.notified];
   return notice === undefined ? next : Math.min(next, notice);
 }

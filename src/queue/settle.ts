@@ -1,0 +1,181 @@
+/** What becomes of recipients: after an attempt, or when they are looked at without one. */
+
+import type { ScheduleConfig } from "../config/config.ts";
+import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
+import { countNotice, expiryOf, isExhausted, isTooOld, nextLook, pauseAfter } from "./schedule.ts";
+import type { Strategy } from "./strategy.ts";
+import type { FailureDetail, Outcome } from "./types.ts";
+
+/** What became of one recipient, in full. `recipient` is its new state. */
+export type Settlement =
+  | {
+    readonly kind: "delivered";
+    readonly recipient: RecipientRecord;
+    readonly outcome: Extract<Outcome, { kind: "delivered" }>;
+  }
+  | {
+    readonly kind: "failed";
+    readonly recipient: RecipientRecord;
+    readonly detail: FailureDetail;
+    /** Whether the queue gave up, instead of the peer. */
+    readonly expired: boolean;
+  }
+  | {
+    readonly kind: "deferred";
+    readonly recipient: RecipientRecord;
+    readonly detail: FailureDetail;
+    /** When the scheduler looks at it again. */
+    readonly look: number;
+    /** Whether the sender is to be told of the delay now. */
+    readonly delayed: boolean;
+  }
+  /** No attempt was made; back to waiting, maybe after a delay notice. */
+  | { readonly kind: "waiting"; readonly recipient: RecipientRecord; readonly look: number; readonly delayed: boolean }
+  | { readonly kind: "cancelled"; readonly recipient: RecipientRecord };
+
+/** Claimed recipients, sorted by what is to be done. */
+export interface Triage {
+  /** To be tried now. */
+  readonly attempts: readonly RecipientRecord[];
+  /** Given up, cancelled, or back to waiting. */
+  readonly settled: readonly Settlement[];
+}
+
+/** Sorts claimed recipients: most are tried, some are given up, cancelled, held or only reported as delayed. */
+export async function triage(
+  message: MessageRecord,
+  recipients: readonly RecipientRecord[],
+  strategy: Strategy,
+  now: number,
+): Promise<Triage> {
+  const attempts: RecipientRecord[] = [];
+  const settled: Settlement[] = [];
+  for (const recipient of recipients) {
+    if (recipient.flags & FLAG.cancel) {
+      settled.push({ kind: "cancelled", recipient });
+      continue;
+    }
+    if (recipient.flags & FLAG.hold) {
+      settled.push({ kind: "waiting", recipient, look: recipient.attemptAt, delayed: false });
+      continue;
+    }
+    const ripe = now >= recipient.attemptAt;
+    // What was never tried is tried once however late, so the schedule has nothing to say.
+    if (ripe && recipient.attempts === 0) {
+      attempts.push(recipient);
+      continue;
+    }
+    const schedule = await scheduleOf(message, recipient, strategy, now);
+    if (isExhausted(recipient, schedule, now) || (!ripe && isTooOld(recipient, now))) {
+      settled.push({ kind: "failed", recipient, detail: recipient.lastDetail ?? TOO_OLD, expired: true });
+    } else if (ripe) {
+      attempts.push(recipient);
+    } else {
+      const notified = countNotice(recipient, message, schedule, now);
+      const waiting = { ...recipient, notified };
+      const delayed = notified > recipient.notified;
+      settled.push({ kind: "waiting", recipient: waiting, look: nextLook(waiting, message, schedule), delayed });
+    }
+  }
+  return { attempts, settled };
+}
+
+/** Settles the recipients of an attempt; one without an outcome counts as deferred. */
+export async function settleAttempt(
+  message: MessageRecord,
+  recipients: readonly RecipientRecord[],
+  outcomes: readonly Outcome[],
+  strategy: Strategy,
+  now: number,
+): Promise<Settlement[]> {
+  const settlements: Settlement[] = [];
+  for (const recipient of recipients) {
+    const outcome = outcomes.find((one) => one.recipient === recipient.seq);
+    switch (outcome?.kind) {
+      case "delivered":
+        settlements.push({ kind: "delivered", recipient, outcome });
+        break;
+      case "failed":
+        settlements.push({ kind: "failed", recipient, detail: outcome.detail, expired: false });
+        break;
+      default:
+        settlements.push(
+          await settleDeferral(message, recipient, outcome?.detail ?? NO_OUTCOME, strategy, now, outcome?.retryAfter),
+        );
+    }
+  }
+  return settlements;
+}
+
+/** Settles one recipient whose attempt failed for now; gives up when the schedule says so. */
+export async function settleDeferral(
+  message: MessageRecord,
+  before: RecipientRecord,
+  detail: FailureDetail,
+  strategy: Strategy,
+  now: number,
+  retryAfter?: number,
+): Promise<Settlement> {
+  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
+  const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
+  const failed: RecipientRecord = {
+    ...before,
+    attempts,
+    lastError: detail.lastError,
+    lastStatus: detail.status,
+    lastDetail: detail,
+  };
+  const schedule = await scheduleOf(message, failed, strategy, now);
+  const recipient: RecipientRecord = {
+    ...failed,
+    queue: schedule.queueName,
+    expires: expiryOf(message, schedule),
+    attemptAt: now + (retryAfter ?? pauseAfter(schedule, attempts)),
+  };
+  if (isExhausted(recipient, schedule, now) || isTooOld(recipient, now)) {
+    return { kind: "failed", recipient, detail, expired: true };
+  }
+  const notified = countNotice(recipient, message, schedule, now);
+  const delayed = notified > recipient.notified;
+  recipient.notified = notified;
+  return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed };
+}
+
+async function scheduleOf(
+  message: MessageRecord,
+  recipient: RecipientRecord,
+  strategy: Strategy,
+  now: number,
+): Promise<ScheduleConfig> {
+  try {
+    return await strategy.schedule(message, recipient, now);
+  } catch {
+    // The strategy cannot be asked for now; the recipient stays in its queue and keeps its times.
+    const { expires, queue } = recipient;
+    const expire = expires === undefined ? undefined : expires - Math.max(message.created, message.holdUntil ?? 0);
+    return { ...strategy.fallback, queueName: queue, expire };
+  }
+}
+
+/** The failure of a recipient whose route cannot be told. */
+export function lookupDetail(error: unknown): FailureDetail {
+  const text = error instanceof Error ? error.message : String(error);
+  return { lastError: "io", status: 0, enhanced: "4.3.0", text: `The route is not known for now: ${text}`, host: "" };
+}
+
+const NO_OUTCOME: FailureDetail = {
+  lastError: "io",
+  status: 0,
+  enhanced: "4.3.0",
+  text: "The attempt ended without an answer",
+  host: "",
+};
+
+// RFC 3463 §3.5, for when there is no failure of an attempt to report instead.
+const TOO_OLD: FailureDetail = {
+  lastError: "none",
+  status: 0,
+  enhanced: "4.4.7",
+  text: "The message is too old",
+  host: "",
+};
