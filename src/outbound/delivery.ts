@@ -74,7 +74,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     policies: [...(options.policies ?? []), localTlsPolicy],
     mxPort: options.mxPort ?? 25,
   };
-  const stops = createStops();
 
   const routeOf = (id: string) => {
     const route = config.route.get(id);
@@ -87,11 +86,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     new Promise((resolve, reject) => {
       const attempt = attemptRemote(job, route, config, remote, signal);
       const settle = () => resolve(outcomes(job, attempt.verdicts));
-      const release = stops.add(signal, () => {
+      const stop = () => {
         attempt.abort();
         settle();
-      });
-      attempt.done.then(settle, reject).finally(release);
+      };
+      signal.addEventListener("abort", stop, { once: true });
+      attempt.done.then(settle, reject).finally(() => signal.removeEventListener("abort", stop));
     });
 
   const byFile = async (
@@ -118,7 +118,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       }
       return route.type === "local" ? byFile(job, route, signal) : byNetwork(job, route, signal);
     },
-    close: () => pool.drop(),
+    close: () => pool.close(),
     reconfigure(next) {
       config = next;
       ownNames = namesOf(next, options.hostname);
@@ -140,24 +140,4 @@ function namesOf(config: QueueConfig, hostname: string): ReadonlySet<string> {
   for (const { ehloHostname } of config.connection.values()) names.push(ehloHostname);
   for (const { ehloHostname } of config.sourceIp.values()) if (ehloHostname !== undefined) names.push(ehloHostname);
   return new Set(names.map((name) => name.toLowerCase()));
-}
-
-/** What to call when a signal aborts: one listener per signal, however many attempts share it. */
-function createStops() {
-  const stops = new WeakMap<AbortSignal, Set<() => void>>();
-  return {
-    add(signal: AbortSignal, stop: () => void): () => void {
-      let set = stops.get(signal);
-      if (set === undefined) {
-        const created = set = new Set();
-        stops.set(signal, set);
-        signal.addEventListener("abort", () => {
-          for (const one of [...created]) one();
-        }, { once: true });
-      }
-      const active = set;
-      active.add(stop);
-      return () => active.delete(stop);
-    },
-  };
 }

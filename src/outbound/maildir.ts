@@ -72,6 +72,8 @@ export function createMaildirWriter(host: string, clock: Clock): MaildirWriter {
         }
         await Deno.rename(temporary, final);
       } catch (error) {
+        // A folder may be gone; the next delivery looks again.
+        known.delete(folder);
         await Deno.remove(temporary).catch(() => {});
         throw error;
       }

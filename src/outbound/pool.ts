@@ -19,10 +19,12 @@ export interface Pool {
   take(key: string): Session | undefined;
   /** Gives a session back in good order; it is kept, or ended with QUIT if it has done enough. */
   keep(session: Session): void;
-  /** Ends a session with QUIT; {@link Pool.drop} waits for it. */
+  /** Ends a session with QUIT; {@link Pool.close} waits for it. */
   quit(session: Session): void;
   /** Ends the idle sessions. */
   drop(): Promise<void>;
+  /** Ends the idle sessions, and from now on keeps none. */
+  close(): Promise<void>;
 }
 
 // Milliseconds between looks at what has been idle for too long.
@@ -31,6 +33,7 @@ const SWEEP = 1000;
 export function createPool(clock: Clock, limits: PoolLimits): Pool {
   const idle = new Map<string, Session[]>();
   let kept = 0;
+  let closed = false;
   let sweeping: Timer | undefined;
   const goodbyes = new Set<Promise<void>>();
 
@@ -68,6 +71,16 @@ export function createPool(clock: Clock, limits: PoolLimits): Pool {
     if (idle.size > 0 && sweeping === undefined) sweeping = clock.after(SWEEP, sweep);
   };
 
+  const drop = async () => {
+    sweeping?.cancel();
+    sweeping = undefined;
+    const sessions = [...idle.values()].flat();
+    idle.clear();
+    kept = 0;
+    for (const session of sessions) quit(session);
+    await Promise.all(goodbyes);
+  };
+
   return {
     quit,
     take(key) {
@@ -84,25 +97,20 @@ export function createPool(clock: Clock, limits: PoolLimits): Pool {
     keep(session) {
       if (session.closed) return;
       const { mailMax } = session.peer.limits;
-      if (session.transactions >= Math.min(limits.maxMessages, mailMax ?? Infinity) || kept >= limits.maxKept) {
-        return quit(session);
-      }
+      const most = Math.min(limits.maxMessages, mailMax ?? Infinity);
+      if (closed || session.transactions >= most || kept >= limits.maxKept) return quit(session);
       let sessions = idle.get(session.key);
       if (sessions === undefined) idle.set(session.key, sessions = []);
       session.idleSince = clock.now();
       sessions.push(session);
       kept++;
-      session.rest(forget);
       arm();
+      session.rest(forget);
     },
-    async drop() {
-      sweeping?.cancel();
-      sweeping = undefined;
-      const sessions = [...idle.values()].flat();
-      idle.clear();
-      kept = 0;
-      for (const session of sessions) quit(session);
-      await Promise.all(goodbyes);
+    drop,
+    async close() {
+      closed = true;
+      await drop();
     },
   };
 }

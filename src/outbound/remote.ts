@@ -105,7 +105,7 @@ class Attempt {
       if ("kind" in found) return this.#note(found);
       hosts = found;
     } else {
-      hosts = [relayHost(route.address)];
+      hosts = relayHosts(route);
     }
     const limit = route.type === "mx" ? route.limits.multihomed : RELAY_ADDRESSES;
     const nameless = route.type === "mx" ? "failed" : "deferred";
@@ -251,6 +251,10 @@ class Attempt {
         if (progress) open.unshift(...left);
         else for (const index of left) if (result.noRoom !== undefined) this.#settle(index, result.noRoom);
       }
+      if (open.length > 0) {
+        const text = `${session.label} closed the connection before all recipients could be named`;
+        this.#note(failure("deferred", "connection", "4.4.2", text, { host: session.host }));
+      }
     } finally {
       this.#session = undefined;
       this.context.pool.keep(session);
@@ -292,11 +296,18 @@ class Attempt {
 // Addresses of a relay that are tried: it has no `limits` to say.
 const RELAY_ADDRESSES = 4;
 
-function relayHost(address: string): Host {
-  const ip = canonicalIp(address);
-  return ip === undefined
-    ? { name: address.toLowerCase(), security: "insecure" }
-    : { name: ip, ip, security: "insecure" };
+const hostsOfRelays = new WeakMap<RemoteRoute, readonly Host[]>();
+
+/** The one host of a relay; worked out once per configuration. */
+function relayHosts(route: Extract<RemoteRoute, { type: "relay" }>): readonly Host[] {
+  let hosts = hostsOfRelays.get(route);
+  if (hosts === undefined) {
+    const ip = canonicalIp(route.address);
+    const name = ip ?? route.address.toLowerCase();
+    hosts = [ip === undefined ? { name, security: "insecure" } : { name, ip, security: "insecure" }];
+    hostsOfRelays.set(route, hosts);
+  }
+  return hosts;
 }
 
 /** One of the configured source addresses that has the family of the remote one, at random. */

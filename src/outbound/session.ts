@@ -201,6 +201,11 @@ export class Session implements Peer {
   rest(gone: (session: Session) => void): void {
     this.#deadline.clear();
     this.#resting = true;
+    // A peer that has said more than it was asked would be taken for answering what comes next.
+    if (this.#parser.unread > 0) {
+      this.close();
+      return gone(this);
+    }
     const pending = this.#pending ??= this.#connection.read(this.#buffer);
     const end = () => {
       // Whatever a resting peer sends, 421 or its end, it will not take another message.

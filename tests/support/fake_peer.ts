@@ -4,8 +4,11 @@ import { Buffer } from "node:buffer";
 import { createServer, type Server, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 
-/** What the peer does instead of its usual reply: a reply (several lines joined by LF), or something worse. */
-export type Action = string | { readonly then: "close"; readonly say?: string } | "silent";
+/**
+ * What the peer does instead of its usual reply: a reply (several lines joined by LF), or something worse; the text of
+ * an object is said as it is, with CRLF at the end.
+ */
+export type Action = string | { readonly then?: "close"; readonly say?: string } | "silent";
 
 /** One command as it came. */
 export interface Command {
@@ -143,6 +146,11 @@ function serve(socket: Socket, options: FakePeerOptions, shared: Shared): void {
   let octets = 0;
   let last = false;
 
+  const write = (out: string) => {
+    shared.state.written += out.length;
+    stream.write(out);
+  };
+
   const say = (text: string) => {
     const lines = text.split("\n");
     const code = lines[0]!.slice(0, 3);
@@ -152,8 +160,7 @@ function serve(socket: Socket, options: FakePeerOptions, shared: Shared): void {
           ? (lines.length > 1 ? `${code}-${line.slice(4)}` : line)
           : `${index < lines.length - 1 ? `${code}-` : `${code} `}${line}`
       ).join("\r\n") + "\r\n";
-    shared.state.written += out.length;
-    stream.write(out);
+    write(out);
   };
 
   /** Does what the script wants, or the usual; the reply that was given, or undefined if there was none. */
@@ -167,8 +174,9 @@ function serve(socket: Socket, options: FakePeerOptions, shared: Shared): void {
       return undefined;
     }
     if (typeof action !== "string") {
+      if (action.say !== undefined) write(`${action.say}\r\n`);
+      if (action.then === undefined) return action.say;
       mode = "stuck";
-      if (action.say !== undefined) say(action.say);
       stream.end();
       return undefined;
     }

@@ -128,6 +128,29 @@ Deno.test("a connection lost after the message was sent is no reason to send it 
   await delivery.close();
 });
 
+Deno.test("a peer that answers more than it was asked is not asked again", async () => {
+  await using peer = await startFakePeer({
+    on: ({ verb, connection: { number } }) =>
+      verb === "content" && number === 1 ? { say: "250 2.0.0 queued\r\n250 2.0.0 and the next one too" } : undefined,
+  });
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
+  await deliver(jobFor(TO));
+  assert.deepEqual((await deliver(jobFor(TO))).map(inShort), ["delivered"]);
+  assert.deepEqual(peer.messages.map((message) => message.connection), [1, 2]);
+  await delivery.close();
+});
+
+Deno.test("a session in use while delivery closes is ended when it is done", async () => {
+  await using peer = await startFakePeer();
+  const { deliver, delivery, clock } = setUp(queueConfig([relay(peer.port)]));
+  const outcomes = deliver(jobFor(TO));
+  await delivery.close();
+  assert.deepEqual((await outcomes).map(inShort), ["delivered"]);
+  await until(() => peer.connections[0]?.lines.at(-1) === "QUIT");
+  await delivery.close();
+  assert.equal(clock.pending, 0);
+});
+
 Deno.test("an open transaction is ended by RSET in the write that begins the next", async () => {
   await using peer = await startFakePeer({
     on: ({ verb, count }) => verb === "RCPT" && count === 1 ? "550 5.1.1 no" : undefined,

@@ -67,7 +67,7 @@ Deno.test("optional: a peer that refuses STARTTLS gets the message in plain text
 Deno.test("optional: a handshake that fails is a deferral for TLS", async () => {
   // The peer says 220 and then talks plain text.
   const { outcome, events } = await deliverTo({
-    on: ({ verb }) => verb === "STARTTLS" ? { then: "close", say: "220 2.0.0 go ahead\nno TLS here" } : undefined,
+    on: ({ verb }) => verb === "STARTTLS" ? { then: "close", say: "220 2.0.0 go ahead\r\nno TLS here" } : undefined,
   });
   assert.equal(inShort(outcome), "deferred tls 0 4.7.5");
   assert.ok(events.includes("delivery.start-tls-error"));

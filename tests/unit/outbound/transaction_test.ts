@@ -324,14 +324,26 @@ Deno.test("a server without EHLO gets HELO and no extensions", async () => {
   await delivery.close();
 });
 
-Deno.test("a reason given before the peer hangs up in mid-message is heard", async () => {
+Deno.test("a peer that hangs up in mid-message costs one attempt", async () => {
   await using peer = await startFakePeer({
-    on: ({ verb }) => verb === "DATA" ? { then: "close", say: "354 go on\n" } : undefined,
+    on: ({ verb }) => verb === "DATA" ? { then: "close", say: "354 go on" } : undefined,
   });
   const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
   const chunks = Array.from({ length: 64 }, () => "x".repeat(65_534) + "\r\n");
   const [outcome] = await deliver(jobFor(TO, { message: { content: contentOf(...chunks) } }));
-  assert.equal(outcome?.kind, "deferred");
+  assert.equal(inShort(outcome), "deferred connection 0 4.4.2");
+  await delivery.close();
+});
+
+Deno.test("a reason given in mid-message is heard", async () => {
+  await using peer = await startFakePeer({
+    extensions: ["PIPELINING", "CHUNKING"],
+    on: ({ verb }) => verb === "RCPT" ? { say: "250 2.1.5 ok\r\n552 5.3.4 too large" } : undefined,
+  });
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
+  const chunks = Array.from({ length: 64 }, () => "x".repeat(65_534) + "\r\n");
+  const [outcome] = await deliver(jobFor(TO, { message: { content: contentOf(...chunks) } }));
+  assert.equal(inShort(outcome), "failed unexpected-reply 552 5.3.4");
   await delivery.close();
 });
 
