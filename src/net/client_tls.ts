@@ -8,7 +8,7 @@ import type { Clock } from "../clock/mod.ts";
 import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
 import type { TlsInfo } from "./connection.ts";
 import { tlsInfo } from "./tls_info.ts";
-import { type Trust, trustIn, verifyPeer } from "./trust.ts";
+import { explainFault, type Trust, trustIn, verifyPeer } from "./trust.ts";
 
 /** How to shake hands and what to ask of the certificate. */
 export interface ClientTlsOptions {
@@ -113,9 +113,11 @@ function faultOf(
   serverName: string,
   clock: Clock,
 ): string | undefined {
-  if (!secure.authorized) return faultName(secure.authorizationError);
   try {
-    return verifyPeer(trust, sent.map((der) => new X509Certificate(der)), peer, serverName, clock.now());
+    const chain = sent.map((der) => new X509Certificate(der));
+    return secure.authorized
+      ? verifyPeer(trust, chain, peer, serverName, clock.now())
+      : explainFault(faultName(secure.authorizationError), chain, clock.now());
   } catch {
     // A certificate that cannot be read proves nothing.
     return "CERT_REJECTED";

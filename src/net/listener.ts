@@ -62,11 +62,16 @@ export interface Listener {
   /**
    * Uses `config` from now on: its ports are opened, others closed, new connections follow its settings.
    *
-   * @throws {BindError} if a new port cannot be opened; everything stays as it was then
+   * @throws {BindError} if a new port cannot be opened, as one that overlaps with an old one (`[::]` for `0.0.0.0`);
+   * everything stays as it was then
    */
   update(config: ListenerConfig): void;
-  /** Stops accepting, and ends connections that no session has yet. The others go on. */
-  close(): void;
+  /**
+   * Stops accepting, and ends connections that no session has yet. The others go on.
+   *
+   * @returns resolves when the ports are free for others
+   */
+  close(): Promise<void>;
 }
 
 /** Milliseconds that a refusal may take to be sent. */
@@ -236,12 +241,13 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
       config = next;
       trusted = networkSet(next.proxyTrustedNetworks);
     },
-    close() {
-      if (closed) return;
-      closed = true;
-      for (const port of ports) port.close();
-      for (const socket of preparing) closeSocket(socket);
-      emit("network.listen-stop", { listener: config.id });
+    async close() {
+      if (!closed) {
+        closed = true;
+        for (const socket of preparing) closeSocket(socket);
+        emit("network.listen-stop", { listener: config.id });
+      }
+      await Promise.all(ports.map((port) => port.close()));
     },
   };
 }

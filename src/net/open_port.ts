@@ -1,6 +1,6 @@
 /** Ports that are listened on, and the loop that accepts on each. */
 
-import type { Clock, Timer } from "../clock/mod.ts";
+import type { Clock } from "../clock/mod.ts";
 import type { Bind, ListenerConfig } from "../config/config.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { closeSocket } from "./byte_stream.ts";
@@ -36,7 +36,8 @@ export interface PortOptions {
 export interface OpenPort {
   readonly bind: Bind;
   readonly address: Endpoint;
-  close(): void;
+  /** Stops accepting; resolves when the system has the port back, which it has not before the pending accept ends. */
+  close(): Promise<void>;
 }
 
 /**
@@ -80,8 +81,16 @@ function isAddressInUse(error: unknown): boolean {
 
 function openPort(bind: Bind, config: ListenerConfig, { clock, emit, admit }: PortOptions): OpenPort {
   const listener = bindPort(bind, config);
-  let pause: Timer | undefined;
+  let wake: (() => void) | undefined;
   let stopped = false;
+  const pause = (milliseconds: number) =>
+    new Promise<void>((resolve) => {
+      const timer = clock.after(milliseconds, resolve);
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   const accept = async () => {
     while (!stopped) {
       let socket: Deno.TcpConn;
@@ -89,9 +98,9 @@ function openPort(bind: Bind, config: ListenerConfig, { clock, emit, admit }: Po
         socket = await listener.accept();
       } catch (error) {
         if (stopped) return;
-        const wait = pauseAfter(error);
         emit("network.accept-error", { listener: config.id, reason: text(error) });
-        if (wait > 0) await new Promise<void>((resolve) => pause = clock.after(wait, resolve));
+        const wait = pauseAfter(error);
+        if (wait > 0) await pause(wait);
         continue;
       }
       try {
@@ -102,14 +111,17 @@ function openPort(bind: Bind, config: ListenerConfig, { clock, emit, admit }: Po
       }
     }
   };
-  accept();
+  const ended = accept();
   return {
     bind,
     address: endpointOf(listener.addr),
     close() {
-      stopped = true;
-      pause?.cancel();
-      listener.close();
+      if (!stopped) {
+        stopped = true;
+        wake?.();
+        listener.close();
+      }
+      return ended;
     },
   };
 }

@@ -109,6 +109,14 @@ export function verifyPeer(
   return undefined;
 }
 
+/** The runtime gives one name to all faults it knows no name for, dates among them. */
+export function explainFault(fault: string, chain: readonly X509Certificate[], now: number): string {
+  if (fault !== "UNABLE_TO_VERIFY_LEAF_SIGNATURE") return fault;
+  if (chain.some((certificate) => Date.parse(certificate.validTo) < now)) return "CERT_HAS_EXPIRED";
+  if (chain.some((certificate) => now < Date.parse(certificate.validFrom))) return "CERT_NOT_YET_VALID";
+  return fault;
+}
+
 let bundledRoots: readonly X509Certificate[] | undefined;
 
 /** Whether signatures lead from `certificate` to one of `roots`, over at most `steps` certificates of `pool`. */

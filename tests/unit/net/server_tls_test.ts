@@ -37,7 +37,7 @@ Deno.test("STARTTLS gives TLS 1.3, and the session knows version, suite and name
   });
   assertIncludes(report.output, "subject=CN = mx.example.test");
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("implicit TLS shakes hands before the session starts", async () => {
@@ -48,7 +48,7 @@ Deno.test("implicit TLS shakes hands before the session starts", async () => {
   assert.equal(report.info?.serverName, undefined);
   assertIncludes(report.output, "subject=CN = mx.example.test");
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("the session ends with close_notify, not with a broken connection", async () => {
@@ -56,7 +56,7 @@ Deno.test("the session ends with close_notify, not with a broken connection", as
   const report = await sClient(listener.port, "-noservername");
   assert.ok(!report.output.includes("unexpected eof"), report.output);
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("a client of TLS 1.2 is served", async () => {
@@ -69,7 +69,7 @@ Deno.test("a client of TLS 1.2 is served", async () => {
     cipherBits: 128,
   });
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("a client of TLS 1.1 is refused with an alert", async () => {
@@ -79,7 +79,7 @@ Deno.test("a client of TLS 1.1 is refused with an alert", async () => {
   assertIncludes(report.output, "alert handshake failure");
   assert.equal((await listener.event("tls.handshake-error")).fields.listener, "test");
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("certificates follow the name asked for: exact, wildcard, default", async () => {
@@ -97,7 +97,7 @@ Deno.test("certificates follow the name asked for: exact, wildcard, default", as
     assertIncludes(report.output, `subject=CN = ${subject}`);
   }
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("new certificates serve new handshakes while old connections go on", async () => {
@@ -117,7 +117,7 @@ Deno.test("new certificates serve new handshakes while old connections go on", a
   assert.equal(await readUntil(held, "\n"), "echo still here\n");
   held.close();
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("switching off TLS 1.3 leaves 1.2, and the other way round", async () => {
@@ -131,7 +131,7 @@ Deno.test("switching off TLS 1.3 leaves 1.2, and the other way round", async () 
     assert.ok((await sClient(listener.port, works)).success);
     assert.ok(!(await sClient(listener.port, fails)).success);
     await listener.idle();
-    listener.close();
+    await listener.close();
   }
 });
 
@@ -146,7 +146,7 @@ Deno.test("a suite that is switched off is never used", async (t) => {
     assertIncludes(report.output, "alert handshake failure");
     assert.ok((await sClient(listener.port, "-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384")).success);
     await listener.idle();
-    listener.close();
+    await listener.close();
   });
   await t.step("a client that prefers it is served with TLS 1.2 instead", async () => {
     const listener = serve(["TLS13_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"]);
@@ -154,14 +154,14 @@ Deno.test("a suite that is switched off is never used", async (t) => {
     assert.ok(report.success, report.output);
     assert.equal(report.info?.cipher, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
     await listener.idle();
-    listener.close();
+    await listener.close();
   });
   await t.step("with all suites of TLS 1.3 switched off only 1.2 is left", async () => {
     const listener = serve(["TLS13_AES_256_GCM_SHA384", "TLS13_AES_128_GCM_SHA256", "TLS13_CHACHA20_POLY1305_SHA256"]);
     assert.ok(!(await sClient(listener.port, "-tls1_3")).success);
     assert.equal((await sClient(listener.port)).info?.version, "TLSv1.2");
     await listener.idle();
-    listener.close();
+    await listener.close();
   });
 });
 
@@ -185,7 +185,7 @@ Deno.test("plain text sent with STARTTLS is not taken for part of the encrypted 
   await readAll(client);
   client.close();
   await listener.idle();
-  listener.close();
+  await listener.close();
   assert.deepEqual(seen, ["TlsHandshakeError"]);
 });
 
@@ -205,14 +205,14 @@ Deno.test("a client that stalls in the handshake is closed at the timeout, and o
   silent.close();
   halfway.close();
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("closing the listener ends handshakes that have not come to a session", async () => {
   const listener = startListener(respond, { certificates: both(), config: { tls: implicit } });
   const silent = await dial(listener.port);
   await until(() => listener.connections === 1);
-  listener.close();
+  await listener.close();
   assert.equal(await readAll(silent), "");
   silent.close();
   await listener.event("tls.handshake-error");
@@ -234,7 +234,7 @@ Deno.test("a half-closed TLS client still gets its answer", async () => {
   assert.equal(await readUntil(client, "end"), "got the end");
   client.close();
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("without a certificate STARTTLS cannot be offered, and with TLS switched off neither", async () => {
@@ -252,7 +252,7 @@ Deno.test("without a certificate STARTTLS cannot be offered, and with TLS switch
     const client = await dial(listener.port);
     await readAll(client);
     client.close();
-    listener.close();
+    await listener.close();
   }
   assert.deepEqual(offered, [false, false, true]);
 });
@@ -263,7 +263,7 @@ Deno.test("a reload changes the TLS settings of new connections", async () => {
   listener.update(listenerConfig({ tls: { ...implicit, disableProtocols: ["TLSv1.3"] } }));
   assert.equal((await sClient(listener.port)).info?.version, "TLSv1.2");
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 Deno.test("a megabyte goes both ways through STARTTLS unharmed", async () => {
@@ -297,7 +297,7 @@ Deno.test("a megabyte goes both ways through STARTTLS unharmed", async () => {
   assert.deepEqual(received, sent);
   client.close();
   await listener.idle();
-  listener.close();
+  await listener.close();
 });
 
 /** The first bytes a TLS client of the runtime sends. */
@@ -352,7 +352,7 @@ Deno.test("broken handshakes, at whatever octet and however they arrive, cost on
       await attack(bytes("GET / HTTP/1.1\r\n\r\n"), true);
       if (!proxied) assert.ok((await sClient(listener.port)).success);
       await listener.idle();
-      listener.close();
+      await listener.close();
     }
   }
 });
