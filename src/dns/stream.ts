@@ -181,6 +181,8 @@ export function createStreamClient(
         try {
           return await askOn(live, question, asking);
         } catch (error) {
+          // Whoever asked has an answer from elsewhere; this one comes too late and is dropped.
+          if (asking.signal.aborted && !isTimeout(asking.signal.reason)) throw error;
           // A server may close at any time (RFC 7766 §6.2.4); a server that let a question time out is not kept.
           forget(opening);
           if (live.waiting.size === 0) end(live, new DnsError(`${place}: gave up`, "timeout"));
@@ -220,6 +222,10 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener("abort", onAbort);
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof DnsError && reason.reason === "timeout";
 }
 
 function asDnsError(error: unknown, place: string): unknown {

@@ -42,15 +42,22 @@ export function soa(zone: string, minimum: number, ttl = 3600): WireRecord {
  * Starts the server.
  *
  * @param options.tcp whether anything listens on TCP
+ * @param options.tls makes TCP encrypted
  */
 export async function startDnsServer(
   answer: (query: Query) => Reply | Promise<Reply>,
-  options: { readonly tcp?: boolean; readonly ip?: string } = {},
+  options: {
+    readonly tcp?: boolean;
+    readonly ip?: string;
+    readonly tls?: { readonly cert: string; readonly privateKey: string };
+  } = {},
 ): Promise<DnsServer> {
   const ip = options.ip ?? "127.0.0.1";
   const queries: Query[] = [];
   // TCP first: a TCP port that is free is nearly always free for UDP as well.
-  const listener = Deno.listen({ hostname: ip, port: 0 });
+  const listener = options.tls === undefined
+    ? Deno.listen({ hostname: ip, port: 0 })
+    : Deno.listenTls({ hostname: ip, port: 0, cert: options.tls.cert, key: options.tls.privateKey });
   const port = listener.addr.port;
   if (options.tcp === false) listener.close();
   const socket = createSocket(ip.includes(":") ? "udp6" : "udp4");
@@ -69,7 +76,7 @@ export async function startDnsServer(
     }
   });
 
-  const serve = async (connection: Deno.TcpConn) => {
+  const serve = async (connection: Deno.TcpConn | Deno.TlsConn) => {
     connections.add(connection);
     try {
       let held = new Uint8Array(0);

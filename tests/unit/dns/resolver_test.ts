@@ -5,6 +5,7 @@ import { createSocket } from "node:dgram";
 import * as packet from "dns-packet";
 import type { ResolverConfig } from "../../../src/config/config.ts";
 import { createResolver, DnsError, type Resolver } from "../../../src/dns/mod.ts";
+import { makeCertificate } from "../../support/certificates.ts";
 import { type DnsServer, type Query, record, type Reply, soa, startDnsServer } from "../../support/dns_server.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
@@ -525,6 +526,24 @@ Deno.test("a TCP server is asked over one connection, opened again after it was 
     },
     { protocol: "tcp" },
   );
+});
+
+Deno.test("DNS over TLS is used with a server whose certificate bears its address, and only with such a one", async () => {
+  const authority = await makeCertificate({ names: ["authority"], authority: true });
+  for (const [name, good] of [["127.0.0.1", true], ["dns.example", false]] as const) {
+    const tls = await makeCertificate({ names: [name], issuer: authority });
+    await using server = await startDnsServer(({ name }) => ({ answers: [record(name, "A", "192.0.2.1")] }), { tls });
+    const resolver = createResolver(configFor([{ port: server.port, protocol: "tls" }]), {
+      clock: new FakeClock(),
+      random: Math.random,
+      emit: () => {},
+      caCerts: [authority.cert],
+    });
+    if (good) assert.deepEqual((await resolver.a("example.net")).records, ["192.0.2.1"]);
+    else await assert.rejects(resolver.a("example.net"), reason("network"));
+    assert.deepEqual(server.queries.map(({ transport }) => transport), good ? ["tcp"] : []);
+    resolver.close();
+  }
 });
 
 Deno.test("U-labels are asked for as A-labels", async () => {
