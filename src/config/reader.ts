@@ -78,6 +78,14 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
     const path = parsePath(text);
     const known = path === undefined ? undefined : patternOf(path);
     if (known === undefined) return undefined;
+    const spec: Key = SCHEMA[known.pattern];
+    const key = keyAt(known.pattern, known.ids);
+    if (spec.form === "value" && key !== undefined) {
+      const value = spec.type.read(key.node, () => {});
+      // What is wrong with a value is reported where it is read; an expression must not fail over it again.
+      if (value === undefined) return "";
+      if (typeof value === "string") return value;
+    }
     const source = sources.source(known.pattern, ...known.ids);
     return source === undefined ? "" : toValue(source);
   };

@@ -109,17 +109,35 @@ function meant(path: KeyPath): string {
   return `; did you mean '${formatPath(path)}'?`;
 }
 
-/** A key with the same last name in another place, if there is only one; else the whole path nearest to this one. */
+/** A key that the path means in another place, if there is a likely one. */
 function nearestElsewhere(path: KeyPath): KeyPath | undefined {
-  const fitted = Object.keys(SCHEMA).map((pattern) => fit(patternSegments(pattern), path));
+  // Written under a header that was meant to have ended: `http.url` after `[storage]` is `storage.http.url`.
+  for (let start = 1; start < path.length; start++) {
+    if (patternOf(path.slice(start)) !== undefined) return path.slice(start);
+  }
+  const candidates = Object.keys(SCHEMA)
+    .map((pattern) => fit(patternSegments(pattern), path))
+    .filter((candidate) => candidate !== undefined);
   const last = path.at(-1);
-  const sameName = fitted.filter((candidate) => candidate.at(-1) === last);
+  const sameName = candidates.filter((candidate) => candidate.at(-1) === last);
   if (sameName.length === 1) return sameName[0];
-  const near = nearestName(formatPath(path), fitted.map(formatPath));
-  return fitted.find((candidate) => formatPath(candidate) === near);
+  const near = nearestName(formatPath(path), candidates.map(formatPath));
+  return candidates.find((candidate) => formatPath(candidate) === near);
 }
 
-/** The pattern with its names taken from the same places of the path. */
-function fit(segments: readonly string[], path: KeyPath): KeyPath {
-  return segments.map((segment, index) => NAME.test(segment) ? path[index] ?? segment : segment === "[]" ? 0 : segment);
+/** The pattern with its names taken from the path, if the path is the same up to each of them. */
+function fit(segments: readonly string[], path: KeyPath): KeyPath | undefined {
+  let same = true;
+  const fitted: (string | number)[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const found = path[index];
+    if (segment === "[]" || NAME.test(segment)) {
+      if (!same || found === undefined || (segment === "[]") !== (typeof found === "number")) return undefined;
+      fitted.push(found);
+    } else {
+      same &&= segment === found;
+      fitted.push(segment);
+    }
+  }
+  return fitted;
 }

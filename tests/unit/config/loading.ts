@@ -4,14 +4,10 @@ import assert from "node:assert/strict";
 import { type Config, formatProblem, type LoadResult, parseConfig } from "../../../src/config/mod.ts";
 import type { FunctionHost, Setting, Value } from "../../../src/expression/mod.ts";
 
-/** What must be set for a configuration to be complete. Line 8 is the first line of what is added to it. */
-export const MINIMAL = `[server]
-hostname = "mx.example.net"
-[store.data]
-type = "libsql"
-url = "file:data.db"
-[storage]
-data = "data"
+/** What must be set for a configuration to be complete. What is added to it begins outside of any table. */
+export const MINIMAL = `server.hostname = "mx.example.net"
+store.data = { type = "libsql", url = "file:data.db" }
+storage.data = "data"
 `;
 
 /** The machine that configurations are loaded on. */
@@ -47,10 +43,11 @@ export function printed(result: LoadResult): readonly string[] {
 /** Problems of a text after {@link MINIMAL}, as they are printed; the first line of `text` counts as line 1. */
 export function problemsOf(text: string, world: World = {}): readonly string[] {
   const { problems } = load(MINIMAL + text, world);
-  const offset = MINIMAL.split("\n").length - 1;
+  const added = MINIMAL.split("\n").length - 1;
   return problems
     .filter((problem) => !problem.message.startsWith("no listener is defined"))
-    .map((problem) => formatProblem({ ...problem, line: Math.max(0, problem.line - offset) }, "config.toml"));
+    .map((problem) => formatProblem(problem, "config.toml"))
+    .map((line) => line.replaceAll(/\bline (\d+)/g, (_, number: string) => `line ${Number(number) - added}`));
 }
 
 /** The configuration that a text after {@link MINIMAL} gives; fails if there is an error. */

@@ -1,0 +1,364 @@
+import assert from "node:assert/strict";
+import type { Config } from "../../../src/config/mod.ts";
+import { SCHEMA } from "../../../src/config/schema/mod.ts";
+import type { Key } from "../../../src/config/schema/spec.ts";
+import { patternOf } from "../../../src/config/schema/tree.ts";
+import { readToml } from "../../../src/config/toml/document.ts";
+import type { Node } from "../../../src/config/toml/node.ts";
+import type { Setting, Value } from "../../../src/expression/mod.ts";
+import { configOf, problemsOf, valueOf } from "./loading.ts";
+
+/** A key with a value, where it goes, and what it is there. */
+type Case = readonly [key: string, value: string, get: (config: Config) => unknown, wanted: unknown];
+
+/** A setting's value for an authenticated session on the submission port. */
+function of<T>(setting: Setting<T>, variables: Readonly<Record<string, Value>> = {}): unknown {
+  return valueOf(setting, { listener: "a", protocol: "smtp", authenticated_as: "ana", local_port: 587, ...variables });
+}
+
+const listener = (config: Config) => config.server.listeners[0];
+
+const SERVER: readonly Case[] = [
+  ["server.max-connections", "5", (c) => [c.server.maxConnections, listener(c)?.maxConnections], [5, 5]],
+  ["global.thread-pool", "3", (c) => c.server.threadPool, 3],
+  ["server.listener.a.max-connections", "6", (c) => listener(c)?.maxConnections, 6],
+  ["server.listener.a.greeting", '"hi"', (c) => listener(c)?.greeting, "hi"],
+  ["server.blocked-ip", '["192.0.2.0/24", "::1"]', (c) => c.server.blockedIp, [
+    { address: "192.0.2.0", prefix: 24 },
+    { address: "::1", prefix: 128 },
+  ]],
+  ["server.allowed-ip", '"192.0.2.9"', (c) => c.server.allowedIp[0], { address: "192.0.2.9", prefix: 32 }],
+  ...["server.", "server.listener.a."].flatMap((prefix): Case[] => [
+    [`${prefix}tls.enable`, "false", (c) => listener(c)?.tls.enable, false],
+    [`${prefix}tls.timeout`, '"7s"', (c) => listener(c)?.tls.timeout, 7000],
+    [`${prefix}tls.disable-protocols`, '"tlsv1.2"', (c) => listener(c)?.tls.disableProtocols, ["TLSv1.2"]],
+    [`${prefix}tls.disable-ciphers`, '["TLS13_AES_128_GCM_SHA256"]', (c) => listener(c)?.tls.disableCiphers, [
+      "TLS13_AES_128_GCM_SHA256",
+    ]],
+    [`${prefix}tls.ignore-client-order`, "false", (c) => listener(c)?.tls.ignoreClientOrder, false],
+    [`${prefix}socket.reuse-port`, "false", (c) => listener(c)?.socket.reusePort, false],
+    [`${prefix}socket.backlog`, "12", (c) => listener(c)?.socket.backlog, 12],
+    [`${prefix}socket.nodelay`, '"false"', (c) => listener(c)?.socket.nodelay, false],
+    [`${prefix}proxy.trusted-networks`, '"10.0.0.0/8"', (c) => listener(c)?.proxyTrustedNetworks, [
+      { address: "10.0.0.0", prefix: 8 },
+    ]],
+  ]),
+];
+
+const SESSION: readonly Case[] = [
+  ["session.timeout", '"1m"', (c) => of(c.session.timeout), 60_000],
+  ["session.duration", "1000", (c) => of(c.session.duration), 1000],
+  ["session.transfer-limit", "77", (c) => of(c.session.transferLimit), 77],
+  ["session.connect.hostname", "\"'h.example'\"", (c) => of(c.session.connect.hostname), "h.example"],
+  ["session.connect.greeting", "\"'hello'\"", (c) => of(c.session.connect.greeting), "hello"],
+  ["session.ehlo.require", "false", (c) => of(c.session.ehlo.require), false],
+  ["session.ehlo.reject-non-fqdn", "true", (c) => of(c.session.ehlo.rejectNonFqdn), true],
+  ["session.extensions.pipelining", "false", (c) => of(c.session.extensions.pipelining), false],
+  ["session.extensions.chunking", "false", (c) => of(c.session.extensions.chunking), false],
+  ["session.extensions.requiretls", "false", (c) => of(c.session.extensions.requiretls), false],
+  ["session.extensions.no-soliciting", "\"'x:ADV'\"", (c) => of(c.session.extensions.noSoliciting), "x:ADV"],
+  ["session.extensions.dsn", "false", (c) => of(c.session.extensions.dsn), false],
+  ["session.extensions.future-release", '"1h"', (c) => of(c.session.extensions.futureRelease), 3_600_000],
+  ["session.extensions.deliver-by", "false", (c) => of(c.session.extensions.deliverBy), false],
+  ["session.extensions.mt-priority", '"nsep"', (c) => of(c.session.extensions.mtPriority), "nsep"],
+  ["session.extensions.vrfy", "true", (c) => of(c.session.extensions.vrfy), true],
+  ["session.extensions.expn", "true", (c) => of(c.session.extensions.expn), true],
+  ["session.auth.mechanisms", '["PLAIN"]', (c) => of(c.session.auth.mechanisms), ["plain"]],
+  ["session.auth.directory", "\"'d'\"", (c) => of(c.session.auth.directory), "d"],
+  ["session.auth.require", "false", (c) => of(c.session.auth.require), false],
+  ["session.auth.must-match-sender", "false", (c) => of(c.session.auth.mustMatchSender), false],
+  ["session.auth.allow-plain-text", "true", (c) => of(c.session.auth.allowPlainText), true],
+  ["session.auth.errors.total", "8", (c) => of(c.session.auth.errors.total), 8],
+  ["session.auth.errors.wait", '"8s"', (c) => of(c.session.auth.errors.wait), 8000],
+  ["session.mail.rewrite", "\"'x@y'\"", (c) => of(c.session.mail.rewrite), "x@y"],
+  ["session.mail.is-allowed", "false", (c) => of(c.session.mail.isAllowed), false],
+  ["session.rcpt.directory", "\"'d'\"", (c) => of(c.session.rcpt.directory), "d"],
+  ["session.rcpt.relay", "false", (c) => of(c.session.rcpt.relay), false],
+  ["session.rcpt.sub-addressing", "\"'x@y'\"", (c) => of(c.session.rcpt.subAddressing), "x@y"],
+  ["session.rcpt.catch-all", "false", (c) => of(c.session.rcpt.catchAll), false],
+  ["session.rcpt.rewrite", "\"'x@' + rcpt_domain\"", (c) => of(c.session.rcpt.rewrite, { rcpt_domain: "z" }), "x@z"],
+  ["session.rcpt.max-recipients", "2", (c) => of(c.session.rcpt.maxRecipients), 2],
+  ["session.rcpt.errors.total", "2", (c) => of(c.session.rcpt.errors.total), 2],
+  ["session.rcpt.errors.wait", '"2s"', (c) => of(c.session.rcpt.errors.wait), 2000],
+  ["session.data.bare-newline", "\"'normalize'\"", (c) => of(c.session.data.bareNewline), "normalize"],
+  ["session.data.limits.messages", "2", (c) => of(c.session.data.limits.messages), 2],
+  ["session.data.limits.size", "2", (c) => of(c.session.data.limits.size), 2],
+  ["session.data.limits.received-headers", "2", (c) => of(c.session.data.limits.receivedHeaders), 2],
+  ["session.data.add-headers.received", "false", (c) => of(c.session.data.addHeaders.received), false],
+  ["session.data.add-headers.message-id", "false", (c) => of(c.session.data.addHeaders.messageId), false],
+  ["session.data.add-headers.date", "false", (c) => of(c.session.data.addHeaders.date), false],
+  ["session.data.add-headers.return-path", "true", (c) => of(c.session.data.addHeaders.returnPath), true],
+  ["session.data.add-headers.delivered-to", "false", (c) => c.session.data.addHeaders.deliveredTo, false],
+];
+
+/** A route of the type `relay` named `r`. */
+function relay(config: Config) {
+  const route = config.queue.route.get("r");
+  assert.equal(route?.type, "relay");
+  return route;
+}
+
+const QUEUE: readonly Case[] = [
+  ["queue.strategy.route", "\"'r'\"", (c) => of(c.queue.strategy.route), "r"],
+  ["queue.strategy.schedule", "\"'s'\"", (c) => of(c.queue.strategy.schedule), "s"],
+  ["queue.strategy.connection", "\"'c'\"", (c) => of(c.queue.strategy.connection), "c"],
+  ["queue.strategy.tls", "\"'t'\"", (c) => of(c.queue.strategy.tls), "t"],
+  ["queue.virtual.v.threads-per-node", "9", (c) => c.queue.virtual.get("v")?.threadsPerNode, 9],
+  ["queue.schedule.s.queue-name", '"dsn"', (c) => c.queue.schedule.get("s")?.queueName, "dsn"],
+  ["queue.schedule.s.retry", '["1m", 5]', (c) => c.queue.schedule.get("s")?.retry, [60_000, 5]],
+  ["queue.schedule.s.notify", '"1h"', (c) => c.queue.schedule.get("s")?.notify, [3_600_000]],
+  ["queue.schedule.s.expire", '"2d"', (c) => c.queue.schedule.get("s")?.expire, 172_800_000],
+  ["queue.schedule.s.max-attempts", "4", (c) => {
+    const schedule = c.queue.schedule.get("s");
+    return [schedule?.maxAttempts, schedule?.expire];
+  }, [4, undefined]],
+  ["queue.route.l.path", '"m/{local}"', (c) => c.queue.route.get("l"), {
+    id: "l",
+    type: "local",
+    path: "/etc/godwit/m/{local}",
+  }],
+  ["queue.route.m.limits.mx", "9", (c) => c.queue.route.get("m"), {
+    id: "m",
+    type: "mx",
+    limits: { mx: 9, multihomed: 2 },
+    ipLookup: "ipv4_then_ipv6",
+  }],
+  ["queue.route.m.limits.multihomed", "9", (c) => {
+    const route = c.queue.route.get("m");
+    return route?.type === "mx" && route.limits.multihomed;
+  }, 9],
+  ["queue.route.r.ip-lookup", '"IPV6_only"', (c) => relay(c).ipLookup, "ipv6_only"],
+  ["queue.route.r.address", '"192.0.2.25"', (c) => relay(c).address, "192.0.2.25"],
+  ["queue.route.r.port", "465", (c) => [relay(c).port, relay(c).tls.implicit], [465, true]],
+  ["queue.route.r.protocol", '"lmtp"', (c) => [relay(c).protocol, relay(c).port], ["lmtp", 24]],
+  ["queue.route.r.tls.implicit", "true", (c) => relay(c).tls.implicit, true],
+  ["queue.route.r.tls.allow-invalid-certs", "true", (c) => relay(c).tls.allowInvalidCerts, true],
+  ["queue.route.r.auth", '{ username = "u", secret = "s" }', (c) => relay(c).auth, { username: "u", secret: "s" }],
+  ["queue.connection.c.ehlo-hostname", '"E.example"', (c) => c.queue.connection.get("c")?.ehloHostname, "e.example"],
+  ["queue.connection.c.source-ips", '["192.0.2.1", "2001:DB8::0:1"]', (c) => c.queue.connection.get("c")?.sourceIps, [
+    "192.0.2.1",
+    "2001:db8::1",
+  ]],
+  ['queue.source-ip."192.0.2.1".ehlo-hostname', '"s.example"', (c) => [...c.queue.sourceIp], [
+    ["192.0.2.1", { ehloHostname: "s.example" }],
+  ]],
+  ...(["connect", "greeting", "ehlo", "mail-from", "rcpt-to", "data"] as const).map((step): Case => [
+    `queue.connection.c.timeout.${step}`,
+    '"11s"',
+    (c) => {
+      const timeout = c.queue.connection.get("c")?.timeout;
+      const { "mail-from": mailFrom, "rcpt-to": rcptTo } = {
+        "mail-from": timeout?.mailFrom,
+        "rcpt-to": timeout?.rcptTo,
+      };
+      return { ...timeout, "mail-from": mailFrom, "rcpt-to": rcptTo }[step];
+    },
+    11_000,
+  ]),
+  ["queue.tls.t.starttls", '"Require"', (c) => c.queue.tls.get("t")?.starttls, "require"],
+  ["queue.tls.t.allow-invalid-certs", "true", (c) => c.queue.tls.get("t")?.allowInvalidCerts, true],
+  ["queue.tls.t.timeout.tls", '"1s"', (c) => c.queue.tls.get("t")?.timeout.tls, 1000],
+  ["queue.tls.t.timeout.mta-sts", '"1s"', (c) => c.queue.tls.get("t")?.timeout.mtaSts, 1000],
+];
+
+const REPORT: readonly Case[] = [
+  ["report.domain", '"Reports.example"', (c) => [c.report.domain, of(c.report.dsn.fromAddress)], [
+    "reports.example",
+    "MAILER-DAEMON@reports.example",
+  ]],
+  ["report.submitter", "\"'s'\"", (c) => of(c.report.submitter), "s"],
+  ["report.dsn.from-name", "\"'n'\"", (c) => of(c.report.dsn.fromName), "n"],
+  ["report.dsn.from-address", "\"'a@b'\"", (c) => of(c.report.dsn.fromAddress), "a@b"],
+];
+
+const RESOLVER: readonly Case[] = [
+  ["resolver.type", '"quad9-tls"', (c) => c.resolver.servers[0], { protocol: "tls", ip: "9.9.9.9", port: 853 }],
+  ["resolver.custom", '["192.0.2.53", "tcp://[2001:db8::53]:5353", "TLS://192.0.2.54"]', (c) => c.resolver.servers, [
+    { protocol: "udp", ip: "192.0.2.53", port: 53 },
+    { protocol: "tcp", ip: "2001:db8::53", port: 5353 },
+    { protocol: "tls", ip: "192.0.2.54", port: 853 },
+  ]],
+  ["resolver.preserve-intermediates", "false", (c) => c.resolver.preserveIntermediates, false],
+  ["resolver.concurrency", "1", (c) => c.resolver.concurrency, 1],
+  ["resolver.timeout", '"1s"', (c) => c.resolver.timeout, 1000],
+  ["resolver.attempts", "1", (c) => c.resolver.attempts, 1],
+  ["resolver.try-tcp-on-error", "false", (c) => c.resolver.tryTcpOnError, false],
+  ["resolver.edns", "false", (c) => c.resolver.edns, false],
+  ...["txt", "mx", "ipv4", "ipv6", "ptr", "tlsa", "mta-sts", "rbl"].map((type): Case => [
+    `cache.dns.${type}.size`,
+    "99",
+    (c) => c.resolver.cacheSizes[type],
+    99,
+  ]),
+];
+
+function database(config: Config, id = "l") {
+  const store = config.stores.get(id);
+  assert.equal(store?.type, "libsql");
+  return store;
+}
+
+const STORES: readonly Case[] = [
+  ["store.l.url", '"https://sqld.example:8080"', (c) => database(c).url, "https://sqld.example:8080"],
+  ["store.l.auth-token", '"t"', (c) => database(c).authToken, "t"],
+  ["store.q.path", '"db/q.db"', (c) => [database(c, "q").url, database(c, "q").type], [
+    "file:/etc/godwit/db/q.db",
+    "libsql",
+  ]],
+  ["store.l.timeout", '"1s"', (c) => database(c).timeout, 1000],
+  ["store.l.tls.allow-invalid-certs", "true", (c) => database(c).allowInvalidCerts, true],
+  ["store.l.pool.max-connections", "2", (c) => database(c).maxConnections, 2],
+  ["store.l.disable", "true", (c) => c.stores.has("l"), false],
+  ["store.l.query.users", '"SELECT 1"', (c) => database(c).queries, { users: "SELECT 1" }],
+  ["store.l.purge.frequency", '"5 * 7"', (c) => database(c).purgeFrequency, { minute: 5, hour: undefined, weekday: 7 }],
+  ["store.m.values", '["a*", "b"]', (c) => c.stores.get("m"), { id: "m", type: "memory", values: ["a*", "b"] }],
+  ["storage.lookup", '"l"', (c) => c.storage.lookup, "l"],
+  ["storage.directory", '"e"', (c) => [c.storage.directory, of(c.session.rcpt.directory)], ["e", "e"]],
+  ["lookup.l", '{ "*.example" = true, b = "x", c = 5 }', (c) => [...c.lookups.get("l") ?? []], [
+    ["*.example", true],
+    ["b", "x"],
+    ["c", 5],
+  ]],
+  ["cluster.node-id", "17", (c) => c.cluster.nodeId, "17"],
+  ["cluster.lease", '"5m"', (c) => c.cluster.lease, 300_000],
+];
+
+/** The only account of directory `d`. */
+const account = (config: Config) => config.directories.get("d")?.principals[0];
+
+const DIRECTORY: readonly Case[] = [
+  ["directory.d.lookup.domains", '"EXAMPLE.net"', (c) => c.directories.get("d")?.domains, ["example.net"]],
+  ["directory.d.principals.0.name", '"ana"', (c) => account(c)?.name, "ana"],
+  ["directory.d.principals.0.class", '"Admin"', (c) => account(c)?.class, "admin"],
+  ["directory.d.principals.0.description", '"A"', (c) => account(c)?.description, "A"],
+  ["directory.d.principals.0.secret", '"{PLAIN}x"', (c) => account(c)?.secret, ["{PLAIN}x"]],
+  ["directory.d.principals.0.email", '["Ana@Example.NET", "@b.example"]', (c) => account(c)?.email, [
+    "Ana@example.net",
+    "@b.example",
+  ]],
+  ["directory.d.principals.0.email-list", '["l@b.example"]', (c) => account(c)?.emailList, ["l@b.example"]],
+  ["directory.d.principals.0.member-of", '["g"]', (c) => account(c)?.memberOf, ["g"]],
+];
+
+const tracer = (config: Config) => config.tracers[0];
+
+const TELEMETRY: readonly Case[] = [
+  ["tracer.t.level", '"WARN"', (c) => tracer(c)?.level, "warn"],
+  ["tracer.t.enable", "false", (c) => tracer(c)?.enable, false],
+  ["tracer.t.ansi", "true", (c) => tracer(c)?.ansi, true],
+  ["tracer.t.multiline", "true", (c) => tracer(c)?.multiline, true],
+  ["tracer.t.path", '"logs"', (c) => tracer(c)?.path, "/etc/godwit/logs"],
+  ["tracer.t.prefix", '"x"', (c) => tracer(c)?.prefix, "x"],
+  ["tracer.t.rotate", '"never"', (c) => tracer(c)?.rotate, "never"],
+  ["tracer.t.lossy", "true", (c) => tracer(c)?.lossy, true],
+  ["tracing.level", '{ auth.success = "debug" }', (c) => [...c.eventLevels], [["auth.success", "debug"]]],
+  ["metrics.prometheus.enable", "true", (c) => c.http.prometheus.enable, true],
+  ["metrics.prometheus.auth", '{ username = "u", secret = "s" }', (c) => c.http.prometheus.auth, {
+    username: "u",
+    secret: "s",
+  }],
+  ["metrics.disabled-events", '["smtp.*"]', (c) => c.disabledMetricEvents, ["smtp.*"]],
+  ["http.auth.token", '"t"', (c) => c.http.authToken, "t"],
+  ["authentication.fallback-admin", '{ user = "u", secret = "s" }', (c) => c.http.fallbackAdmin, {
+    user: "u",
+    secret: "s",
+  }],
+  ["http.url", "\"'https://x'\"", (c) => of(c.http.url), "https://x"],
+  ["http.allowed-endpoint", "\"if_then(method == 'GET', 200, 404)\"", (c) => of(c.http.allowedEndpoint), 404],
+  ["http.headers", '["A: b"]', (c) => c.http.headers, ["A: b"]],
+  ["http.use-x-forwarded", "true", (c) => c.http.useXForwarded, true],
+  ["http.hsts", "true", (c) => c.http.hsts, true],
+  ["http.permissive-cors", "true", (c) => c.http.permissiveCors, true],
+  ["http.rate-limit.anonymous", '"5/1s"', (c) => c.http.rateLimit.anonymous, { count: 5, period: 1000 }],
+  ["http.rate-limit.account", '"6 / 2m"', (c) => c.http.rateLimit.account, { count: 6, period: 120_000 }],
+];
+
+/** Sections that the keys above need, as far as a case does not say otherwise. */
+const SECTIONS: readonly string[] = [
+  'server.listener.a.bind = "127.0.0.1:587"',
+  'server.listener.a.protocol = "smtp"',
+  'queue.route.l.type = "local"',
+  'queue.route.m.type = "mx"',
+  'queue.route.r.type = "relay"',
+  'queue.route.r.address = "next.example"',
+  'queue.schedule.s.queue-name = "local"',
+  "queue.virtual.v.threads-per-node = 1",
+  'queue.connection.c.source-ips = ["192.0.2.1"]',
+  'queue.tls.t.starttls = "optional"',
+  'store.l = { type = "libsql", url = "file:x.db" }',
+  'store.q = { type = "sqlite", path = "x.db" }',
+  'store.m = { type = "memory" }',
+  'directory.d.type = "memory"',
+  'directory.d.principals.0.name = "a"',
+  'directory.e.type = "memory"',
+  'tracer.t.type = "log"',
+  'tracer.t.path = "log"',
+];
+
+function textFor(key: string, value: string): string {
+  const section = key.replace(/^(store\.[a-z])\..*/, "$1");
+  const others = SECTIONS.map((line) => {
+    if (!line.startsWith("store.") || !line.startsWith(`${section} =`)) return line;
+    // The store itself, with the key in it.
+    const inside = line.slice(line.indexOf("{") + 1, line.lastIndexOf("}"));
+    const own = key.slice(section.length + 1);
+    const kept = inside.split(",").filter((part) => part.split("=")[0]?.trim() !== own);
+    return `${section} = {${[...kept, ` ${own} = ${value} `].join(",")}}`;
+  }).filter((line) => line.split(" = ")[0] !== key);
+  const type = key === "resolver.custom" ? ['resolver.type = "custom"'] : [];
+  return [...others, ...type, ...(section === key ? [`${key} = ${value}`] : [])].join("\n");
+}
+
+const CASES = [...SERVER, ...SESSION, ...QUEUE, ...REPORT, ...RESOLVER, ...STORES, ...DIRECTORY, ...TELEMETRY];
+
+for (const [key, value, get, wanted] of CASES) {
+  Deno.test(`${key} = ${value} reaches the configuration`, () => {
+    const text = textFor(key, value);
+    assert.deepEqual(problemsOf(text), []);
+    assert.deepEqual(get(configOf(text)), wanted);
+    const without = configOf(SECTIONS.join("\n"));
+    assert.notDeepEqual(get(without), wanted, "the value is no other than the default");
+  });
+}
+
+/** Keys whose effect other tests show, or that have none. */
+const ELSEWHERE = [
+  // certificate_test.ts
+  /^certificate\./,
+  /tls\.(?:certificate|implicit)$/,
+  // Every test of a listener, route, store, directory, tracer has these.
+  "server.hostname",
+  "server.listener.<id>.bind",
+  "server.listener.<id>.protocol",
+  /\.<id>\.type$/,
+  "storage.data",
+  // Accepted without effect, see checks_test.ts.
+  /\.override$/,
+  /socket\.(?:reuse-addr|ttl|tos|linger|send-buffer-size|recv-buffer-size)$/,
+  "session.data.spam-filter",
+  "store.<id>.pool.workers",
+  "store.<id>.format",
+  /^directory\.<id>\.cache\./,
+  "directory.<id>.principals[].quota",
+];
+
+function* pathsOf(node: Node, path: readonly (string | number)[] = []): Generator<readonly (string | number)[]> {
+  yield path;
+  if (node.kind !== "table") return;
+  for (const [key, entry] of node.entries) yield* pathsOf(entry, [...path, /^\d$/.test(key) ? Number(key) : key]);
+}
+
+Deno.test("every supported key has a case here or a reason not to", () => {
+  const covered = new Set<string>();
+  for (const [key, value] of CASES) {
+    for (const path of pathsOf(readToml(`${key} = ${value}`).root)) {
+      const pattern = patternOf(path)?.pattern;
+      if (pattern !== undefined) covered.add(pattern);
+    }
+  }
+  const schema: Readonly<Record<string, Key>> = SCHEMA;
+  const missing = Object.entries(schema)
+    .filter(([pattern, spec]) => spec.supported && !covered.has(pattern))
+    .filter(([pattern]) => !ELSEWHERE.some((one) => typeof one === "string" ? one === pattern : one.test(pattern)));
+  assert.deepEqual(missing.map(([pattern]) => pattern), []);
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { SCHEMA } from "../../../src/config/schema/mod.ts";
+import type { Key } from "../../../src/config/schema/spec.ts";
+import { configOf, problemsOf } from "./loading.ts";
+
+const schema: Readonly<Record<string, Key>> = SCHEMA;
+
+/** Areas of the reference that are not supported yet, by what their patterns begin with. */
+const AREAS = [
+  "acme.",
+  "auth.",
+  "signature.",
+  "sieve.",
+  "session.connect.script",
+  "session.ehlo.script",
+  "session.mail.script",
+  "session.rcpt.script",
+  "session.data.script",
+  "session.milter.",
+  "session.hook.",
+  "session.mta-sts.",
+  "session.data.add-headers.received-spf",
+  "session.data.add-headers.auth-results",
+  "queue.limiter.",
+  "queue.quota",
+  "queue.tls.<id>.dane",
+  "queue.tls.<id>.mta-sts",
+  "server.auto-ban.",
+  "http-lookup.",
+  "asn.",
+  "report.dkim.",
+  "report.spf.",
+  "report.dmarc.",
+  "report.tls.",
+  "report.dsn.sign",
+  "report.analysis.",
+  "webhook.",
+  "metrics.open-telemetry.",
+];
+
+/** Keys of directories and tracers of a kind that is not supported; there the kind is what is reported. */
+const KINDS = /^(?:directory|tracer)\.<id>\./;
+
+Deno.test("the schema marks exactly these areas as not supported yet", () => {
+  for (const [pattern, spec] of Object.entries(schema)) {
+    if (KINDS.test(pattern)) continue;
+    assert.equal(spec.supported, !AREAS.some((area) => pattern.startsWith(area)), pattern);
+  }
+});
+
+Deno.test("setting any key that is not supported yet is an error that names key and line", () => {
+  for (const [pattern, spec] of Object.entries(schema)) {
+    if (spec.supported || KINDS.test(pattern)) continue;
+    const key = pattern.replaceAll(/<[a-z]+>/g, "x").replaceAll("[]", ".0");
+    const shown = key.replaceAll(/\.(\d)/g, "[$1]");
+    const problems = problemsOf(`\n\n${key} = "1/1h"`).filter((line) => line.startsWith(`${shown}: `));
+    assert.deepEqual(problems, [`${shown}: line 3: is not supported yet (found "1/1h")`]);
+  }
+});
+
+Deno.test("a value that only switches such a key off is accepted", () => {
+  for (
+    const text of [
+      "session.connect.script = false",
+      "session.data.script = false",
+      'auth.dkim.verify = "disable"',
+      "auth.spf.verify.ehlo = \"'Disable'\"",
+      "auth.dkim.sign = false",
+      "server.auto-ban.auth.rate = false",
+      "session.data.add-headers.received-spf = false",
+      "report.dsn.sign = false",
+      'report.dmarc.aggregate.send = "never"',
+      "report.spf.send = false",
+      'queue.tls.t = { dane = "disable", mta-sts = "DISABLE" }',
+      'asn.type = "disabled"',
+      'metrics.open-telemetry.transport = "disable"',
+    ]
+  ) {
+    assert.deepEqual(problemsOf(text), [], text);
+  }
+});
+
+Deno.test("DANE and MTA-STS written out are refused, even as optional; left out they behave as disabled", () => {
+  for (const word of ["optional", "require"]) {
+    assert.deepEqual(problemsOf(`[queue.tls.t]\ndane = "${word}"\nmta-sts = "${word}"`), [
+      `queue.tls.t.dane: line 2: is not supported yet (found "${word}")`,
+      `queue.tls.t.mta-sts: line 3: is not supported yet (found "${word}")`,
+    ]);
+  }
+  assert.equal(configOf('queue.tls.t.starttls = "require"').queue.tls.get("t")?.dane, "disable");
+});
+
+Deno.test("oauthbearer and xoauth2 are refused, wherever in the setting they stand", () => {
+  for (
+    const value of [
+      '["plain", "XOAUTH2"]',
+      "\"['plain', 'oauthbearer']\"",
+      '"[plain, xoauth2]"',
+      '[{ if = "is_tls", then = ["oauthbearer"] }, { else = false }]',
+    ]
+  ) {
+    assert.deepEqual(problemsOf(`session.auth.mechanisms = ${value}`), [
+      "session.auth.mechanisms: line 1: the mechanisms oauthbearer and xoauth2 are not supported yet; expected plain, login or false",
+    ], value);
+  }
+});
+
+Deno.test("a directory of another type is one error, whatever keys it has", () => {
+  for (const type of ["sql", "ldap", "smtp", "lmtp", "imap", "oidc"]) {
+    assert.deepEqual(problemsOf(`[directory.d]\ntype = "${type}"\nurl = "ldap://x"\nbase-dn = "x"\naddress = "x"`), [
+      `directory.d.type: line 2: is not supported yet (found "${type}")`,
+    ]);
+  }
+  assert.match(
+    problemsOf('directory.d.type = "internal"').join("\n"),
+    /^directory\.d\.type: line 1: .*"memory".*sql, ldap/,
+  );
+});
+
+Deno.test("a store of another type is one error that names the types there are", () => {
+  for (const type of ["rocksdb", "postgresql", "mysql", "redis", "s3", "fs"]) {
+    assert.deepEqual(problemsOf(`[store.x]\ntype = "${type}"\nhost = "h"\npath = "/x"`), [
+      `store.x.type: line 2: is not supported: godwit has no stores of the type "${type}"; use libsql, sqlite or memory`,
+    ]);
+  }
+  assert.match(problemsOf('store.x = { type = "lipsql" }').join("\n"), /expected one of .*found "lipsql".*'libsql'/);
+});
+
+Deno.test("tracers to the journal or a collector are refused", () => {
+  for (const type of ["journal", "open-telemetry"]) {
+    assert.deepEqual(problemsOf(`[tracer.t]\ntype = "${type}"\ntransport = "grpc"`), [
+      `tracer.t.type: line 2: is not supported yet (found "${type}")`,
+    ]);
+  }
+});
+
+Deno.test("the classifier that godwit does not have brings a warning, switched off none", () => {
+  assert.deepEqual(problemsOf("session.data.spam-filter = false"), []);
+  assert.match(
+    problemsOf("session.data.spam-filter = true").join("\n"),
+    /^session\.data\.spam-filter: warning: line 1: .*no classifier/,
+  );
+  assert.equal(problemsOf("session.data.spam-filter = \"listener == 'smtp'\"").length, 1);
+});
