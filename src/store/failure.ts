@@ -16,9 +16,18 @@ export interface Judgement {
   readonly reopen: boolean;
 }
 
+/** The file of an open database has lost its name; the connection to it is worth keeping. */
+export class DatabaseMoved extends Error {
+  override readonly name = "DatabaseMoved";
+  constructor(path: string) {
+    super(`the database file ${path} was moved or removed`);
+  }
+}
+
 /** Judges an error that the local database threw. */
 export function judgeLocal(error: unknown): Judgement {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof DatabaseMoved) return { failure: unavailable(message), reopen: false };
   const raw = codeOf(error);
   if (raw === undefined) return { failure: unavailable(message), reopen: true };
   const base = raw & 0xff;

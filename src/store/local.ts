@@ -5,7 +5,7 @@
 
 import Database from "libsql";
 import { dirname, fromFileUrl } from "./path.ts";
-import { judgeLocal, unavailable } from "./failure.ts";
+import { DatabaseMoved, judgeLocal, unavailable } from "./failure.ts";
 import { OpenError } from "./open_error.ts";
 import { countParameters } from "./parameters.ts";
 import type { Executor, Group, GroupResult, StatementResult, Target } from "./wire.ts";
@@ -24,19 +24,18 @@ interface Prepared {
 interface Open {
   readonly connection: Connection;
   readonly prepared: Map<string, Prepared>;
-  readonly inode: number | null;
+  readonly inode: number | undefined;
 }
 
 // Statements that are built into the program are far fewer; named queries of the administrator share the rest.
 const MOST_PREPARED = 300;
-// A file that was moved away or replaced is noticed within this time, in milliseconds.
-const IDENTITY_INTERVAL = 1000;
 
 /** Runs groups against the file that `target` names. */
 export function createLocalExecutor(target: Target): Executor {
   const path = fromFileUrl(target.url);
   let open: Open | undefined;
-  let checked = 0;
+  let known = false;
+  let reopened = false;
 
   const close = () => {
     const old = open;
@@ -52,12 +51,17 @@ export function createLocalExecutor(target: Target): Executor {
   };
 
   const ready = (): Open => {
-    if (open !== undefined && performance.now() - checked > IDENTITY_INTERVAL) {
-      checked = performance.now();
-      // Rows committed to a file that has lost its name would be gone at the next start.
-      if (inodeOf(path) !== open.inode) close();
+    const inode = inodeOf(path);
+    // Only the first opening makes a file. Later a missing one was moved, or its disk is away: rows committed to a file
+    // that has lost its name, or to a new one, would be gone once the old one is back.
+    if (inode === undefined && known) throw new DatabaseMoved(path);
+    if (open !== undefined && inode !== open.inode) close();
+    if (open === undefined) {
+      open = connect(path, target.timeout);
+      known = true;
+      reopened = true;
     }
-    return open ??= connect(path, target.timeout);
+    return open;
   };
 
   const transact = (db: Open, groups: readonly Group[]): StatementResult[][] => {
@@ -103,10 +107,16 @@ export function createLocalExecutor(target: Target): Executor {
     open() {
       try {
         ready();
+        reopened = false;
         return Promise.resolve();
       } catch (error) {
         return Promise.reject(new OpenError(judgeLocal(error).failure));
       }
+    },
+    takeReopened() {
+      const was = reopened;
+      reopened = false;
+      return was;
     },
     run(groups) {
       const writes = groups.filter((group) => !group.query);
@@ -203,10 +213,10 @@ function toRow(values: unknown): Row {
   });
 }
 
-function inodeOf(path: string): number | null {
+function inodeOf(path: string): number | undefined {
   try {
-    return Deno.statSync(path).ino;
+    return Deno.statSync(path).ino ?? 0;
   } catch {
-    return null;
+    return undefined;
   }
 }

@@ -45,8 +45,10 @@ interface Pending {
 // Two batches on their way: while one is being synced the next is being packed.
 const MOST_BATCHES = 2;
 const MOST_GROUPS = 512;
+// What starting the worker may take, in milliseconds.
+const WORKER_START = 10_000;
 const MOST_BYTES = 8 * 1024 * 1024;
-// What may wait to be undone; beyond it the oldest are forgotten, as the rows expire with their lease anyway.
+// What may wait to be undone. Beyond it the oldest are forgotten: a group that its caller believes failed then stays.
 const MOST_UNDONE = 10_000;
 
 /**
@@ -62,12 +64,14 @@ export async function openStore(
   options: StoreOptions,
 ): Promise<Store> {
   const worker = new Worker(new URL("./store_worker.ts", import.meta.url), { type: "module", name: "store" });
-  const link = createLink(config, options, worker);
+  const link = createLink(config, options, worker, () => void update().catch(() => undefined));
+  const update = async () => {
+    const versions = await migrate(link.store, options.migrations ?? MIGRATIONS);
+    if (versions.to > versions.from) options.emit("store.migrated", { id: config.id, ...versions });
+  };
   try {
     await link.open();
-    const migrations = options.migrations ?? MIGRATIONS;
-    const versions = await migrate(link.store, migrations);
-    if (versions.to > versions.from) options.emit("store.migrated", { id: config.id, ...versions });
+    await update();
     return link.store;
   } catch (error) {
     await link.store.close();
@@ -84,6 +88,7 @@ function createLink(
   config: StoreTarget,
   { clock, emit }: StoreOptions,
   worker: Worker,
+  onReopened: () => void,
 ): Link {
   const pack = createPacker();
   let waiting: Pending[] = [];
@@ -215,6 +220,7 @@ function createLink(
       note(undefined);
       if (undo.length > 0) undoLate();
     }
+    if (done.reopened) onReopened();
     if (waiting.length > 0) schedule();
     if (sent.length === 0 && waiting.length === 0) whenIdle?.();
   };
@@ -276,13 +282,14 @@ function createLink(
   return {
     open: () =>
       new Promise((resolve, reject) => {
-        const limit = clock.after(2 * config.timeout, () =>
-          whenOpened?.({
-            kind: "unavailable",
-            message: `not open within ${2 * config.timeout} ms`,
-            full: false,
-            unknown: false,
-          }));
+        const patience = WORKER_START + 2 * config.timeout;
+        const late: Failure = {
+          kind: "unavailable",
+          message: `not open within ${patience} ms`,
+          full: false,
+          unknown: false,
+        };
+        const limit = clock.after(patience, () => whenOpened?.(late));
         whenOpened = (failure) => {
           whenOpened = undefined;
           limit.cancel();

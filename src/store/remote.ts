@@ -86,6 +86,8 @@ export function createRemoteExecutor(target: Target): Executor {
         (group.query ? queried[read++] : written[write++]) ?? unavailable("the server gave no answer")
       );
     },
+    // A server looks after its own files.
+    takeReopened: () => false,
     close: drop,
   };
 }

@@ -37,7 +37,7 @@ function serve(worker: WorkerScope): void {
     } else if (message.kind === "work") {
       const groups = unpack(message);
       const results = executor === undefined ? [] : await executor.run(groups);
-      worker.postMessage(packResults(groups, results));
+      worker.postMessage(packResults(groups, results, executor?.takeReopened() ?? false));
     } else {
       executor?.close();
       worker.postMessage({ kind: "closed" });
@@ -53,6 +53,7 @@ function serve(worker: WorkerScope): void {
         kind: "done",
         changes: [],
         rows: [],
+        reopened: false,
         failures: [[-1, unavailable(`the database worker failed: ${String(error)}`, false, true)]],
       });
     });

@@ -43,6 +43,8 @@ export interface Done {
   readonly changes: readonly number[];
   /** For statements that gave rows: number of the statement, column names, rows. */
   readonly rows: readonly (readonly [number, readonly string[], readonly Row[]])[];
+  /** Whether another connection was opened meanwhile: the file behind it may be another one. */
+  readonly reopened: boolean;
   /** For groups that failed: number of the group and why. */
   readonly failures: readonly (readonly [number, Failure])[];
 }
@@ -73,6 +75,8 @@ export interface Executor {
   open(): Promise<void>;
   /** Never rejects: what goes wrong is in the results. */
   run(groups: readonly Group[]): Promise<readonly GroupResult[]>;
+  /** Whether the connection was opened anew since the last call. */
+  takeReopened(): boolean;
   close(): void;
 }
 
@@ -156,7 +160,7 @@ export function createUnpacker(): (work: Work) => Group[] {
 }
 
 /** Flattens results for the way back. */
-export function packResults(groups: readonly Group[], results: readonly GroupResult[]): Done {
+export function packResults(groups: readonly Group[], results: readonly GroupResult[], reopened: boolean): Done {
   const changes: number[] = [];
   const rows: [number, readonly string[], readonly Row[]][] = [];
   const failures: [number, Failure][] = [];
@@ -175,7 +179,7 @@ export function packResults(groups: readonly Group[], results: readonly GroupRes
       changes.push(one.changes);
     }
   });
-  return { kind: "done", changes, rows, failures };
+  return { kind: "done", changes, rows, failures, reopened };
 }
 
 /** Whether a group went well. */
