@@ -121,8 +121,9 @@ function nearestElsewhere(path: KeyPath): KeyPath | undefined {
   const last = path.at(-1);
   const sameName = candidates.filter((candidate) => candidate.at(-1) === last);
   if (sameName.length === 1) return sameName[0];
-  const near = nearestName(formatPath(path), candidates.map(formatPath));
-  return candidates.find((candidate) => formatPath(candidate) === near);
+  const alike = candidates.filter((candidate) => nearestName(String(last), [String(candidate.at(-1))]) !== undefined);
+  const near = nearestName(formatPath(path), alike.map(formatPath));
+  return alike.find((candidate) => formatPath(candidate) === near);
 }
 
 /** The pattern with its names taken from the path, if the path is the same up to each of them. */

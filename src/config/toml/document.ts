@@ -71,8 +71,13 @@ function readHeader(cursor: Cursor, root: TableNode): Section | undefined {
   cursor.at += brackets;
   const segments = readKey(cursor, []);
   if (segments === undefined) return undefined;
-  if (cursor.text.startsWith("]".repeat(brackets), cursor.at)) cursor.at += brackets;
-  else expected(cursor, segments, `"${"]".repeat(brackets)}" at the end of the header`);
+  if (cursor.text.startsWith("]".repeat(brackets), cursor.at)) {
+    cursor.at += brackets;
+  } else {
+    expected(cursor, segments, `"${"]".repeat(brackets)}" at the end of the header`);
+    // Where only the bracket is missing the name is clear; anything else may have been part of it.
+    if (!"\r\n#".includes(cursor.text.charAt(cursor.at))) return undefined;
+  }
   return openSection(cursor, root, segments, line, brackets === 2);
 }
 
