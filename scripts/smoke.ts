@@ -88,9 +88,13 @@ directory = "people"
 type = "memory"
 [[directory.people.principals]]
 name = "bob"
+secret = "${HASH}"
 email = ["bob@example.net"]
 [session.auth]
-require = false
+require = true
+mechanisms = "['plain']"
+allow-plain-text = true
+must-match-sender = false
 [queue.strategy]
 route = "'${nextHop === undefined ? "local" : "down"}'"
 schedule = "'soon'"
@@ -108,14 +112,25 @@ path = "mail/{domain}/{local}/Maildir"
 `;
 }
 
+// "swordfish" by `openssl passwd -6`: the check runs in a worker of its own, which a built file has to carry.
+const HASH = "$6$godwit$q63roMHq8/IfoZaGUzNFz4A4Ot544h43vdqJ4hZK12fPe0AlElC/sTK2EJIgfDwBmle0UIsHjRxNuw3FDIaFP0";
+const CREDENTIALS = btoa("\0bob\0swordfish");
+
 async function submit(port: number, id: string): Promise<void> {
   const dialogue = await openDialogue(port);
   try {
-    for (const line of ["EHLO client.example", "MAIL FROM:<ana@example.org>", "RCPT TO:<bob@example.net>"]) {
+    for (
+      const line of [
+        "EHLO client.example",
+        `AUTH PLAIN ${CREDENTIALS}`,
+        "MAIL FROM:<ana@example.org>",
+        "RCPT TO:<bob@example.net>",
+        "DATA",
+      ]
+    ) {
       const reply = await dialogue.command(line);
-      if (reply.code !== 250) throw new Error(`${line}: ${reply.text}`);
+      if (reply.code >= 400) throw new Error(`${line}: ${reply.text}`);
     }
-    await dialogue.command("DATA");
     const reply = await dialogue.send(composeMessage(4096, { "Message-ID": `<${id}@example.org>` }));
     if (reply.code !== 250) throw new Error(`the message was refused: ${reply.text}`);
   } finally {
