@@ -66,6 +66,12 @@ const READ_AHEAD = 64 * 1024;
 /** Milliseconds a closing stream may take to send what the protocol wants sent last (TLS close_notify). */
 const CLOSE_GRACE = 1000;
 
+const TAKEN = Promise.resolve();
+
+function closedError(): Error {
+  return new Deno.errors.BadResource("The connection was closed on this side");
+}
+
 /** A node stream as {@link ByteStream}. */
 export interface NodeByteStream extends ByteStream {
   /** Stops using the stream without closing it; bytes that arrived and were not read are forgotten. */
@@ -82,6 +88,7 @@ export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
   let failure: Error | undefined;
   let wake: (() => void) | undefined;
   let closing: Timer | undefined;
+  let writers = 0;
 
   const notify = () => {
     const waiting = wake;
@@ -125,7 +132,7 @@ export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
   return {
     async read(buffer) {
       for (;;) {
-        if (closed) throw new Deno.errors.BadResource("The connection was closed on this side");
+        if (closed) throw closedError();
         const first = arrived[0];
         if (first !== undefined) return take(buffer, first);
         if (failure !== undefined) throw failure;
@@ -133,19 +140,32 @@ export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
         await new Promise<void>((resolve) => wake = resolve);
       }
     },
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (closed) return reject(new Deno.errors.BadResource("The connection was closed on this side"));
-        stream.write(bytes, (error) => error ? reject(error) : resolve());
-      }),
+    write(bytes) {
+      if (closed) return Promise.reject(closedError());
+      if (failure !== undefined) return Promise.reject(failure);
+      const writer: { settle?: (error: Error | null | undefined) => void } = {};
+      const idle = stream.writableLength === 0;
+      const roomy = stream.write(bytes, (error) => writer.settle?.(error));
+      // With nothing in line the layer below took, and encrypted, the bytes within the call. Its callback comes a turn of
+      // the event loop later; only a full pipe is worth that wait. A failure is told by the next read or write.
+      if (idle && roomy) return TAKEN;
+      writers++;
+      return new Promise((resolve, reject) => {
+        writer.settle = (error) => {
+          writers--;
+          if (error) reject(error);
+          else resolve();
+        };
+      });
+    },
     close() {
       if (closed) return;
       closed = true;
       arrived = [];
       notify();
       if (stream.destroyed) return;
-      // Bytes still unsent belong to a write that must fail now; otherwise the stream may say goodbye in its own way.
-      if (failure !== undefined || stream.writableLength > 0) {
+      // Writers that still wait must fail now; without any the stream may say goodbye in its own way.
+      if (failure !== undefined || writers > 0) {
         stream.destroy();
         return;
       }

@@ -8,7 +8,8 @@
  *
  * Plain bytes go straight through the runtime's socket. TLS runs in node's `TLSSocket` on both sides, over the same
  * socket: `Deno.startTls` knows only the client's side, and `Deno.TlsConn` tells neither version nor suite, which the
- * Received header names. Versions 1.2 and 1.3 are all there is.
+ * Received header names. That costs two to three times the processor time of `Deno.listenTls` for a handshake, and next to
+ * nothing per byte. Versions 1.2 and 1.3 are all there is, and the client's order of suites always decides.
  *
  * @module
  */

@@ -12,21 +12,31 @@ import {
 /** Environment variables that name PEM files of further roots; they extend the roots, they do not replace them. */
 export const TRUST_VARIABLES = ["DENO_CERT", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] as const;
 
+/** Certificates by subject; reading the subject out of one is slow enough to do it once. */
+type Roots = ReadonlyMap<string, readonly X509Certificate[]>;
+
 /** Roots beyond the runtime's own, with the TLS context that trusts both. */
 export interface Trust {
   readonly context: SecureContext;
-  readonly extra: readonly X509Certificate[];
+  readonly extra: Roots;
 }
 
 const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
-let environmentTrust: Trust | undefined;
+/** Trusts made before, by the PEM text they add; there are as many as the configuration names, which is few. */
+const made = new Map<string, Trust>();
+const MOST_TRUSTS = 16;
 
 /** Trust in the runtime's roots, those of the environment, and `ca` (PEM). */
 export function trustIn(ca: readonly string[] = []): Trust {
-  if (ca.length > 0) return makeTrust([...environmentRoots(), ...ca]);
-  environmentTrust ??= makeTrust(environmentRoots());
-  return environmentTrust;
+  const key = ca.join("\n");
+  let trust = made.get(key);
+  if (trust === undefined) {
+    if (made.size >= MOST_TRUSTS) made.clear();
+    trust = makeTrust([...environmentRoots(), ...ca]);
+    made.set(key, trust);
+  }
+  return trust;
 }
 
 function environmentRoots(): string[] {
@@ -63,7 +73,7 @@ function makeTrust(pems: readonly string[]): Trust {
   // them. It is called even when nothing is to be added: contexts without an addition share one verifier in the runtime,
   // and with it session tickets that skip verification and the faults found on other connections.
   addRoots(context, certificates.length === 0 ? "\n" : certificates.join("\n"));
-  return { context, extra };
+  return { context, extra: bySubject(extra) };
 }
 
 function pemBody(pem: string): string {
@@ -100,13 +110,10 @@ export function verifyPeer(
   }
   // For certificates its verifier cannot read (X.509 version 1, odd encodings) the runtime is content with matching
   // issuer names, without signatures, if they lead to an added root. The signatures are checked here.
-  const names = new Set(trust.extra.map((root) => root.subject));
-  if (chain.some((certificate) => names.has(certificate.issuer))) {
-    bundledRoots ??= rootCertificates.map((pem) => new X509Certificate(pem));
-    const roots = [...trust.extra, ...bundledRoots];
-    if (!leadsToRoot(leaf, chain, roots, now, chain.length)) return "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
-  }
-  return undefined;
+  if (!chain.some((certificate) => trust.extra.has(certificate.issuer))) return undefined;
+  if (leadsToRoot(leaf, chain, trust.extra, now, chain.length)) return undefined;
+  bundledRoots ??= bySubject(rootCertificates.map((pem) => new X509Certificate(pem)));
+  return leadsToRoot(leaf, chain, bundledRoots, now, chain.length) ? undefined : "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
 }
 
 /** The runtime gives one name to all faults it knows no name for, dates among them. */
@@ -117,22 +124,23 @@ export function explainFault(fault: string, chain: readonly X509Certificate[], n
   return fault;
 }
 
-let bundledRoots: readonly X509Certificate[] | undefined;
+let bundledRoots: Roots | undefined;
+
+function bySubject(certificates: readonly X509Certificate[]): Roots {
+  return Map.groupBy(certificates, (certificate) => certificate.subject);
+}
 
 /** Whether signatures lead from `certificate` to one of `roots`, over at most `steps` certificates of `pool`. */
 function leadsToRoot(
   certificate: X509Certificate,
   pool: readonly X509Certificate[],
-  roots: readonly X509Certificate[],
+  roots: Roots,
   now: number,
   steps: number,
 ): boolean {
   if (!isCurrent(certificate, now)) return false;
-  if (
-    roots.some((root) => root.raw.equals(certificate.raw) || (isCurrent(root, now) && isIssuedBy(certificate, root)))
-  ) {
-    return true;
-  }
+  if (roots.get(certificate.subject)?.some((root) => root.raw.equals(certificate.raw))) return true;
+  if (roots.get(certificate.issuer)?.some((root) => isCurrent(root, now) && isIssuedBy(certificate, root))) return true;
   return steps > 0 && pool.some((issuer) =>
     issuer.ca && issuer !== certificate && isIssuedBy(certificate, issuer) &&
     leadsToRoot(issuer, pool, roots, now, steps - 1)
