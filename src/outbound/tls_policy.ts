@@ -59,9 +59,9 @@ const PLAIN: TlsDecision = { kind: "plain", key: "plain" };
  * The administrator's own word (`queue.tls.<id>.starttls`, `queue.route.<id>.tls`): always has an opinion, so it comes
  * last.
  *
- * - `optional` towards hosts found by MX is opportunistic (RFC 7435): encryption without knowing who is there is better
- *   than none, so the certificate is not looked at.
- * - `require`, and relays named by the administrator, verify the certificate unless invalid ones are allowed.
+ * - `optional` takes a peer that offers no TLS; of one that does, it verifies the certificate like `require`.
+ * - A certificate that does not verify defers the recipient with `last_error` `tls`. The usual strategy then turns to
+ *   `invalid-tls`, which allows it: encryption without knowing who is there is better than none (RFC 7435).
  */
 export const localTlsPolicy: TlsPolicy = {
   decide(target) {
@@ -69,7 +69,7 @@ export const localTlsPolicy: TlsPolicy = {
     if (config.starttls === "disable" && !implicit && !requiretls) return PLAIN;
     const required = implicit || requiretls || config.starttls === "require";
     // RFC 8689 §4.2.1: REQUIRETLS needs a certificate that verifies, whatever is allowed otherwise.
-    const verified = requiretls || (!allowInvalidCerts && (required || target.found === "relay"));
+    const verified = requiretls || !allowInvalidCerts;
     return {
       kind: "tls",
       required,

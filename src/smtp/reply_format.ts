@@ -55,8 +55,8 @@ function write(code: string, enhanced: string, lines: readonly string[]): Uint8A
     const end = writeAscii(bytes, at, line);
     if (end < 0) return encoder.encode(text(code, enhanced, lines));
     at = end;
-    // No blank at the end of a line without text.
-    if (line === "" && i === last) { while (bytes[at - 1] === SPACE) at--; }
+    // No blank at the end of a line without text, but RFC 4954 §4 wants one before an empty challenge.
+    if (line === "" && i === last && code !== "334") { while (bytes[at - 1] === SPACE) at--; }
     bytes[at++] = CR;
     bytes[at++] = LF;
   }

@@ -36,8 +36,16 @@ async function deliverTo(
   return { outcome, peer, events: events.map(({ name }) => name), lines: peer.connections[0]?.lines ?? [] };
 }
 
-Deno.test("optional: STARTTLS is used where it is offered, without looking at the certificate", async () => {
-  const { outcome, peer, lines, events } = await deliverTo({ tls: selfSigned });
+Deno.test("optional: a certificate that does not verify defers for TLS, unless invalid ones are allowed", async () => {
+  const refused = await deliverTo({ tls: selfSigned });
+  assert.match(inShort(refused.outcome), /^deferred tls /);
+  const allowed = await deliverTo({ tls: selfSigned }, { allowInvalidCerts: true });
+  assert.equal(allowed.outcome?.kind, "delivered", textOf(allowed.outcome));
+  assert.equal(allowed.peer.connections[0]?.encrypted, true);
+});
+
+Deno.test("optional: STARTTLS is used where it is offered", async () => {
+  const { outcome, peer, lines, events } = await deliverTo({ tls: good });
   assert.equal(outcome?.kind, "delivered", textOf(outcome));
   assert.equal(peer.connections[0]?.encrypted, true);
   // RFC 3207 §4.2: EHLO again after the handshake.

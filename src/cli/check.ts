@@ -1,0 +1,38 @@
+/** `godwit check`: validates a configuration and starts nothing. */
+
+import { findConfigFile, formatProblem, loadConfig } from "../config/mod.ts";
+import type { Output } from "./output.ts";
+
+/** Prints every problem, one a line, key path first. @returns 0 if the configuration can be used, else 1 */
+export async function check(options: { config?: string; json?: boolean }, output: Output): Promise<number> {
+  const file = await findConfigFile(options.config);
+  if (file === undefined) {
+    output.error(
+      options.config === undefined
+        ? "no configuration: neither ./config.toml nor /etc/godwit/config.toml exists; name one with --config FILE"
+        : `cannot find the configuration file ${options.config}`,
+    );
+    return 1;
+  }
+  const { config, problems } = await loadConfig(file);
+  const valid = config !== undefined;
+  if (options.json === true) {
+    output.print(JSON.stringify({ file, valid, problems }));
+  } else {
+    for (const problem of problems) output.print(formatProblem(problem, file));
+    const warnings = problems.filter((problem) => problem.severity === "warning").length;
+    const errors = problems.length - warnings;
+    output.print(
+      valid ? `${file} is valid${count(warnings)}` : `${file} has ${plural(errors, "error")}${count(warnings)}`,
+    );
+  }
+  return valid ? 0 : 1;
+}
+
+function count(warnings: number): string {
+  return warnings === 0 ? "" : `, ${plural(warnings, "warning")}`;
+}
+
+function plural(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

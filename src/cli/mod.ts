@@ -1,0 +1,88 @@
+/**
+ * The commands a person types. {@link run} reads the arguments, runs one command and gives its exit status: 0 done, 1 it
+ * could not be done, 2 the command line is wrong.
+ *
+ * @module
+ */
+
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../server/mod.ts";
+import { check } from "./check.ts";
+import { evaluate } from "./eval.ts";
+import { type Output, terminal } from "./output.ts";
+import { queueCommand } from "./queue.ts";
+import { dev, serve } from "./serve.ts";
+
+export type { Output } from "./output.ts";
+
+/** Runs the command that `args` name. */
+export async function run(args: readonly string[], output: Output = terminal): Promise<number> {
+  let status = 0;
+  /** Runs a command and keeps its exit status. */
+  const ending = (action: Promise<number>) => action.then((code) => void (status = code));
+  const program = new Command("godwit")
+    .description("A mail transfer agent in one file")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.print(text.trimEnd()),
+      writeErr: (text) => output.error(text.trimEnd()),
+    })
+    .showHelpAfterError("(godwit --help lists the commands)");
+
+  program.command("serve")
+    .description("run the server until SIGTERM; SIGHUP reloads configuration and certificates")
+    .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .action((options) => ending(serve(options, output)));
+  program.command("dev")
+    .description("run without configuration: take mail for everybody into ./data")
+    .option("--data <dir>", "folder for the queue and the mail", "data")
+    .option("--smtp-port <port>", "port of SMTP (default: 2525)")
+    .option("--submission-port <port>", "port of submission (default: 5587)")
+    .option("--http-port <port>", "port of the status page (default: 8025)")
+    .action((options) => ending(dev(options, output)));
+  program.command("check")
+    .description("validate a configuration and print every problem")
+    .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .option("--json", "print JSON")
+    .action((options) => ending(check(options, output)));
+  program.command("eval")
+    .description("evaluate an expression; the value is the last line printed")
+    .argument("<expression>")
+    .option("--var <name=value>", "set a variable; may be given several times", collect, [])
+    .option("--config <file>", "configuration whose directories, lists and stores the functions reach")
+    .option("--json", "print JSON")
+    .action((expression, options) => ending(evaluate(expression, options, output)));
+  program.addCommand(queueCommand(output, ending));
+  program.command("version")
+    .description("print the version")
+    .option("--json", "print JSON")
+    .action((options) => {
+      output.print(
+        options.json === true
+          ? JSON.stringify({ version: VERSION, deno: Deno.version.deno, target: Deno.build.target })
+          : `godwit ${VERSION} (Deno ${Deno.version.deno}, ${Deno.build.target})`,
+      );
+    });
+
+  inherit(program);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    output.error(`godwit: ${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+  return status;
+}
+
+/** Sub-commands report errors the way the program does. */
+function inherit(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inherit(command);
+  }
+}
+
+function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
+}

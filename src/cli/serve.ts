@@ -1,0 +1,104 @@
+/** `godwit serve` and `godwit dev`: run the server until a signal ends it. */
+
+import {
+  type Config,
+  developmentConfig,
+  findConfigFile,
+  formatProblem,
+  loadConfig,
+  parseConfig,
+} from "../config/mod.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../server/mod.ts";
+import { load } from "./configuration.ts";
+import type { Output } from "./output.ts";
+
+/** Runs the server of a configuration file. @returns 0 after SIGTERM or SIGINT, 1 if it could not start */
+export async function serve(options: { config?: string }, output: Output): Promise<number> {
+  const config = await load(options.config, output);
+  if (config === undefined) return 1;
+  const reread = async (): Promise<Config | readonly string[]> => {
+    const file = await findConfigFile(options.config);
+    if (file === undefined) return ["the configuration file is gone"];
+    const { config, problems } = await loadConfig(file);
+    return config ??
+      problems.filter((problem) => problem.severity === "error").map((problem) => formatProblem(problem, file));
+  };
+  return await runUntilSignal(config, reread, {
+    runAs: { user: Deno.env.get("RUN_AS_USER"), group: Deno.env.get("RUN_AS_GROUP") },
+  }, output);
+}
+
+/** Where `godwit dev` keeps its data. */
+const DEV_DATA = "data";
+
+/** Runs a server that needs no configuration and takes mail for anybody (design: for a laptop). */
+export async function dev(
+  options: { data?: string; smtpPort?: string; submissionPort?: string; httpPort?: string },
+  output: Output,
+): Promise<number> {
+  const data = options.data ?? DEV_DATA;
+  const text = developmentConfig(data, {
+    ...(options.smtpPort === undefined ? {} : { smtpPort: Number(options.smtpPort) }),
+    ...(options.submissionPort === undefined ? {} : { submissionPort: Number(options.submissionPort) }),
+    ...(options.httpPort === undefined ? {} : { httpPort: Number(options.httpPort) }),
+  });
+  const { config, problems } = parseConfig(text, { file: "" });
+  for (const problem of problems) output.error(formatProblem(problem));
+  if (config === undefined) return 1;
+  const onStart = (server: RunningServer) => {
+    const at = (id: string) => server.listeners().find((listener) => listener.id === id)?.addresses[0] ?? "-";
+    output.print(`
+godwit takes mail for everybody and delivers it into ${data}/mail
+
+  SMTP        ${at("smtp")}
+  submission  ${at("submission")}   user dev, password dev
+  status      http://${at("http")}
+
+Try: swaks --server ${at("smtp")} --from ana@example.org --to bob@example.net
+Stop with Ctrl-C.
+`);
+  };
+  return await runUntilSignal(config, undefined, { mailboxRoot: `${data}/mail` }, output, onStart);
+}
+
+async function runUntilSignal(
+  config: Config,
+  reread: (() => Promise<Config | readonly string[]>) | undefined,
+  options: ServerOptions,
+  output: Output,
+  onStart: (server: RunningServer) => void = () => {},
+): Promise<number> {
+  // Signals are heard from the start: one that comes while the server starts must not kill it half-way.
+  const stopped = Promise.withResolvers<void>();
+  const stop = () => stopped.resolve();
+  let hangUp = () => {};
+  Deno.addSignalListener("SIGTERM", stop);
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGHUP", () => hangUp());
+  let server: RunningServer;
+  try {
+    server = await startServer(config, options);
+  } catch (error) {
+    output.error(`godwit could not start: ${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+  const { emit } = server.telemetry;
+  let reloading: Promise<void> = Promise.resolve();
+  const reload = async () => {
+    if (reread === undefined) return;
+    try {
+      const next = await reread();
+      if ("server" in next) await server.reload(next);
+      else for (const reason of next) emit("server.reload-error", { reason });
+    } catch (error) {
+      emit("server.reload-error", { reason: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  hangUp = () => {
+    reloading = reloading.then(reload);
+  };
+  onStart(server);
+  await stopped.promise;
+  await server.stop();
+  return 0;
+}

@@ -1,0 +1,70 @@
+/** DATA (RFC 5321 §4.1.1.4): takes the content and hands the message over. */
+
+import { DotDecoder, NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
+import { ContentIntake } from "./intake.ts";
+import { accept } from "./message.ts";
+import { releaseDataBuffer, type Session, SessionEnded, takeDataBuffer } from "./session.ts";
+
+/** Answers DATA. Gives one reply, or in LMTP one for each recipient once the content has been read (RFC 2033 §4.2). */
+export async function data(session: Session): Promise<readonly Reply[]> {
+  const { config, queue } = session.deps;
+  const transaction = session.transaction;
+  if (transaction === undefined) return [reply(503, "5.5.1", "Send MAIL first")];
+  if (transaction.chunks !== undefined) return [reply(503, "5.5.1", "DATA is not permitted after BDAT")];
+  if (transaction.recipients.length === 0) return [reply(503, "5.5.1", "Send RCPT first, no recipient was accepted")];
+  // RFC 3030 §3: binary content cannot be sent by DATA.
+  if (transaction.parameters.body === "binarymime") return [reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")];
+
+  const intake = new ContentIntake(queue.contentWriter(), {
+    sizeLimit: await session.evaluate(config.data.limits.size),
+    normalizer: await session.evaluate(config.data.bareNewline) === "normalize" ? new NewlineNormalizer() : undefined,
+    scanner: undefined,
+  });
+  session.send(reply(354, "", "Start mail input; end with <CRLF>.<CRLF>"));
+  const decoder = new DotDecoder();
+  try {
+    await session.flush();
+    await receive(session, intake, decoder);
+  } catch (error) {
+    intake.abort();
+    throw error;
+  }
+  const failure = decoder.bareNewline && !intake.normalizes
+    ? reply(554, "5.6.0", "The message holds a bare CR or LF, lines must end with CRLF")
+    : undefined;
+  return await accept(session, transaction, intake, failure);
+}
+
+async function receive(session: Session, intake: ContentIntake, decoder: DotDecoder): Promise<void> {
+  const take = (slice: Uint8Array) => intake.write(slice);
+  // What a pipelining client has sent already comes first.
+  session.input.consume(decoder.push(session.input.view(), take));
+  if (decoder.done) return;
+  const buffer = takeDataBuffer();
+  let ended = false;
+  try {
+    while (!decoder.done) {
+      const waiting = intake.backpressure();
+      if (waiting !== undefined) await waiting;
+      if (session.transferred + intake.size > session.transferLimit) throw tooMuch(session);
+      const bytes = await session.readContent(buffer);
+      const used = decoder.push(bytes, take);
+      if (used < bytes.length) session.input.append(bytes.subarray(used));
+    }
+    ended = true;
+  } finally {
+    // After a failed read the runtime may still own the buffer.
+    if (ended) releaseDataBuffer(buffer);
+  }
+}
+
+/** Ends a session that has sent more than `session.transfer-limit`. */
+export function tooMuch(session: Session): SessionEnded {
+  session.deps.emit("smtp.transfer-limit-exceeded", {
+    session: session.id,
+    remoteIp: session.connection.remote.ip,
+    limit: session.transferLimit,
+  });
+  session.expire("refused", reply(421, "4.7.0", "Transfer limit of this session is exceeded, closing"));
+  return new SessionEnded("refused");
+}

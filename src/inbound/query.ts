@@ -1,0 +1,67 @@
+/** The commands that only ask: VRFY, EXPN, HELP, NOOP. */
+
+import { type Directory, resolveRecipient } from "../directory/mod.ts";
+import { type Command, type Reply, reply } from "../smtp/mod.ts";
+import { asAddress } from "./address.ts";
+import type { Session } from "./session.ts";
+
+type QueryCommand = Extract<Command, { argument: string }>;
+
+/** Answers HELP (RFC 5321 §4.1.1.8). */
+export function help(session: Session): Reply {
+  const hello = session.lmtp ? "LHLO" : "EHLO HELO";
+  return reply(
+    214,
+    "2.0.0",
+    `Commands: ${hello} STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT`,
+    "See RFC 5321",
+  );
+}
+
+/** Answers VRFY (RFC 5321 §4.1.1.6). Switched off it says neither yes nor no (§7.3). */
+export async function vrfy(session: Session, command: QueryCommand): Promise<Reply> {
+  if (!await session.evaluate(session.deps.config.extensions.vrfy)) {
+    return reply(252, "2.5.2", "Cannot verify the user, but mail for it will be tried");
+  }
+  const found = await find(session, command.argument);
+  if (found === undefined) return reply(252, "2.5.2", "Not an address of this server, mail for it may be tried");
+  if (found.accounts.length === 0) return reply(550, "5.1.1", "Mailbox does not exist");
+  return reply(250, "2.1.5", `<${found.address}>`);
+}
+
+/** Answers EXPN (RFC 5321 §4.1.1.7) with the accounts an address expands to. */
+export async function expn(session: Session, command: QueryCommand): Promise<Reply> {
+  if (!await session.evaluate(session.deps.config.extensions.expn)) {
+    return reply(502, "5.5.1", "EXPN is not offered here");
+  }
+  const found = await find(session, command.argument);
+  if (found === undefined || found.accounts.length === 0) return reply(550, "5.1.1", "Mailing list does not exist");
+  const lines: string[] = [];
+  for (const name of found.accounts) {
+    const account = await found.directory.account(name);
+    const primary = account?.emails.find((email) => !email.startsWith("@")) ?? name;
+    lines.push(account?.description === undefined ? `<${primary}>` : `${account.description} <${primary}>`);
+  }
+  return reply(250, "2.1.5", ...lines);
+}
+
+interface Found {
+  readonly directory: Directory;
+  readonly address: string;
+  readonly accounts: readonly string[];
+}
+
+/** Looks an address up; nothing if it is no address or not in a local domain. */
+async function find(session: Session, argument: string): Promise<Found | undefined> {
+  const { config, directories } = session.deps;
+  const id = await session.evaluate(config.rcpt.directory);
+  const directory = id === false ? undefined : directories.get(id);
+  const address = asAddress(argument.trim().replace(/^<(.*)>$/, "$1"));
+  if (directory === undefined || address === undefined) return undefined;
+  const found = await resolveRecipient(directory, address, {
+    subAddressing: await session.evaluate(config.rcpt.subAddressing),
+    catchAll: false,
+  });
+  if (found.kind === "not-local") return undefined;
+  return { directory, address, accounts: found.kind === "local" ? found.accounts : [] };
+}

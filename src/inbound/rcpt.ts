@@ -1,0 +1,124 @@
+/** RCPT TO (RFC 5321 §4.1.1.3): do we take mail for this address from this client? */
+
+import { type Directory, resolveRecipient } from "../directory/mod.ts";
+import type { NewRecipient } from "../queue/mod.ts";
+import { addressDomain, type Command, readRcptParameters, type Reply, reply } from "../smtp/mod.ts";
+import { asAddress } from "./address.ts";
+import { offeredNow } from "./ehlo.ts";
+import type { Session, Transaction } from "./session.ts";
+
+type RcptCommand = Extract<Command, { path: string }>;
+
+/** Answers RCPT and adds the recipient to the transaction. */
+export async function rcpt(session: Session, command: RcptCommand): Promise<Reply> {
+  const { config, emit } = session.deps;
+  const transaction = session.transaction;
+  if (transaction === undefined) return reply(503, "5.5.1", "Send MAIL first");
+  if (transaction.chunks !== undefined) return reply(503, "5.5.1", "RCPT is not permitted after BDAT");
+  const most = await session.evaluate(config.rcpt.maxRecipients);
+  if (transaction.recipients.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
+  const parsed = readRcptParameters(command.parameters, await offeredNow(session));
+  if (parsed.kind === "error") return parsed.reply;
+  if (command.nonAscii && transaction.parameters.smtputf8 !== true) {
+    return reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter of MAIL");
+  }
+
+  setVariables(session, command.path, transaction);
+  let address = command.path;
+  const rewritten = await session.evaluate(config.rcpt.rewrite);
+  if (rewritten !== false) {
+    const target = asAddress(rewritten);
+    if (target === undefined) {
+      emit("smtp.invalid-recipient-address", { session: session.id, to: address, result: rewritten });
+    } else {
+      emit("smtp.rcpt-to-rewritten", { session: session.id, from: address, to: target });
+      address = target;
+      setVariables(session, address, transaction);
+    }
+  }
+
+  const decision = await decide(session, address);
+  if (decision.kind === "refused") {
+    emit(decision.event, { session: session.id, remoteIp: session.connection.remote.ip, to: address });
+    return await refuse(session, decision.reply);
+  }
+  for (const target of decision.addresses) add(transaction, { address: target, parameters: parsed.parameters });
+  emit("smtp.rcpt-to", { session: session.id, to: address });
+  return reply(250, "2.1.5", "Recipient OK");
+}
+
+type Decision =
+  | { readonly kind: "accepted"; readonly addresses: readonly string[] }
+  | {
+    readonly kind: "refused";
+    readonly reply: Reply;
+    readonly event: "smtp.mailbox-does-not-exist" | "smtp.relay-not-allowed";
+  };
+
+const UNKNOWN: Decision = {
+  kind: "refused",
+  reply: reply(550, "5.1.1", "Mailbox does not exist"),
+  event: "smtp.mailbox-does-not-exist",
+};
+
+async function decide(session: Session, address: string): Promise<Decision> {
+  const { config, directories, hostname } = session.deps;
+  const directoryId = await session.evaluate(config.rcpt.directory);
+  const directory = directoryId === false ? undefined : directories.get(directoryId);
+  if (directory !== undefined) {
+    const found = await resolveRecipient(directory, address, {
+      subAddressing: await session.evaluate(config.rcpt.subAddressing),
+      catchAll: await session.evaluate(config.rcpt.catchAll),
+      hostname,
+    });
+    if (found.kind === "local") return { kind: "accepted", addresses: await expand(directory, found) };
+    if (found.kind === "unknown") return UNKNOWN;
+  }
+  if (!address.includes("@")) return UNKNOWN;
+  if (await session.evaluate(config.rcpt.relay)) return { kind: "accepted", addresses: [address] };
+  return { kind: "refused", reply: reply(550, "5.7.1", "Relay not allowed"), event: "smtp.relay-not-allowed" };
+}
+
+/** A list goes to each of its accounts; an account keeps the address that the client gave. */
+async function expand(
+  directory: Directory,
+  found: { readonly accounts: readonly string[]; readonly address: string },
+): Promise<readonly string[]> {
+  if (found.accounts.length <= 1) return [found.address];
+  const addresses: string[] = [];
+  for (const name of found.accounts) {
+    const account = await directory.account(name);
+    const primary = account?.emails.find((email) => !email.startsWith("@"));
+    if (primary !== undefined) addresses.push(primary);
+  }
+  return addresses.length > 0 ? addresses : [found.address];
+}
+
+function add(transaction: Transaction, recipient: NewRecipient): void {
+  // A recipient named twice gets one copy.
+  if (transaction.known.has(recipient.address)) return;
+  transaction.known.add(recipient.address);
+  transaction.addresses.push(recipient.address);
+  transaction.recipients.push(recipient);
+}
+
+async function refuse(session: Session, refusal: Reply): Promise<Reply> {
+  const { errors } = session.deps.config.rcpt;
+  session.rcptFailures++;
+  await session.pause(await session.evaluate(errors.wait));
+  if (session.rcptFailures >= await session.evaluate(errors.total)) {
+    session.ending = "refused";
+    session.deps.emit("smtp.too-many-invalid-rcpt", {
+      session: session.id,
+      remoteIp: session.connection.remote.ip,
+    });
+    return reply(421, "4.7.0", "Too many refused recipients, closing");
+  }
+  return refusal;
+}
+
+function setVariables(session: Session, address: string, transaction: Transaction): void {
+  session.variables.rcpt = address;
+  session.variables.rcpt_domain = addressDomain(address);
+  session.variables.recipients = transaction.addresses;
+}

@@ -1,0 +1,196 @@
+/** Runs a session from its greeting to its end. */
+
+import { LookupUnavailable } from "../expression/mod.ts";
+import type { ServerConnection } from "../net/mod.ts";
+import { type Command, parseCommand, type Reply, reply } from "../smtp/mod.ts";
+import { authenticate } from "./auth.ts";
+import { bdat } from "./chunking.ts";
+import { greet } from "./connect.ts";
+import { data } from "./data.ts";
+import type { InboundDependencies } from "./dependencies.ts";
+import { hello } from "./ehlo.ts";
+import { mail } from "./mail.ts";
+import { expn, help, vrfy } from "./query.ts";
+import { rcpt } from "./rcpt.ts";
+import { type EndReason, Session, SessionEnded } from "./session.ts";
+
+/**
+ * Longest command line, octets with CRLF. RFC 5321 §4.5.3.1.4 asks for 512; parameters add to it (RFC 3461 §5.2 and
+ * 5.4, RFC 4954 §5), and an initial AUTH response may need 12,288 (RFC 4954 §4).
+ */
+const LONGEST_COMMAND = 4096;
+const LONGEST_AUTH_COMMAND = 12288;
+
+let sessionCount = 0;
+
+/**
+ * Serves one client. Resolves when the session has ended and the connection is closed; never rejects.
+ *
+ * @param onSession is given the session, so that a stop can reach it
+ */
+export async function serveSession(
+  connection: ServerConnection,
+  deps: InboundDependencies,
+  onSession: (session: Session) => void = () => {},
+): Promise<void> {
+  const session = new Session(connection, deps, (++sessionCount).toString(36));
+  const fields = { session: session.id, listener: connection.listener, remoteIp: connection.remote.ip };
+  onSession(session);
+  deps.emit("smtp.connection-start", { ...fields, remotePort: connection.remote.port });
+  let reason: EndReason = "broken";
+  try {
+    reason = await run(session);
+  } catch (error) {
+    if (error instanceof SessionEnded) {
+      reason = error.reason;
+    } else {
+      deps.emit("server.unexpected-error", {
+        ...fields,
+        reason: error instanceof Error ? error.stack ?? error.message : `${error}`,
+      });
+      await lastWord(session, reply(421, "4.3.0", "Internal error, closing"));
+    }
+  }
+  session.dispose();
+  // A session that was ended from outside closes itself once its last reply is out.
+  if (!session.expired) connection.close();
+  deps.emit("smtp.connection-end", { ...fields, reason, elapsed: deps.clock.now() - session.started });
+}
+
+async function lastWord(session: Session, farewell: Reply): Promise<void> {
+  try {
+    session.send(farewell);
+    await session.flush();
+  } catch {
+    // The client is gone; there is nobody left to tell.
+  }
+}
+
+async function run(session: Session): Promise<EndReason> {
+  const greeting = await safely(session, () => greet(session));
+  session.send(greeting, { enhanced: greeting.code >= 400 });
+  if (greeting.code >= 400) session.ending = "refused";
+  while (session.ending === undefined) {
+    session.idle = session.transaction === undefined && session.input.length === 0;
+    if (session.idle && session.farewell !== undefined) {
+      session.send(session.farewell);
+      session.ending = "shutdown";
+      break;
+    }
+    const line = await session.readLine(LONGEST_AUTH_COMMAND);
+    session.idle = false;
+    await execute(session, line);
+    if (session.outputFull) await session.flush();
+  }
+  await session.flush();
+  return session.ending;
+}
+
+async function execute(session: Session, line: Uint8Array | "too-long"): Promise<void> {
+  if (line === "too-long" || (line.length > LONGEST_COMMAND - 2 && !isAuth(line))) {
+    session.send(reply(500, "5.5.2", "Command line is too long"));
+    return;
+  }
+  const parsed = parseCommand(line);
+  if (parsed.kind === "error") {
+    session.deps.emit("smtp.invalid-command", {
+      session: session.id,
+      remoteIp: session.connection.remote.ip,
+      verb: parsed.verb,
+      code: parsed.reply.code,
+    });
+    session.send(parsed.reply);
+    return;
+  }
+  const { command } = parsed;
+  if (command.verb === "STARTTLS") return await startTls(session);
+  if (command.verb === "DATA" || command.verb === "BDAT") {
+    const content = () => "size" in command ? bdat(session, command) : data(session);
+    for (const answer of await safelyAll(session, content)) session.send(answer);
+    return;
+  }
+  const answer = await safely(session, () => dispatch(session, command));
+  // RFC 2034 §3: replies to the greeting, HELO and EHLO carry no enhanced code.
+  const hello = command.verb === "EHLO" || command.verb === "HELO" || command.verb === "LHLO";
+  session.send(answer, { enhanced: !hello || answer.code >= 400 });
+}
+
+function isAuth(line: Uint8Array): boolean {
+  return /^auth /i.test(String.fromCharCode(...line.subarray(0, 5)));
+}
+
+function dispatch(session: Session, command: Command): Promise<Reply> | Reply {
+  switch (command.verb) {
+    case "EHLO":
+    case "HELO":
+    case "LHLO":
+      return hello(session, command);
+    case "AUTH":
+      return authenticate(session, command);
+    case "MAIL":
+      return mail(session, command);
+    case "RCPT":
+      return rcpt(session, command);
+    case "RSET":
+      session.resetTransaction();
+      return reply(250, "2.0.0", "OK");
+    case "NOOP":
+      return reply(250, "2.0.0", "OK");
+    case "HELP":
+      return help(session);
+    case "VRFY":
+      return vrfy(session, command);
+    case "EXPN":
+      return expn(session, command);
+    case "QUIT":
+      session.ending = "quit";
+      return reply(221, "2.0.0", "Bye");
+    default:
+      return reply(500, "5.5.1", "Command not recognized");
+  }
+}
+
+/** RFC 3207. */
+async function startTls(session: Session): Promise<void> {
+  if (session.connection.tls !== undefined) return session.send(reply(503, "5.5.1", "TLS is active already"));
+  if (!session.connection.canStartTls) return session.send(reply(502, "5.5.1", "STARTTLS is not offered here"));
+  session.send(reply(220, "2.0.0", "Ready to start TLS"));
+  await session.flush();
+  // RFC 3207 §4.2 and design §4 rule 7: whatever was sent in clear text behind STARTTLS is dropped, not obeyed later.
+  session.input.clear();
+  session.resetAll();
+  const fields = { session: session.id, listener: session.connection.listener, remoteIp: session.connection.remote.ip };
+  try {
+    const tls = await session.connection.startTls();
+    session.variables.is_tls = true;
+    session.deps.emit("tls.handshake", { ...fields, version: tls.version, cipher: tls.cipher });
+  } catch (error) {
+    session.deps.emit("tls.handshake-error", {
+      ...fields,
+      reason: error instanceof Error ? error.message : `${error}`,
+    });
+    throw new SessionEnded("broken");
+  }
+}
+
+const UNAVAILABLE = reply(451, "4.3.0", "A lookup failed for now, try again later");
+
+async function safely(session: Session, stage: () => Promise<Reply> | Reply): Promise<Reply> {
+  try {
+    return await stage();
+  } catch (error) {
+    if (!(error instanceof LookupUnavailable)) throw error;
+    session.deps.emit("eval.lookup-unavailable", { session: session.id, reason: error.message });
+    return UNAVAILABLE;
+  }
+}
+
+async function safelyAll(session: Session, stage: () => Promise<readonly Reply[]>): Promise<readonly Reply[]> {
+  try {
+    return await stage();
+  } catch (error) {
+    if (!(error instanceof LookupUnavailable)) throw error;
+    session.deps.emit("eval.lookup-unavailable", { session: session.id, reason: error.message });
+    return [UNAVAILABLE];
+  }
+}

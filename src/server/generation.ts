@@ -1,0 +1,123 @@
+/** What is built anew from each configuration: directories, lists, and what sessions are given. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { createDirectory, createList, type Directory, type List } from "../directory/mod.ts";
+import type { Resolver } from "../dns/mod.ts";
+import type { FunctionHost } from "../expression/mod.ts";
+import type { InboundDependencies } from "../inbound/mod.ts";
+import type { Queue } from "../queue/mod.ts";
+import type { Store } from "../store/mod.ts";
+import type { Emit } from "../telemetry/mod.ts";
+import { createFunctionHost } from "./functions.ts";
+
+/** The parts of one configuration that are in force until the next reload. */
+export interface Generation {
+  readonly inbound: InboundDependencies;
+  readonly defaultDirectory: Directory | undefined;
+  /** Account that an address of the default directory belongs to, `""` if none. */
+  accountOf(address: string): Promise<string>;
+}
+
+/** A {@link FunctionHost} whose target can be changed, for rooms that live longer than a configuration. */
+export interface ForwardingHost {
+  readonly host: FunctionHost;
+  use(target: FunctionHost): void;
+}
+
+/** Makes a {@link ForwardingHost}; `use` must be called before anything is evaluated. */
+export function forwardingHost(): ForwardingHost {
+  let target: FunctionHost | undefined;
+  const current = () => {
+    if (target === undefined) throw new Error("expression functions are used before they are set up");
+    return target;
+  };
+  return {
+    use: (next) => {
+      target = next;
+    },
+    host: {
+      isLocalDomain: (directory, domain) => current().isLocalDomain(directory, domain),
+      isLocalAddress: (directory, address) => current().isLocalAddress(directory, address),
+      keyGet: (list, key) => current().keyGet(list, key),
+      keyExists: (list, key) => current().keyExists(list, key),
+      keySet: (store, key, value) => current().keySet(store, key, value),
+      counterGet: (store, name) => current().counterGet(store, name),
+      counterIncr: (store, name, amount) => current().counterIncr(store, name, amount),
+      sqlQuery: (store, sql, args) => current().sqlQuery(store, sql, args),
+      dnsQuery: (name, type) => current().dnsQuery(name, type),
+    },
+  };
+}
+
+/** What outlives a configuration. */
+export interface World {
+  readonly stores: ReadonlyMap<string, Store>;
+  readonly resolver: Resolver;
+  readonly functions: ForwardingHost;
+  readonly queue: Queue;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** What expressions can look up. */
+export interface Lookups {
+  readonly directories: ReadonlyMap<string, Directory>;
+  readonly functions: FunctionHost;
+}
+
+/** Builds the directories and lists of a configuration, and the functions that reach them. */
+export function createLookups(config: Config, world: Pick<World, "stores" | "resolver">): Lookups {
+  const directories = new Map<string, Directory>();
+  for (const [id, directory] of config.directories) {
+    directories.set(id, createDirectory(directory, { threadPool: config.server.threadPool }));
+  }
+  const lists = new Map<string, List>();
+  for (const [name, entries] of config.lookups) lists.set(name, createList(entries));
+  const queries = new Map<string, Readonly<Record<string, string>>>();
+  for (const [id, store] of config.stores) {
+    if (store.type === "memory") lists.set(id, createList(new Map(store.values.map((value) => [value, true]))));
+    else queries.set(id, store.queries);
+  }
+  const functions = createFunctionHost({
+    directories,
+    defaultDirectory: config.storage.directory,
+    lists,
+    stores: world.stores,
+    queries,
+    lookupStore: config.storage.lookup,
+    dataStore: config.storage.data,
+    resolver: world.resolver,
+  });
+  return { directories, functions };
+}
+
+/** Builds the parts of a configuration and makes its functions the ones in force. */
+export function createGeneration(config: Config, world: World): Generation {
+  const { directories, functions } = createLookups(config, world);
+  world.functions.use(functions);
+  const defaultDirectory = config.storage.directory === undefined
+    ? undefined
+    : directories.get(config.storage.directory);
+  const greetings = new Map<string, string>();
+  for (const listener of config.server.listeners) {
+    if (listener.greeting !== undefined) greetings.set(listener.id, listener.greeting);
+  }
+  return {
+    defaultDirectory,
+    inbound: {
+      config: config.session,
+      hostname: config.server.hostname,
+      listenerGreetings: greetings,
+      directories,
+      functions,
+      queue: world.queue,
+      clock: world.clock,
+      emit: world.emit,
+    },
+    async accountOf(address) {
+      const names = await defaultDirectory?.recipients(address) ?? [];
+      return names[0] ?? "";
+    },
+  };
+}

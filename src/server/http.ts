@@ -1,0 +1,132 @@
+/** The HTTP listeners of a server: the app of the http room over the parts that are running. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { type Directory, verifySecret } from "../directory/mod.ts";
+import type { FunctionHost } from "../expression/mod.ts";
+import {
+  createHttpApp,
+  type HttpApp,
+  type HttpListener,
+  type ListenerView,
+  openMailboxes,
+  type QueueAdministration,
+  startHttpListener,
+} from "../http/mod.ts";
+import type { Queue, QueueFilter } from "../queue/mod.ts";
+import type { Telemetry } from "../telemetry/mod.ts";
+import { VERSION } from "./version.ts";
+
+/** What the app shows and changes. */
+export interface HttpWorld {
+  readonly queue: Queue;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly functions: FunctionHost;
+  readonly mailboxRoot?: string;
+  listeners(): readonly ListenerView[];
+  draining(): boolean;
+  /** `storage.directory` of the configuration in force. */
+  directory(): Directory | undefined;
+}
+
+/** The app of one configuration. */
+export function createApp(config: Config, world: HttpWorld): HttpApp {
+  const { queue, telemetry } = world;
+  const directory = config.storage.directory === undefined
+    ? undefined
+    : config.directories.get(config.storage.directory);
+  return createHttpApp({
+    version: VERSION,
+    hostname: config.server.hostname,
+    config: config.http,
+    clock: world.clock,
+    emit: telemetry.emit,
+    functions: world.functions,
+    queue: administration(queue),
+    listeners: () => world.listeners(),
+    async ready() {
+      if (world.draining()) return { ready: false, reasons: ["the server is stopping"] };
+      try {
+        await queue.stats();
+        return { ready: true, reasons: [] };
+      } catch {
+        return { ready: false, reasons: ["the store cannot be used"] };
+      }
+    },
+    metricsText: () => telemetry.metrics.metrics(),
+    directoryHasAdministrators: directory?.principals.some((principal) => principal.class === "admin") ?? false,
+    async login(user, password) {
+      return await world.directory()?.login(user, password) ?? { kind: "refused" };
+    },
+    verifySecret: (secret, password) => verifySecret(secret, password),
+    ...(world.mailboxRoot === undefined ? {} : { mailboxes: openMailboxes(world.mailboxRoot) }),
+  });
+}
+
+function administration(queue: Queue): QueueAdministration {
+  const one = (id: string): QueueFilter => ({ ids: [id] });
+  /** Whether there is such a message, whatever its recipients' states were. */
+  const applied = async (id: string, change: (which: QueueFilter) => Promise<number>) => {
+    const there = (await queue.list(one(id))).length > 0;
+    return await change(one(id)) > 0 || there;
+  };
+  return {
+    list: ({ limit, state, sender, recipient, queue: name, after }) =>
+      queue.list({
+        limit,
+        ...(state === undefined ? {} : { state }),
+        ...(sender === undefined ? {} : { sender }),
+        ...(recipient === undefined ? {} : recipient.includes("@") ? { recipient } : { domain: recipient }),
+        ...(name === undefined ? {} : { queue: name }),
+        ...(after === undefined ? {} : { after }),
+      }),
+    show: (id) => queue.show(id),
+    retry: (id) => applied(id, queue.retry),
+    cancel: (id) => applied(id, queue.cancel),
+    hold: (id) => applied(id, queue.hold),
+    release: (id) => applied(id, queue.release),
+    async stats() {
+      const { queues, messages, oldest } = await queue.stats();
+      const recipients = { queued: 0, delivering: 0, held: 0, delivered: 0, failed: 0 };
+      for (const entry of queues) recipients[entry.state] += entry.recipients;
+      return {
+        messages,
+        recipients,
+        queues: queues.map((entry) => ({ queue: entry.queue, state: entry.state, count: entry.recipients })),
+        oldest,
+      };
+    },
+    async recent(limit) {
+      return (await queue.recent(limit)).map(({ id, ...event }) => ({ ...event, message: id }));
+    },
+  };
+}
+
+/**
+ * Starts every `http` listener.
+ *
+ * @throws {Error} if an address cannot be bound or a certificate is missing; none is left running
+ */
+export async function startHttpListeners(
+  config: Config,
+  app: HttpApp,
+  options: { readonly telemetry: Telemetry; readonly clock: Clock },
+): Promise<HttpListener[]> {
+  const certificate = config.certificates.find((one) => one.default) ?? config.certificates[0];
+  const started: HttpListener[] = [];
+  try {
+    for (const listener of config.server.listeners) {
+      if (listener.protocol !== "http") continue;
+      started.push(startHttpListener(listener, app, {
+        emit: options.telemetry.emit,
+        clock: options.clock,
+        ...(certificate === undefined ? {} : { certificate }),
+      }));
+    }
+  } catch (error) {
+    await Promise.all(started.map((listener) => listener.close(0)));
+    throw error;
+  }
+  return started;
+}

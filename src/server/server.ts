@@ -1,0 +1,295 @@
+/** Builds a running server from a configuration, and takes it down again. */
+
+import { type Clock, systemClock } from "../clock/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { createResolver, type Resolver } from "../dns/mod.ts";
+import {
+  connectionCounter,
+  createCertificateStore,
+  formatEndpoint,
+  listen,
+  type Listener,
+  networkSet,
+  type ServerConnection,
+} from "../net/mod.ts";
+import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
+import { createDelivery } from "../outbound/mod.ts";
+import { openQueue, type Queue } from "../queue/mod.ts";
+import { createDsnBuilder } from "../report/mod.ts";
+import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
+import { createTelemetry } from "../telemetry/mod.ts";
+import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
+import type { HttpListener } from "../http/mod.ts";
+import { createApp, type HttpWorld, startHttpListeners } from "./http.ts";
+import { registerGauges } from "./gauges.ts";
+import { dropPrivileges, type RunAs } from "./privileges.ts";
+import { createSessions } from "./sessions.ts";
+import { closeStores, openStores } from "./stores.ts";
+import { VERSION } from "./version.ts";
+
+/** How long transactions and deliveries may go on after a stop was asked for, in milliseconds. */
+const GRACE = 5_000;
+
+/** What a server is started with beside its configuration; the defaults are the real world. */
+export interface ServerOptions {
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly resolver?: Resolver;
+  readonly stdout?: ByteWriter;
+  readonly stderr?: ByteWriter;
+  /** Account to become once the ports are bound. */
+  readonly runAs?: RunAs;
+  /** Folder whose Maildirs the status page shows; only `dev` sets it. */
+  readonly mailboxRoot?: string;
+  /** Port that `mx` routes connect to; 25 outside tests. */
+  readonly mxPort?: number;
+  /** Called with the telemetry before anything happens, so that nothing goes unobserved. */
+  readonly onTelemetry?: (telemetry: Telemetry) => void;
+}
+
+/** A listener as people see it. */
+export interface ListenerInfo {
+  readonly id: string;
+  readonly protocol: "smtp" | "lmtp" | "http";
+  /** Such as `127.0.0.1:2525`. */
+  readonly addresses: readonly string[];
+  readonly connections: number;
+}
+
+interface OpenListener {
+  readonly protocol: "smtp" | "lmtp";
+  readonly listener: Listener;
+}
+
+/** A server that is running. */
+export interface RunningServer {
+  readonly telemetry: Telemetry;
+  readonly queue: Queue;
+  listeners(): readonly ListenerInfo[];
+  /**
+   * Uses another configuration from now on. Running sessions and deliveries end under the old one. Stores and the node
+   * id stay as they are until a restart.
+   *
+   * @throws {Error} if a new port cannot be bound or a certificate is unusable; the old configuration stays in force
+   */
+  reload(config: Config): Promise<void>;
+  /** Finishes what is under way, within ten seconds, and stops. May be called again; never rejects. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server: ports are bound first, then privileges are given up, then the queue is opened; sessions begin when all
+ * of it stands.
+ *
+ * @throws {Error} if a port cannot be bound, a certificate is unusable or the store cannot be opened; everything that
+ * was started is stopped again
+ */
+export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
+  const telemetry = createTelemetry({
+    tracers: config.tracers,
+    eventLevels: config.eventLevels,
+    disabledMetricEvents: config.disabledMetricEvents,
+    clock,
+    ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
+    ...(options.stderr === undefined ? {} : { stderr: options.stderr }),
+  });
+  options.onTelemetry?.(telemetry);
+  const { emit } = telemetry;
+  // What has to be undone, last first.
+  const undo: (() => void | Promise<void>)[] = [() => telemetry.close()];
+  const unwind = async () => {
+    for (const step of undo.reverse()) await step();
+    undo.length = 0;
+  };
+
+  try {
+    const certificates = createCertificateStore(config.certificates);
+    const serverLimit = connectionCounter(config.server.maxConnections);
+    const sessions = createSessions(clock);
+    const gate = Promise.withResolvers<Generation>();
+    gate.promise.catch(() => {});
+    let current: Generation | undefined;
+    let blocked = blocklist(config);
+    const listeners = new Map<string, OpenListener>();
+    const onConnection = async (connection: ServerConnection) => {
+      const generation = current ?? await gate.promise;
+      await sessions.serve(connection, generation.inbound);
+    };
+    const open = (next: Config) => {
+      for (const listener of next.server.listeners) {
+        if (listener.protocol === "http") continue;
+        const known = listeners.get(listener.id);
+        if (known !== undefined) {
+          known.listener.update(listener);
+        } else {
+          const opened = listen(listener, {
+            certificates,
+            clock,
+            emit,
+            serverLimit,
+            blocked: (ip) => blocked(ip),
+            onConnection,
+          });
+          listeners.set(listener.id, { protocol: listener.protocol, listener: opened });
+        }
+      }
+      for (const [id, { listener }] of listeners) {
+        if (next.server.listeners.some((wanted) => wanted.id === id && wanted.protocol !== "http")) continue;
+        listener.close();
+        listeners.delete(id);
+      }
+    };
+    undo.push(() => {
+      gate.reject(new Error("the server did not start"));
+      for (const { listener } of listeners.values()) listener.close();
+    });
+    open(config);
+    if (options.runAs !== undefined) dropPrivileges(options.runAs);
+
+    const stores = await openStores(config, { emit, clock });
+    undo.push(() => closeStores(stores));
+    const resolver = options.resolver ?? createResolver(config.resolver, { clock, random, emit });
+    const functions = forwardingHost();
+    const generationOf = (next: Config, queue: Queue): Generation =>
+      createGeneration(next, { stores, resolver, functions, queue, clock, emit });
+
+    let reportConfig = config;
+    const buildNotice = createDsnBuilder({
+      hostname: config.server.hostname,
+      reportDomain: config.report.domain,
+      from: (message) => senderOfNotices(reportConfig, message.envelope.sender, functions.host),
+      clock,
+      random,
+    });
+    const data = stores.get(config.storage.data);
+    if (data === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not defined`);
+    const queue = await openQueue({
+      store: data,
+      config: config.queue,
+      nodeId: config.cluster.nodeId,
+      lease: config.cluster.lease,
+      clock,
+      random,
+      emit,
+      functions: functions.host,
+      buildNotice,
+    });
+    undo.push(() => queue.close());
+    const generation = generationOf(config, queue);
+    const delivery = createDelivery({
+      config: config.queue,
+      hostname: config.server.hostname,
+      resolver,
+      clock,
+      random,
+      emit,
+      functions: functions.host,
+      deliveredTo: config.session.data.addHeaders.deliveredTo,
+      accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
+      ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
+    });
+    undo.push(() => delivery.close());
+    queue.start(delivery.deliver);
+
+    let draining = false;
+    const http: HttpListener[] = [];
+    const list = (): ListenerInfo[] => [
+      ...[...listeners].map(([id, { protocol, listener }]) => ({
+        id,
+        protocol,
+        addresses: listener.addresses.map(formatEndpoint),
+        connections: listener.connections,
+      })),
+      ...http.map((listener) => ({
+        id: listener.id,
+        protocol: "http" as const,
+        addresses: listener.addresses,
+        connections: listener.connections(),
+      })),
+    ];
+    const world: HttpWorld = {
+      queue,
+      telemetry,
+      clock,
+      functions: functions.host,
+      listeners: list,
+      draining: () => draining,
+      directory: () => current?.defaultDirectory,
+      ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),
+    };
+    // A reload replaces the app, not its listeners.
+    let app = createApp(config, world);
+    http.push(
+      ...await startHttpListeners(config, { fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock }),
+    );
+    undo.push(async () => {
+      await Promise.all(http.map((listener) => listener.close()));
+    });
+    registerGauges(telemetry, list, queue);
+
+    current = generation;
+    gate.resolve(generation);
+    emit("server.startup", { version: VERSION, hostname: config.server.hostname });
+
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      draining = true;
+      emit("server.draining", { sessions: sessions.count });
+      for (const { listener } of listeners.values()) listener.close();
+      await Promise.all([sessions.stop(GRACE), queue.drain(GRACE)]);
+      emit("server.shutdown");
+      await unwind();
+    };
+    return {
+      telemetry,
+      queue,
+      listeners: list,
+      async reload(next) {
+        certificates.replace(next.certificates);
+        open(next);
+        serverLimit.limit = next.server.maxConnections;
+        blocked = blocklist(next);
+        reportConfig = next;
+        current = generationOf(next, queue);
+        app = createApp(next, world);
+        queue.reconfigure(next.queue);
+        delivery.reconfigure(next.queue);
+        await telemetry.reconfigure({
+          tracers: next.tracers,
+          eventLevels: next.eventLevels,
+          disabledMetricEvents: next.disabledMetricEvents,
+        });
+        emit("server.reload", {});
+      },
+      stop: () => stopping ??= stop(),
+    };
+  } catch (error) {
+    await unwind();
+    throw error;
+  }
+}
+
+function blocklist(config: Config): (ip: string) => boolean {
+  const blocked = networkSet(config.server.blockedIp);
+  const allowed = networkSet(config.server.allowedIp);
+  return (ip) => blocked(ip) && !allowed(ip);
+}
+
+/** Name and address in From of a notification; the plain ones if an expression would have to wait for a lookup. */
+function senderOfNotices(config: Config, sender: string, functions: FunctionHost) {
+  const variables = { sender, sender_domain: sender.slice(sender.lastIndexOf("@") + 1), source: "dsn" };
+  const scope = { variables, functions };
+  return {
+    name: evaluateNow(config.report.dsn.fromName, scope, "Mail Delivery Subsystem"),
+    address: evaluateNow(config.report.dsn.fromAddress, scope, `MAILER-DAEMON@${config.report.domain}`),
+  };
+}
+
+function evaluateNow<T>(setting: Setting<T>, scope: Scope, fallback: T): T {
+  const value = setting.evaluate(scope);
+  if (!(value instanceof Promise)) return value;
+  value.catch(() => {});
+  return fallback;
+}

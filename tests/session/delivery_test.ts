@@ -1,0 +1,191 @@
+/** A message from a client to where it belongs, through the whole program. */
+
+import assert from "node:assert/strict";
+import { connectClient, submit } from "../support/client.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startTestServer } from "../support/server.ts";
+
+const CONTENT = "From: smith@example.net\r\nSubject: dots\r\n\r\nfirst\r\n.\r\n..two\r\nlast\r\n";
+
+/** Routes everything that is not local to `peer`. */
+function relayTo(peer: { hostname: string; port: number }, more = ""): string {
+  return `
+session.rcpt.relay = true
+queue.route.mx = { type = "relay", address = "${peer.hostname}", port = ${peer.port}, tls = { implicit = false, allow-invalid-certs = true } }
+${more}`;
+}
+
+/** A port of the loopback address where nobody listens. */
+function closedPort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+Deno.test("a message for a local account lands in its Maildir under the trace fields", async () => {
+  await using test = await startTestServer();
+  const [answer] = await submit(test.address("smtp"), {
+    from: "smith@example.net",
+    to: ["ana@example.org"],
+    content: CONTENT,
+  });
+  assert.match(answer ?? "", /^250 2\.0\.0 Message queued with id \w+$/);
+  await test.event("delivery.delivered");
+  const [mail] = await test.mail("example.org/ana");
+  assert.ok(mail);
+  // RFC 5321 §4.4: Return-Path on top at final delivery, then this hop's Received.
+  assert.match(
+    mail,
+    /^Return-Path: <smith@example\.net>\r\nDelivered-To: ana@example\.org\r\nReceived: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.org with ESMTP id /,
+  );
+  assert.ok(mail.endsWith(CONTENT), "the message itself is unchanged");
+});
+
+Deno.test("a list address reaches each of its accounts", async () => {
+  await using test = await startTestServer();
+  await submit(test.address("smtp"), { from: "a@example.net", to: ["staff@example.org"], content: CONTENT });
+  await test.event("delivery.delivered");
+  await test.event("delivery.delivered");
+  assert.equal((await test.mail("example.org/ana")).length, 1);
+  assert.equal((await test.mail("example.org/bob")).length, 1);
+});
+
+for (const protocol of ["smtp", "lmtp"] as const) {
+  Deno.test(`a relayed message arrives octet for octet at the next server over ${protocol.toUpperCase()}`, async () => {
+    await using peer = await startTestServer();
+    const { hostname, port } = peer.address(protocol);
+    await using test = await startTestServer(`
+queue.strategy.route = "'next'"
+queue.route.next = { type = "relay", address = "${hostname}", port = ${port}, protocol = "${protocol}", tls = { implicit = false, allow-invalid-certs = true } }
+`);
+    await submit(test.address("smtp"), { from: "smith@example.net", to: ["bob@example.org"], content: CONTENT });
+    await peer.event("delivery.delivered");
+    const [mail] = await peer.mail("example.org/bob");
+    assert.ok(mail?.endsWith(CONTENT));
+    assert.equal(mail?.match(/^Received: /gm)?.length, 2);
+  });
+}
+
+Deno.test("what the next server refuses for good comes back to the sender as one report", async () => {
+  await using peer = await startTestServer(`session.rcpt.errors.wait = "0s"\n`);
+  await using test = await startTestServer(relayTo(peer.address("smtp")));
+  await submit(test.address("smtp"), {
+    from: "ana@example.org",
+    to: ["x@elsewhere.example", "y@elsewhere.example"],
+    content: CONTENT,
+  });
+  await test.event("delivery.delivered", ({ fields }) => String(fields.to).includes("ana@example.org"));
+  const [report, ...more] = await test.mail("example.org/ana");
+  assert.ok(report);
+  assert.deepEqual(more, []);
+  assert.match(report, /^Return-Path: <>\r\n/);
+  assert.match(report, /\r\nContent-Type: multipart\/report;[^]*?report-type="?delivery-status/i);
+  assert.match(report, /\r\nAuto-Submitted: auto-replied\r\n/);
+  assert.match(report, /\r\nFinal-Recipient: rfc822; ?x@elsewhere\.example\r\nAction: failed\r\nStatus: 5\.7\.1\r\n/);
+  assert.match(report, /\r\nFinal-Recipient: rfc822; ?y@elsewhere\.example\r\nAction: failed\r\nStatus: 5\.7\.1\r\n/);
+  assert.match(report, /\r\nSubject: dots\r\n/);
+});
+
+Deno.test("a failed message from the null sender is reported to nobody", async () => {
+  await using peer = await startTestServer(`session.rcpt.errors.wait = "0s"\n`);
+  await using test = await startTestServer(relayTo(peer.address("smtp")));
+  await submit(test.address("smtp"), { from: "", to: ["x@elsewhere.example"], content: CONTENT });
+  await test.event("delivery.failed");
+  assert.deepEqual(await test.server.queue.list({}), []);
+});
+
+Deno.test("a peer that cannot be reached is tried again after the first pause of the schedule", async () => {
+  const clock = new FakeClock();
+  await using test = await startTestServer(relayTo({ hostname: "127.0.0.1", port: closedPort() }), { clock });
+  await submit(test.address("smtp"), { from: "a@example.net", to: ["x@elsewhere.example"], content: CONTENT });
+  await test.event("delivery.deferred");
+  const [waiting] = await test.server.queue.list({});
+  assert.equal(waiting?.recipients[0]?.attempts, 1);
+  assert.equal(waiting?.recipients[0]?.lastError, "connection");
+  // Reference §7.1: the first pause is two minutes.
+  assert.equal(Date.parse(waiting?.due ?? "") - clock.now(), 120_000);
+  await clock.advance(120_000);
+  await test.event("delivery.deferred");
+  const [again] = await test.server.queue.list({});
+  assert.equal(again?.recipients[0]?.attempts, 2);
+  // ... and the second five minutes.
+  assert.equal(Date.parse(again?.due ?? "") - clock.now(), 300_000);
+});
+
+Deno.test("what waits in the queue when the server stops is delivered after the next start", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "godwit_test_" });
+  const clock = new FakeClock();
+  try {
+    {
+      await using test = await startTestServer(relayTo({ hostname: "127.0.0.1", port: closedPort() }), {
+        folder,
+        clock,
+      });
+      await submit(test.address("smtp"), { from: "a@example.net", to: ["x@elsewhere.example"], content: CONTENT });
+      await test.event("delivery.deferred");
+    }
+    await using peer = await startTestServer("session.rcpt.relay = true\n");
+    await using test = await startTestServer(relayTo(peer.address("smtp")), { folder, clock });
+    await clock.advance(120_000);
+    await test.event("delivery.delivered");
+    assert.deepEqual(await test.server.queue.list({}), []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a client that says nothing is sent away when session.timeout is over", async () => {
+  const clock = new FakeClock();
+  await using test = await startTestServer("", { clock });
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await clock.advance(299_000);
+  assert.match(await client.say("NOOP"), /^250 /);
+  await clock.advance(299_000);
+  assert.match(await client.say("NOOP"), /^250 /);
+  await clock.advance(300_000);
+  assert.match(await client.reply(), /^421 4\.4\.2 /);
+  assert.equal(await client.conn.read(new Uint8Array(10)), null);
+});
+
+Deno.test("a session ends when session.duration is over however busy it is", async () => {
+  const clock = new FakeClock();
+  await using test = await startTestServer(`session.duration = "7m"\n`, { clock });
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await clock.advance(240_000);
+  assert.match(await client.say("NOOP"), /^250 /);
+  await clock.advance(180_000);
+  assert.match(await client.reply(), /^421 4\.4\.2 /);
+});
+
+Deno.test("a client that vanishes in mid-data leaves nothing behind", async () => {
+  await using test = await startTestServer();
+  {
+    using client = await connectClient(test.address("smtp"));
+    await client.reply();
+    for (const line of ["EHLO a.example", "MAIL FROM:<a@example.net>", "RCPT TO:<ana@example.org>", "DATA"]) {
+      await client.say(line);
+    }
+    // More than is kept in memory, so that part of it is in the store already.
+    await client.write("Subject: x\r\n\r\n" + "0123456789abcdef\r\n".repeat(200_000));
+  }
+  await test.event("smtp.connection-end");
+  assert.deepEqual(await test.server.queue.list({}), []);
+});
+
+Deno.test("a stop answers idle clients with 421 and lets a transaction end", async () => {
+  const test = await startTestServer();
+  using idle = await connectClient(test.address("smtp"));
+  await idle.reply();
+  using busy = await connectClient(test.address("smtp"));
+  await busy.reply();
+  for (const line of ["EHLO a.example", "MAIL FROM:<a@example.net>", "RCPT TO:<ana@example.org>"]) await busy.say(line);
+  const stopped = test[Symbol.asyncDispose]();
+  assert.match(await idle.reply(), /^421 4\.3\.2 /);
+  assert.match(await busy.say("DATA"), /^354 /);
+  assert.match(await busy.say("Subject: x\r\n\r\nx\r\n."), /^250 2\.0\.0 /);
+  assert.match(await busy.reply(), /^421 4\.3\.2 /);
+  await stopped;
+});
