@@ -17,9 +17,10 @@ export const terminal: Output = {
 
 /** Text that came from outside, made safe for a terminal: control characters show as escapes. */
 export function printable(text: string): string {
-  // deno-fmt-ignore
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) =>
-    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Lays rows out in columns under bold headings. Empty `rows` gives the headings alone. */

@@ -1,7 +1,7 @@
 /** Content on its way into the queue: size limit, line endings, back-pressure, first failure. */
 
 import { type ContentWriter, type SpooledContent, StoreUnavailable } from "../queue/mod.ts";
-import { BareNewlineScanner, NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
+import { type BareNewlineScanner, type NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
 
 /** Reply for a store that could not take the message (design §5). */
 export function storeFailure(error: StoreUnavailable): Reply {

@@ -1,7 +1,7 @@
 /** The state of one SMTP or LMTP session, and the small operations that several stages share. */
 
 import type { Timer } from "../clock/mod.ts";
-import { type Scope, type Setting, type Value } from "../expression/mod.ts";
+import type { Scope, Setting, Value } from "../expression/mod.ts";
 import type { Account } from "../directory/mod.ts";
 import type { ServerConnection } from "../net/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";

@@ -25,5 +25,4 @@ export function registerGauges(
       })),
     ["queue", "state"],
   );
-  telemetry.registerGauge("godwit_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
 }

@@ -12,6 +12,7 @@ import {
   networkSet,
   type ServerConnection,
 } from "../net/mod.ts";
+import { closePasswordPool } from "../directory/mod.ts";
 import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
 import { createDelivery } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
@@ -86,7 +87,7 @@ export interface RunningServer {
  */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const clock = options.clock ?? systemClock;
-  const random = options.random ?? Math.random;
+  const random = options.random ?? secureRandom;
   const telemetry = createTelemetry({
     tracers: config.tracers,
     eventLevels: config.eventLevels,
@@ -241,6 +242,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       await Promise.all([sessions.stop(GRACE), queue.drain(GRACE)]);
       emit("server.shutdown");
       await unwind();
+      closePasswordPool();
     };
     return {
       telemetry,
@@ -269,6 +271,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     await unwind();
     throw error;
   }
+}
+
+/** A number from 0 up to, not including, 1 that nobody can foretell; DNS ids are made of it. */
+function secureRandom(): number {
+  const [word] = crypto.getRandomValues(new Uint32Array(1));
+  return (word ?? 0) / 2 ** 32;
 }
 
 function blocklist(config: Config): (ip: string) => boolean {
