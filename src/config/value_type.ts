@@ -86,7 +86,12 @@ const whole = v.pipe(v.number(), v.safeInteger());
 export const text: ValueType<string> = scalar(v.string(), "text in quotes", "");
 
 /** Text that is not empty. */
-export const filled: ValueType<string> = scalar(v.pipe(v.string(), v.nonEmpty()), "text in quotes, not empty", "");
+export const filled: ValueType<string> = filledWith("text in quotes, not empty");
+
+/** Text that is not empty, called by what it is: "the id of a store". */
+export function filledWith(expected: string): ValueType<string> {
+  return scalar(v.pipe(v.string(), v.nonEmpty()), expected, "");
+}
 
 /** Text in which `*` stands for any run of characters and `?` for one. */
 export const glob: ValueType<string> = scalar(v.pipe(v.string(), v.nonEmpty()), "a pattern in quotes", "");

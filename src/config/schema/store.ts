@@ -7,6 +7,7 @@ import {
   dur,
   entriesOf,
   filled,
+  filledWith,
   glob,
   int,
   listOf,
@@ -22,7 +23,9 @@ const DATABASE = ["libsql", "sqlite"];
 const CSV = ["csv"];
 
 /** Any word: the builder knows the types of the format, and says of each why it will not do. */
-const storeType = { ...filled, expected: "one of libsql, sqlite or memory" };
+const storeType = filledWith("one of libsql, sqlite or memory");
+
+const storeId = filledWith("the id of a store");
 
 export const storeKeys = {
   "store.<id>.type": required(storeType),
@@ -38,9 +41,9 @@ export const storeKeys = {
   "store.<id>.purge.frequency": only(DATABASE, key(cron, "0 3 *")),
   "store.<id>.format": only(["memory"], key(choice("list"), "list")),
   "store.<id>.values": only(["memory"], key(listOf(glob), [])),
-  "storage.data": required(filled),
-  "storage.lookup": key(filled, sameAs("storage.data")),
-  "storage.directory": optional(filled, computed(onlyDirectory)),
+  "storage.data": required(storeId),
+  "storage.lookup": key(storeId, sameAs("storage.data")),
+  "storage.directory": optional(filledWith("the id of a directory"), computed(onlyDirectory)),
   "lookup.<name>": required(entriesOf(lookupValue, true)),
   ...allLater({
     "http-lookup.<id>.enable": key(bool, true),

@@ -360,7 +360,7 @@ for (const [name, text, wanted] of CASES) {
 
 Deno.test("the data store is required", () => {
   const lines = printed(load('server.hostname = "mx.example.net"'));
-  assert.ok(lines.includes("storage.data: required: expected text in quotes, not empty, found nothing"));
+  assert.ok(lines.includes("storage.data: required: expected the id of a store, found nothing"));
 });
 
 Deno.test("without a listener there is a warning, and a configuration all the same", () => {
@@ -431,4 +431,36 @@ queue.route.r = { type = "local", path = "/srv/{domain}/{local}" }
     "libsql://db.example",
   ]);
   assert.deepEqual(queue.route.get("r"), { id: "r", type: "local", path: "/srv/{domain}/{local}" });
+});
+
+Deno.test("expressions given by hand know what the file defines, and its settings", () => {
+  const { environment } = configOf(`store.l = { type = "libsql", url = "file:l.db", query.users = "SELECT 1" }
+store.m = { type = "memory" }
+directory.d.type = "memory"
+lookup.names.a = true
+session.timeout = "1m"
+server.blocked-ip = "192.0.2.1"
+`);
+  assert.deepEqual(environment.directories, ["d"]);
+  assert.deepEqual(environment.stores, ["data", "l", "m"]);
+  assert.deepEqual(environment.writableStores, ["data", "l"]);
+  assert.deepEqual(environment.lists, ["names", "l/users"]);
+  for (
+    const [key, wanted] of [
+      ["server.hostname", "mx.example.net"],
+      ["server.max-connections", 8192],
+      ["report.domain", "example.net"],
+      ["session.timeout", "1m"],
+      ["session.duration", "10m"],
+      ["server.blocked-ip", "192.0.2.1"],
+      ["server.allowed-ip", ["127.0.0.1", "::1"]],
+      ["directory.d.type", "memory"],
+      ["http.auth.token", ""],
+      ["server.hostnam", undefined],
+      ["", undefined],
+      ["a b", undefined],
+    ] as const
+  ) {
+    assert.deepEqual(environment.configGet(key), wanted, key);
+  }
 });
