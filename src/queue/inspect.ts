@@ -4,7 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { Content } from "../message/content.ts";
 import type { Row, SqlValue, Store, WriteResult } from "../store/mod.ts";
 import { loadContent } from "./content.ts";
-import { COMMAND_SLOT, createIdSource, formatMessageId, parseMessageId } from "./message_id.ts";
+import { COMMAND_SLOT, createIdSource, firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 import { readDetail, stateName, stateNumber, toLastError, toSource } from "./record.ts";
 import type { EventView, MessageId, MessageView, RecipientState, RecipientView } from "./types.ts";
 
@@ -73,6 +73,12 @@ export interface QueueInspection {
   stats(): Promise<QueueStats>;
   /** The last outcomes, newest first. */
   recent(limit: number): Promise<RecentDelivery[]>;
+  /**
+   * Deletes the history of messages that are done and were accepted before `time`, milliseconds since the epoch.
+   *
+   * @returns number of entries deleted
+   */
+  purge(time: number): Promise<number>;
 }
 
 // A recipient matches: ?1 queue, ?2 state, ?3 address, ?4 domain, ?5 sender; null matches everything.
@@ -95,6 +101,9 @@ const EVENTS = "SELECT time, name, recipient, text, data FROM events WHERE messa
 const BODY_OF = "SELECT id, size, blob FROM messages WHERE id = ?";
 
 const DUE_NOW = `UPDATE recipients AS r SET due = ?7, attempt_at = ?7 WHERE r.state = 0 AND ${AMONG}`;
+// An attempt that was asked for is made, even past the end of the recipient's time.
+const RESCHEDULE = "UPDATE recipients AS r SET due = ?7, attempt_at = ?7, expires = max(expires, ?7 + 3600000) " +
+  `WHERE r.state = 0 AND ${AMONG}`;
 const EVENT_FOR = (name: string, state: string) =>
   "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
   `SELECT r.message, ?8 + r.seq * 1024, ?7, '${name}', r.address, '' FROM recipients r WHERE ${state} AND ${AMONG}`;
@@ -130,7 +139,12 @@ const RECENT = `SELECT message, time, name, ${SENDER}, recipient, text FROM (SEL
   "recipient, text FROM events ORDER BY message DESC, id DESC LIMIT ?2) e WHERE name IN ('delivered', 'failed', " +
   "'expired', 'cancelled', 'deferred') ORDER BY time DESC, message DESC LIMIT ?1";
 
+const PURGE = "DELETE FROM events WHERE (message, id) IN (SELECT message, id FROM events e WHERE message < ?1 AND " +
+  "NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = e.message) LIMIT ?2)";
+
 const USUAL_PAGE = 100;
+// Rows deleted at a time, so that mail does not wait for the purge.
+const PURGE_STEP = 2000;
 const STEP = 500;
 
 /** Looks at and changes the queue in `store`. `onChange` is told after each change. */
@@ -250,7 +264,7 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
         const now = clock.now();
         const results = await store.write([
           { sql: RESCHEDULED, args: [...args, now, ids.next()] },
-          { sql: DUE_NOW, args: [...args, time] },
+          { sql: RESCHEDULE, args: [...args, time] },
         ]);
         return changes(results, 1);
       }),
@@ -301,6 +315,14 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
       }));
       const recipients = queues.reduce((sum, entry) => sum + entry.recipients, 0);
       return { queues, recipients, messages: Number(messages), oldest: iso(oldest) };
+    },
+    async purge(time) {
+      let total = 0;
+      while (true) {
+        const [result] = await store.write([{ sql: PURGE, args: [firstIdAt(time), PURGE_STEP] }]);
+        total += result?.changes ?? 0;
+        if ((result?.changes ?? 0) < PURGE_STEP) return total;
+      }
     },
     async recent(limit) {
       const { rows } = await store.read(RECENT, [limit, limit * 4]);

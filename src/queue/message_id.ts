@@ -14,8 +14,6 @@ export const COMMAND_SLOT = SLOTS - 1;
 /** Makes ids of one slot, each greater than the one before even if the clock steps back. */
 export interface IdSource {
   next(): MessageId;
-  /** The last id given out, or the smallest possible one. */
-  readonly last: MessageId;
 }
 
 /** An {@link IdSource} that goes on after `last`. */
@@ -26,15 +24,7 @@ export function createIdSource(clock: Clock, slot: number, last: MessageId = 0):
       tick = Math.max(tick + 1, Math.floor((clock.now() - EPOCH) * TICKS_PER_MILLISECOND));
       return tick * SLOTS + slot;
     },
-    get last() {
-      return tick * SLOTS + slot;
-    },
   };
-}
-
-/** The node slot inside an id. */
-export function slotOf(id: MessageId): number {
-  return id % SLOTS;
 }
 
 /** The smallest id that a message accepted at `time` (milliseconds since the epoch) can have. */

@@ -4,13 +4,16 @@ import type { Store } from "../store/mod.ts";
 import { COMMAND_SLOT, createIdSource, type IdSource, SLOTS } from "./message_id.ts";
 import type { Clock } from "../clock/mod.ts";
 
-const FIND_NODE = "SELECT slot, last_id FROM nodes WHERE name = ?";
-const TAKE_SLOT = "INSERT INTO nodes (slot, name, owner, seen, last_id) SELECT (SELECT min(slot) FROM " +
+const FIND_NODE = "SELECT slot FROM nodes WHERE name = ?";
+const TAKE_SLOT = "INSERT INTO nodes (slot, name, owner, seen) SELECT (SELECT min(slot) FROM " +
   "(SELECT 0 AS slot UNION ALL SELECT slot + 1 FROM nodes) WHERE slot NOT IN (SELECT slot FROM nodes) AND " +
-  `slot < ${COMMAND_SLOT}), ?1, 0, ?2, 0 WHERE true ON CONFLICT (name) DO UPDATE SET seen = ?2 ` +
-  "RETURNING slot, last_id";
+  `slot < ${COMMAND_SLOT}), ?1, 0, ?2 WHERE true ON CONFLICT (name) DO UPDATE SET seen = ?2 RETURNING slot`;
+// The clock may have been set back, so ids go on after the highest one in use.
+const HIGHEST_ID = "SELECT max(coalesce((SELECT max(id) FROM messages), 0), " +
+  "coalesce((SELECT max(message) FROM events), 0), coalesce((SELECT max(blob) FROM spills), 0), " +
+  "coalesce((SELECT max(owner) FROM nodes), 0))";
 const BEGIN_RUN = "UPDATE nodes SET owner = ?, seen = ? WHERE slot = ?";
-const BEAT = "UPDATE nodes SET seen = ?, last_id = ? WHERE slot = ? AND owner = ?";
+const BEAT = "UPDATE nodes SET seen = ? WHERE slot = ? AND owner = ?";
 const FORGET_NODES = "DELETE FROM nodes WHERE seen < ?";
 // One step of a walk over the distinct queues; the index makes each step a single seek.
 const QUEUES = "WITH RECURSIVE q(name) AS (SELECT min(queue) FROM recipients UNION ALL " +
@@ -25,9 +28,6 @@ const DROP_BLOB = "DELETE FROM blobs WHERE id = ?";
 
 /** A node that is silent for this long gives its slot away when slots run out, in milliseconds. */
 const FORGOTTEN_AFTER = 30 * 86_400_000;
-// The clock may have been set back since; ids given out after the last sign of life must not come again.
-const ID_MARGIN_TICKS = 10 * 60_000 * 4;
-
 /** This run of this node. */
 export interface NodeIdentity {
   readonly slot: number;
@@ -48,11 +48,10 @@ export async function joinNodes(store: Store, name: string, clock: Clock): Promi
   const known = (await store.read(FIND_NODE, [name])).rows[0];
   if (known === undefined) await store.write([{ sql: FORGET_NODES, args: [now - FORGOTTEN_AFTER] }]);
   const [taken] = await store.write([{ sql: TAKE_SLOT, args: [name, now] }]);
-  const row = taken?.rows[0];
-  const slot = Number(row?.[0]);
-  const lastId = Number(row?.[1] ?? 0);
-  if (row === undefined || !Number.isInteger(slot)) throw new Error("no node slot was given");
-  const ids = createIdSource(clock, slot, lastId === 0 ? 0 : resumeAfter(lastId, clock));
+  const slot = Number(taken?.rows[0]?.[0]);
+  if (!Number.isInteger(slot)) throw new Error("no node slot was given");
+  const highest = Number((await store.read(HIGHEST_ID)).rows[0]?.[0] ?? 0);
+  const ids = createIdSource(clock, slot, highest);
   const owner = ids.next();
   await store.write([{ sql: BEGIN_RUN, args: [owner, now, slot] }]);
   return {
@@ -60,15 +59,10 @@ export async function joinNodes(store: Store, name: string, clock: Clock): Promi
     owner,
     ids,
     async beat() {
-      const [result] = await store.write([{ sql: BEAT, args: [clock.now(), ids.last, slot, owner] }]);
+      const [result] = await store.write([{ sql: BEAT, args: [clock.now(), slot, owner] }]);
       return result?.changes === 1;
     },
   };
-}
-
-function resumeAfter(lastId: number, clock: Clock): number {
-  const present = createIdSource(clock, 0).next();
-  return present > lastId + ID_MARGIN_TICKS * SLOTS ? lastId : lastId + ID_MARGIN_TICKS * SLOTS;
 }
 
 /**

@@ -94,6 +94,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   let unrecorded = 0;
   let poked: number | undefined;
   let polling = false;
+  let beating = false;
   let pollTimer: Timer | undefined;
   let beatTimer: Timer | undefined;
 
@@ -379,6 +380,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   const keepLeases = () => {
     // Nodes that were started together need not write together.
     beatTimer = clock.after(context.lease * (0.2 + 0.05 * context.random()), keepLeases);
+    if (beating) return leases.dropUnsafe();
+    beating = true;
     void (async () => {
       try {
         await beat();
@@ -386,6 +389,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       } catch (error) {
         if (error instanceof StoreUnavailable) storeIs(false);
         leases.dropUnsafe();
+      } finally {
+        beating = false;
       }
     })();
   };

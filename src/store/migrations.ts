@@ -77,7 +77,6 @@ export const MIGRATIONS: readonly Migration[] = [
         name TEXT NOT NULL UNIQUE,
         owner INTEGER NOT NULL,
         seen INTEGER NOT NULL,
-        last_id INTEGER NOT NULL,
         poke INTEGER NOT NULL DEFAULT 0
       )`,
     ],

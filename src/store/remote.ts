@@ -100,11 +100,15 @@ class TimeLimit extends Error {
 
 // Codes of the server that mean the statement, or what it did to the data, is at fault.
 const STATEMENT_CODE = /^(SQLITE_(ERROR|CONSTRAINT|MISMATCH|TOOBIG|RANGE|MISUSE)|SQL_|ARGS_|UNKNOWN_)/;
+// What it knows no code for still names the fault.
+const STATEMENT_TEXT = /SQLite error: (no such |table .* has |near |ambiguous |wrong number |.* values for )/;
 
 function judgeRemote(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof LibsqlError ? error.code : "";
-  if (STATEMENT_CODE.test(code)) return { kind: "statement", message, code };
+  if (STATEMENT_CODE.test(code) || (code === "SQLITE_UNKNOWN" && STATEMENT_TEXT.test(message))) {
+    return { kind: "statement", message, code };
+  }
   if (error instanceof TypeError && !(/fetch|network|connect|error sending/i.test(message))) {
     return { kind: "statement", message, code: "SQLITE_MISUSE" };
   }
