@@ -97,6 +97,14 @@ async function runUntilSignal(
   hangUp = () => {
     reloading = reloading.then(reload);
   };
+  // A mistake in one transaction must not end the process and everybody else's with it (design: only that transaction).
+  const absorb = (event: ErrorEvent | PromiseRejectionEvent) => {
+    event.preventDefault();
+    const cause: unknown = "reason" in event ? event.reason : event.error;
+    emit("server.unexpected-error", { reason: cause instanceof Error ? cause.stack ?? cause.message : String(cause) });
+  };
+  addEventListener("error", absorb);
+  addEventListener("unhandledrejection", absorb);
   onStart(server);
   await stopped.promise;
   await server.stop();
