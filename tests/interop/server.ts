@@ -2,6 +2,7 @@
 
 import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
 import { startGodwit } from "../../scripts/godwit_process.ts";
+import { composeMessage, openDialogue } from "../../scripts/mail/dialogue.ts";
 
 /** Ports of the listeners, all on 127.0.0.1. */
 export interface Ports {
@@ -34,6 +35,8 @@ export interface ServerSettings {
   /** Port of the relay that mail for other domains goes to; without one there is none. */
   readonly relayPort?: number;
   readonly relayProtocol?: "smtp" | "lmtp";
+  /** Whether anybody may send to other domains. */
+  readonly openRelay?: boolean;
 }
 
 const MAIL_TIMEOUT_MS = 30_000;
@@ -74,6 +77,42 @@ export async function withServer(
     clearTimeout(timer);
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Hands a message to the server, from a local account unless `from` says otherwise. */
+export async function submit(
+  { ports }: TestServer,
+  to: string,
+  options: { readonly from?: string; readonly headers?: Readonly<Record<string, string>>; readonly size?: number } = {},
+): Promise<void> {
+  const { from = "ana@example.net", headers = {}, size = 2000 } = options;
+  const dialogue = await openDialogue(ports.mx);
+  try {
+    for (const line of ["EHLO client.example", `MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) {
+      const reply = await dialogue.command(line);
+      if (reply.code >= 400) throw new Error(`${line}: ${reply.text}`);
+    }
+    const reply = await dialogue.send(composeMessage(size, headers));
+    if (reply.code !== 250) throw new Error(`the message was refused: ${reply.text}`);
+  } finally {
+    dialogue.close();
+  }
+}
+
+/** A recipient that waits, as `GET /api/queue/messages` tells. */
+export interface Waiting {
+  readonly address: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly lastError: string;
+  readonly lastStatus: number;
+}
+
+/** Recipients in the queue. */
+export async function queued({ ports }: TestServer): Promise<Waiting[]> {
+  const response = await fetch(`http://127.0.0.1:${ports.http}/api/queue/messages`);
+  const { messages } = await response.json() as { readonly messages: readonly { recipients: readonly Waiting[] }[] };
+  return messages.flatMap(({ recipients }) => recipients);
 }
 
 /** What a program printed, and its exit status. */
@@ -142,7 +181,8 @@ export async function waitForMail(maildir: string, count: number): Promise<strin
   });
 }
 
-function configuration(ports: Ports, { toml = "", relayPort, relayProtocol = "smtp" }: ServerSettings): string {
+function configuration(ports: Ports, settings: ServerSettings): string {
+  const { toml = "", relayPort = 1, relayProtocol = "smtp", openRelay = false } = settings;
   return `[server]
 hostname = "mx.example.net"
 [server.listener.mx]
@@ -188,6 +228,7 @@ require = "listener == 'submission' || listener == 'submissions'"
 mechanisms = [ { if = "is_tls && listener != 'mx'", then = "['plain', 'login']" }, { else = false } ]
 errors.wait = "10ms"
 [session.rcpt]
+relay = ${openRelay}
 errors.wait = "10ms"
 [session.data.limits]
 messages = 1000
@@ -201,7 +242,7 @@ path = "mail/{account}"
 [queue.route.peer]
 type = "relay"
 address = "127.0.0.1"
-port = ${relayPort ?? 1}
+port = ${relayPort}
 protocol = "${relayProtocol}"
 tls = { implicit = false, allow-invalid-certs = true }
 [queue.tls.unverified]
