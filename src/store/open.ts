@@ -47,6 +47,8 @@ const MOST_BATCHES = 2;
 const MOST_GROUPS = 512;
 // What starting the worker may take, in milliseconds.
 const WORKER_START = 10_000;
+// What a group may take beyond the limits of statements, in milliseconds.
+const ANSWER_MARGIN = 5000;
 const MOST_BYTES = 8 * 1024 * 1024;
 // What may wait to be undone. Beyond it the oldest are forgotten: a group that its caller believes failed then stays.
 const MOST_UNDONE = 10_000;
@@ -103,6 +105,9 @@ function createLink(
   let whenClosed: (() => void) | undefined;
   let whenIdle: (() => void) | undefined;
 
+  // Its turn, the batch before it and its own each may take the limit of one statement.
+  const patience = 3 * config.timeout + ANSWER_MARGIN;
+
   const post = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
 
   const unavailable = (message: string, full = false) => new StoreUnavailable(`store ${config.id}: ${message}`, full);
@@ -154,9 +159,9 @@ function createLink(
       for (const group of late) group.fail(unavailable(`no turn within ${config.timeout} ms`));
     }
     for (const group of sent.flat()) {
-      if (group.abandoned || now - group.since <= 2 * config.timeout) continue;
+      if (group.abandoned || now - group.since <= patience) continue;
       group.abandoned = true;
-      group.fail(unavailable(`no answer within ${2 * config.timeout} ms`));
+      group.fail(unavailable(`no answer within ${patience} ms`));
       note({ kind: "unavailable", message: "the database does not answer", full: false, unknown: true });
     }
     flush();
@@ -282,14 +287,14 @@ function createLink(
   return {
     open: () =>
       new Promise((resolve, reject) => {
-        const patience = WORKER_START + 2 * config.timeout;
+        const start = WORKER_START + config.timeout;
         const late: Failure = {
           kind: "unavailable",
-          message: `not open within ${patience} ms`,
+          message: `not open within ${start} ms`,
           full: false,
           unknown: false,
         };
-        const limit = clock.after(patience, () => whenOpened?.(late));
+        const limit = clock.after(start, () => whenOpened?.(late));
         whenOpened = (failure) => {
           whenOpened = undefined;
           limit.cancel();

@@ -79,13 +79,15 @@ for (const scheme of ["http", "ws"]) {
     const log = eventLog();
     const queue = await openTestQueue(store, systemClock, { emit: log.emit });
     let attempts = 0;
+    const down = Promise.withResolvers<void>();
     queue.start(async (job) => {
       attempts++;
       await server.kill();
+      down.resolve();
       return delivered(job);
     });
     await queue.enqueue(newMessage(queue));
-    await until(() => attempts === 1);
+    await down.promise;
     await server.restart();
     await until(() => log.count("delivery.delivered") === 1, "the outcome recorded");
     assert.equal(attempts, 1);

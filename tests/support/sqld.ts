@@ -69,6 +69,7 @@ export async function startSqld(): Promise<Sqld> {
 
   const kill = async () => {
     const old = process;
+    const rest = output;
     process = undefined;
     if (old === undefined) return;
     try {
@@ -77,7 +78,7 @@ export async function startSqld(): Promise<Sqld> {
       // It has ended by itself.
     }
     await old.status;
-    await output;
+    await rest;
   };
 
   try {

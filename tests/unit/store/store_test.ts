@@ -289,7 +289,7 @@ Deno.test("a group that was committed after its caller was told otherwise is tak
     (error) => error instanceof StoreUnavailable && /no answer/.test(error.message),
   );
   // The worker waits for the lock by the machine's clock; only the store's own patience is over.
-  await clock.advance(12_000);
+  await clock.advance(30_000);
   await refused;
   other.exec("COMMIT");
   other.close();

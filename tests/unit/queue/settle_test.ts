@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { LookupUnavailable } from "../../../src/expression/types.ts";
+import type { ScheduleConfig } from "../../../src/config/config.ts";
+import type { MessageRecord, RecipientRecord } from "../../../src/queue/record.ts";
+import { countNotice, expiryOf, nextLook, noticeTimes, pauseAfter } from "../../../src/queue/schedule.ts";
+import { settleDeferral, triage } from "../../../src/queue/settle.ts";
+import { createStrategy, type Strategy } from "../../../src/queue/strategy.ts";
+import type { FailureDetail } from "../../../src/queue/types.ts";
+import { computed, noFunctions, queueConfig, schedule } from "../../support/store.ts";
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const T0 = Date.UTC(2026, 0, 5, 12);
+
+function message(rest: Partial<MessageRecord> = {}): MessageRecord {
+  return {
+    id: 1,
+    created: T0,
+    envelope: { sender: "a@example.org", parameters: {} },
+    source: "unauthenticated",
+    priority: 0,
+    size: 10,
+    holdUntil: undefined,
+    receivedFromIp: "",
+    receivedViaPort: 0,
+    authenticatedAs: "",
+    heloDomain: "",
+    addresses: ["b@example.net"],
+    blob: undefined,
+    ...rest,
+  };
+}
+
+function recipient(rest: Partial<RecipientRecord> = {}): RecipientRecord {
+  return {
+    seq: 0,
+    address: "b@example.net",
+    domain: "example.net",
+    parameters: {},
+    queue: "remote",
+    attempts: 0,
+    notified: 0,
+    flags: 0,
+    attemptAt: T0,
+    expires: T0 + 10 * HOUR,
+    lastError: "none",
+    lastStatus: 0,
+    lastDetail: undefined,
+    ...rest,
+  };
+}
+
+const GREYLISTED: FailureDetail = {
+  lastError: "unexpected-reply",
+  status: 451,
+  enhanced: "4.7.1",
+  text: "later",
+  host: "mx.example.net",
+};
+
+function strategyOf(one: ScheduleConfig): Strategy {
+  return createStrategy(queueConfig({ schedules: [one] }), noFunctions, () => {});
+}
+
+Deno.test("the pauses of a schedule follow its list, and the last one repeats", () => {
+  const one = schedule("remote", { retry: [1, 2, 3] });
+  assert.deepEqual([1, 2, 3, 4, 50].map((attempts) => pauseAfter(one, attempts)), [1, 2, 3, 3, 3]);
+});
+
+Deno.test("life is counted from acceptance, or from the end of a FUTURERELEASE hold", () => {
+  const one = schedule("remote", { expire: 5 * HOUR, notify: [HOUR] });
+  assert.equal(expiryOf(message(), one), T0 + 5 * HOUR);
+  const held = message({ holdUntil: T0 + 100 * HOUR });
+  assert.equal(expiryOf(held, one), T0 + 105 * HOUR);
+  assert.deepEqual(noticeTimes(held, one), [T0 + 101 * HOUR]);
+  assert.equal(expiryOf(message(), schedule("remote", { expire: undefined, maxAttempts: 3 })), undefined);
+});
+
+Deno.test("DELIVERBY in return mode ends a life earlier, in notify mode it adds a delay notice", () => {
+  const one = schedule("remote", { expire: 5 * HOUR, notify: [4 * HOUR] });
+  const by = (mode: "return" | "notify", seconds: number) =>
+    message({ envelope: { sender: "", parameters: { by: { mode, seconds, trace: false } } } });
+  assert.equal(expiryOf(by("return", 7200), one), T0 + 2 * HOUR);
+  assert.equal(expiryOf(by("return", 720_000), one), T0 + 5 * HOUR);
+  assert.equal(expiryOf(by("notify", 7200), one), T0 + 5 * HOUR);
+  assert.deepEqual(noticeTimes(by("notify", 7200), one), [T0 + 2 * HOUR, T0 + 4 * HOUR]);
+});
+
+Deno.test("a waiting recipient is looked at for its attempt, its end or its next notice, whichever is first", () => {
+  const one = schedule("remote", { notify: [HOUR, 6 * HOUR] });
+  const at = (hours: number) => T0 + hours * HOUR;
+  const tried = { attempts: 1, expires: at(5) };
+  assert.equal(nextLook(recipient({ ...tried, attemptAt: at(0.5) }), message(), one), at(0.5));
+  assert.equal(nextLook(recipient({ ...tried, attemptAt: at(3) }), message(), one), at(1));
+  assert.equal(nextLook(recipient({ ...tried, attemptAt: at(3), notified: 1 }), message(), one), at(3));
+  assert.equal(nextLook(recipient({ ...tried, attemptAt: at(9), notified: 1 }), message(), one), at(5));
+});
+
+Deno.test("several missed notices make one", () => {
+  const one = schedule("remote", { notify: [HOUR, 2 * HOUR, 3 * HOUR] });
+  assert.equal(countNotice(recipient(), message(), one, T0 + 2.5 * HOUR), 2);
+  assert.equal(countNotice(recipient({ notified: 2 }), message(), one, T0 + 2.5 * HOUR), 2);
+});
+
+Deno.test("a deferral plans the next attempt and keeps what failed", async () => {
+  const strategy = strategyOf(schedule("remote", { retry: [60 * SECOND], expire: 5 * HOUR }));
+  const settled = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + SECOND);
+  assert.equal(settled.kind, "deferred");
+  const { attempts, attemptAt, expires, lastError, lastStatus, lastDetail } = settled.recipient;
+  assert.deepEqual({ attempts, attemptAt, expires, lastError, lastStatus, lastDetail }, {
+    attempts: 1,
+    attemptAt: T0 + 61 * SECOND,
+    expires: T0 + 5 * HOUR,
+    lastError: "unexpected-reply",
+    lastStatus: 451,
+    lastDetail: GREYLISTED,
+  });
+});
+
+Deno.test("a limit of our own neither counts as an attempt nor keeps a message forever", async () => {
+  const strategy = strategyOf(schedule("remote", { expire: 5 * HOUR }));
+  const soon = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0, 5 * SECOND);
+  assert.equal(soon.kind, "deferred");
+  assert.deepEqual([soon.recipient.attempts, soon.recipient.attemptAt], [0, T0 + 5 * SECOND]);
+  const late = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + 6 * HOUR, 5 * SECOND);
+  assert.equal(late.kind, "failed");
+});
+
+Deno.test("a schedule that cannot be asked leaves queue and end of life as they were", async () => {
+  const config = queueConfig({
+    schedule: computed(() => {
+      throw new LookupUnavailable("no directory");
+    }),
+  });
+  const strategy = createStrategy(config, noFunctions, () => {});
+  const before = recipient({ queue: "bulk", expires: T0 + 3 * HOUR });
+  const settled = await settleDeferral(message(), before, GREYLISTED, strategy, T0);
+  assert.equal(settled.kind, "deferred");
+  assert.deepEqual([settled.recipient.queue, settled.recipient.expires], ["bulk", T0 + 3 * HOUR]);
+});
+
+Deno.test("claimed recipients are tried, given up, cancelled, held or reported, each as it stands", async () => {
+  const strategy = strategyOf(schedule("remote", { notify: [HOUR], expire: 10 * HOUR }));
+  const now = T0 + 2 * HOUR;
+  const list = [
+    recipient({ seq: 0 }),
+    recipient({ seq: 1, attempts: 3, attemptAt: now }),
+    recipient({ seq: 2, attempts: 3, attemptAt: now + HOUR }),
+    recipient({ seq: 3, attempts: 3, attemptAt: now + HOUR, expires: now, lastDetail: GREYLISTED }),
+    recipient({ seq: 4, attempts: 0, attemptAt: now + HOUR, expires: now - 1 }),
+    recipient({ seq: 5, flags: 1 }),
+    recipient({ seq: 6, flags: 2 }),
+    recipient({ seq: 7, attempts: 0, expires: now - 1 }),
+  ];
+  const { attempts, settled } = await triage(message(), list, strategy, now);
+  assert.deepEqual(attempts.map(({ seq }) => seq), [0, 1, 7]);
+  assert.deepEqual(
+    settled.map((one) => [one.recipient.seq, one.kind, one.kind === "waiting" && one.delayed]),
+    [[2, "waiting", true], [3, "failed", false], [4, "failed", false], [5, "cancelled", false], [6, "waiting", false]],
+  );
+  const [reported, expired] = settled;
+  assert.equal(reported?.kind === "waiting" ? reported.look : 0, now + HOUR);
+  assert.equal(expired?.kind === "failed" ? expired.detail : undefined, GREYLISTED);
+});
