@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Clock } from "../../src/clock/mod.ts";
-import { formatProblem, parseConfig } from "../../src/config/mod.ts";
+import { type Config, formatProblem, parseConfig } from "../../src/config/mod.ts";
 import type { Resolver } from "../../src/dns/mod.ts";
 import { type RunningServer, startServer } from "../../src/server/mod.ts";
 import type { ObservedEvent } from "../../src/telemetry/mod.ts";
@@ -25,25 +25,18 @@ export interface TestServer extends AsyncDisposable {
   mail(mailbox: string): Promise<string[]>;
 }
 
-/** Configuration that tests start from; a test's own text stands before it and must not repeat its tables. */
+/** Configuration that tests start from; a test's own text stands before it, in dotted keys that this does not set. */
 export function baseConfiguration(folder: string): string {
   return `
-[server]
-hostname = "mx.example.org"
-[server.listener.smtp]
-bind = "127.0.0.1:0"
-protocol = "smtp"
-[server.listener.lmtp]
-bind = "127.0.0.1:0"
-protocol = "lmtp"
-[store.data]
-type = "libsql"
-url = "file:${join(folder, "data", "godwit.db")}"
-[storage]
-data = "data"
-directory = "staff"
-[directory.staff]
-type = "memory"
+server.hostname = "mx.example.org"
+server.listener.smtp = { bind = "127.0.0.1:0", protocol = "smtp" }
+server.listener.lmtp = { bind = "127.0.0.1:0", protocol = "lmtp" }
+store.data = { type = "libsql", url = "file:${join(folder, "data", "godwit.db")}" }
+storage.data = "data"
+storage.directory = "staff"
+queue.route.local = { type = "local", path = "${join(folder, "mail")}/{domain}/{local}/Maildir" }
+tracer.quiet = { type = "console", enable = false }
+directory.staff.type = "memory"
 [[directory.staff.principals]]
 name = "ana"
 description = "Ana Lima"
@@ -55,24 +48,17 @@ name = "bob"
 secret = "hidden"
 email = ["bob@example.org"]
 email-list = ["staff@example.org"]
-[queue.route.local]
-type = "local"
-path = "${join(folder, "mail")}/{domain}/{local}/Maildir"
-[tracer.quiet]
-type = "console"
-enable = false
 `;
 }
 
 let sharedCertificate: Promise<TestCertificate> | undefined;
 
-/** Starts a server. `configuration` is TOML that is put before {@link baseConfiguration} unless `base` is false. */
-export async function startTestServer(
-  configuration = "",
-  options: { clock?: Clock; resolver?: Resolver; mxPort?: number; base?: boolean; folder?: string } = {},
-): Promise<TestServer> {
-  const folder = options.folder ?? await Deno.makeTempDir({ prefix: "godwit_test_" });
-  const certificate = await (sharedCertificate ??= makeCertificate({ names: ["mx.example.org"] }));
+/** Reads the configuration that {@link startTestServer} would start with. */
+export function testConfiguration(
+  configuration: string,
+  options: { readonly folder: string; readonly certificate: TestCertificate; readonly base?: boolean },
+): Config {
+  const { folder, certificate } = options;
   const text = `${configuration.replaceAll("{folder}", folder)}
 ${options.base === false ? "" : baseConfiguration(folder)}
 [certificate.test]
@@ -81,6 +67,21 @@ private-key = """${certificate.privateKey}"""
 `;
   const { config, problems } = parseConfig(text, { file: join(folder, "config.toml") });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
+  return config;
+}
+
+/** Starts a server. `configuration` is TOML that is put before {@link baseConfiguration} unless `base` is false. */
+export async function startTestServer(
+  configuration = "",
+  options: { clock?: Clock; resolver?: Resolver; mxPort?: number; base?: boolean; folder?: string } = {},
+): Promise<TestServer> {
+  const folder = options.folder ?? await Deno.makeTempDir({ prefix: "godwit_test_" });
+  const certificate = await (sharedCertificate ??= makeCertificate({ names: ["mx.example.org"] }));
+  const config = testConfiguration(configuration, {
+    folder,
+    certificate,
+    ...(options.base === undefined ? {} : { base: options.base }),
+  });
   const events: ObservedEvent[] = [];
   const taken = new Set<ObservedEvent>();
   let wake = Promise.withResolvers<void>();

@@ -1,0 +1,157 @@
+/** Listeners through the whole program: TLS by name, reload, limits, the PROXY header, HTTP. */
+
+import assert from "node:assert/strict";
+import tls from "node:tls";
+import { makeCertificate, type TestCertificate } from "../support/certificates.ts";
+import { connectClient, submit } from "../support/client.ts";
+import { startTestServer, testConfiguration } from "../support/server.ts";
+
+function tomlCertificate(id: string, certificate: TestCertificate, more = ""): string {
+  return `certificate.${id}.cert = """${certificate.cert}"""
+certificate.${id}.private-key = """${certificate.privateKey}"""
+${more}
+`;
+}
+
+/** Common name of the certificate that a listener with TLS from the first byte shows for a name. */
+function shownTo(servername: string | undefined, address: { hostname: string; port: number }): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = tls.connect({
+    host: address.hostname,
+    port: address.port,
+    rejectUnauthorized: false,
+    ...(servername === undefined ? {} : { servername }),
+  }, () => {
+    resolve(String(socket.getPeerCertificate().subject.CN));
+    socket.destroy();
+  });
+  socket.on("error", reject);
+  return promise;
+}
+
+const IMPLICIT = `server.listener.smtps = { bind = "127.0.0.1:0", protocol = "smtp", tls.implicit = true }\n`;
+
+Deno.test("the certificate is chosen by the name asked for, and the default serves the rest", async () => {
+  const second = await makeCertificate({ names: ["mail.example.com"] });
+  await using test = await startTestServer(
+    `${IMPLICIT}${tomlCertificate("second", second, "certificate.second.default = true")}`,
+  );
+  assert.equal(await shownTo("mx.example.org", test.address("smtps")), "mx.example.org");
+  assert.equal(await shownTo("mail.example.com", test.address("smtps")), "mail.example.com");
+  assert.equal(await shownTo("nobody.example", test.address("smtps")), "mail.example.com");
+  assert.equal(await shownTo(undefined, test.address("smtps")), "mail.example.com");
+});
+
+Deno.test("a reload changes certificate and settings for new sessions and drops no running one", async () => {
+  await using test = await startTestServer(IMPLICIT);
+  using running = await connectClient(test.address("smtp"));
+  await running.reply();
+  await running.say("EHLO a.example");
+  const certificate = await makeCertificate({ names: ["mx.example.org", "renewed.example.org"] });
+  const next = testConfiguration(
+    `${IMPLICIT}session.connect.greeting = "'after the reload'"\n`,
+    { folder: test.folder, certificate },
+  );
+  await test.server.reload(next);
+
+  assert.match(await running.say("MAIL FROM:<a@example.net>"), /^250 /);
+  assert.match(await running.say("RCPT TO:<ana@example.org>"), /^250 /);
+  assert.match(await running.say("DATA"), /^354 /);
+  assert.match(await running.say("Subject: x\r\n\r\nx\r\n."), /^250 /);
+  using fresh = await connectClient(test.address("smtp"));
+  assert.equal(await fresh.reply(), "220 mx.example.org after the reload");
+  const peer = await new Promise<tls.PeerCertificate>((resolve, reject) => {
+    const { hostname, port } = test.address("smtps");
+    const socket = tls.connect(
+      { host: hostname, port, servername: "mx.example.org", rejectUnauthorized: false },
+      () => {
+        resolve(socket.getPeerCertificate());
+        socket.destroy();
+      },
+    );
+    socket.on("error", reject);
+  });
+  assert.match(peer.subjectaltname ?? "", /renewed\.example\.org/);
+});
+
+Deno.test("connections over the limit of a listener are answered with 421", async () => {
+  await using test = await startTestServer(
+    `server.listener.few = { bind = "127.0.0.1:0", protocol = "smtp", max-connections = 2 }\n`,
+  );
+  using first = await connectClient(test.address("few"));
+  await first.reply();
+  const second = await connectClient(test.address("few"));
+  await second.reply();
+  using third = await connectClient(test.address("few"));
+  assert.match(await third.reply(), /^421 4\.3\.2 /);
+  await second.say("QUIT");
+  second[Symbol.dispose]();
+  await test.event("smtp.connection-end");
+  using fourth = await connectClient(test.address("few"));
+  assert.match(await fourth.reply(), /^220 /);
+});
+
+Deno.test("the server's limit counts all listeners", async () => {
+  await using test = await startTestServer(`server.max-connections = 1\n`);
+  using first = await connectClient(test.address("smtp"));
+  await first.reply();
+  using second = await connectClient(test.address("lmtp"));
+  assert.match(await second.reply(), /^421 4\.3\.2 /);
+});
+
+Deno.test("a trusted proxy's header names the client, and nobody else's is believed", async () => {
+  await using test = await startTestServer(`
+server.listener.proxied = { bind = "127.0.0.1:0", protocol = "smtp", proxy.trusted-networks = ["127.0.0.0/8"] }
+`);
+  using proxied = await connectClient(test.address("proxied"));
+  await proxied.write("PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n");
+  await proxied.reply();
+  for (const line of ["EHLO a.example", "MAIL FROM:<a@example.net>", "RCPT TO:<ana@example.org>", "DATA"]) {
+    await proxied.say(line);
+  }
+  assert.match(await proxied.say("Subject: x\r\n\r\nx\r\n."), /^250 /);
+  await test.event("delivery.delivered");
+  assert.match((await test.mail("example.org/ana"))[0] ?? "", /\r\nReceived: from a\.example \(\[192\.0\.2\.7\]\)/);
+
+  using direct = await connectClient(test.address("smtp"));
+  await direct.reply();
+  assert.match(await direct.say("PROXY TCP4 192.0.2.7 198.51.100.1 4711 25"), /^500 /);
+});
+
+Deno.test("a blocked address is refused unless it is allowed", async () => {
+  await using open = await startTestServer(`server.blocked-ip = ["127.0.0.0/8"]\n`);
+  // Reference §3: the loopback addresses always belong to the allowed ones.
+  using client = await connectClient(open.address("smtp"));
+  assert.match(await client.reply(), /^220 /);
+  await using closed = await startTestServer(`
+server.blocked-ip = ["192.0.2.0/24"]
+server.listener.proxied = { bind = "127.0.0.1:0", protocol = "smtp", proxy.trusted-networks = ["127.0.0.1"] }
+`);
+  using blocked = await connectClient(closed.address("proxied"));
+  await blocked.write("PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n");
+  await assert.rejects(blocked.reply());
+});
+
+Deno.test("health, readiness, metrics and the status page are served", async () => {
+  await using test = await startTestServer(`
+server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }
+metrics.prometheus.enable = true
+`);
+  const { hostname, port } = test.address("http");
+  const get = async (path: string) => {
+    const response = await fetch(`http://${hostname}:${port}${path}`);
+    return { status: response.status, text: await response.text() };
+  };
+  await submit(test.address("smtp"), {
+    from: "a@example.net",
+    to: ["ana@example.org"],
+    content: "Subject: x\r\n\r\nx\r\n",
+  });
+  await test.event("delivery.delivered");
+  assert.equal((await get("/healthz")).status, 200);
+  assert.equal((await get("/readyz")).status, 200);
+  assert.match((await get("/metrics")).text, /godwit_events_total\{event="queue\.queue-message"\} 1\n/);
+  const page = await get("/");
+  assert.equal(page.status, 200);
+  assert.match(page.text, /ana@example\.org/);
+});
