@@ -9,6 +9,7 @@ import {
   type Scope,
   TypeMismatch,
 } from "../../src/expression/mod.ts";
+import { runs } from "../support/fuzz_runs.ts";
 
 const HOST: FunctionHost = {
   isLocalDomain: () => true,
@@ -89,9 +90,9 @@ function compilesOrExplains(source: string): void {
 }
 
 Deno.test("random text never does worse than an ExpressionError with a place inside it", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), compilesOrExplains), { numRuns: 500 });
+  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), compilesOrExplains), { numRuns: runs(500) });
   fc.assert(fc.property(fc.array(PIECE, { maxLength: 60 }).map((parts) => parts.join("")), compilesOrExplains), {
-    numRuns: 3000,
+    numRuns: runs(3000),
   });
 });
 
@@ -102,7 +103,7 @@ Deno.test("whatever follows the grammar compiles, and evaluates to a value each 
       assert.ok(!(value instanceof Promise));
       assert.deepEqual(evaluateText(source, SCOPE), value);
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
 });
 
@@ -113,7 +114,7 @@ Deno.test("brackets, blanks and double negation do not change what an expression
       assert.deepEqual(evaluateText(`(${source})`, SCOPE), plain);
       assert.deepEqual(evaluateText(`\n  ${source}\t`, SCOPE), plain);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 
@@ -124,6 +125,6 @@ Deno.test("any text put into quotes with its escapes reads as itself", () => {
     fc.property(fc.string({ unit: "binary", maxLength: 100 }), (text) => {
       assert.equal(evaluateText(quote(text), SCOPE), text);
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

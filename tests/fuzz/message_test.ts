@@ -12,6 +12,7 @@ import {
   quotedPrintable,
   receivedField,
 } from "../../src/message/mod.ts";
+import { runs } from "../support/fuzz_runs.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -52,7 +53,7 @@ Deno.test("any bytes can be read as a header, and the fields lie in it in order 
       if (header.complete) assert.match(decoder.decode(bytes.subarray(header.end, header.bodyOffset)), /^\r?\n$/);
       else assert.equal(header.end, bytes.length);
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 
@@ -71,7 +72,7 @@ Deno.test("adding a field and deleting it gives back the same bytes", () => {
       assert.ok(editor.delete("x-added", 0));
       assert.deepEqual([...editor.result()], [...bytes]);
     }),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
 });
 
@@ -95,7 +96,7 @@ Deno.test("whatever the value, a folded field is one field with lines under the 
         });
       },
     ),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
 });
 
@@ -106,13 +107,13 @@ Deno.test("header text comes back as it was, on one line of ASCII", () => {
       assert.match(encoded, /^[ -~]*$/);
       assert.equal(decodeHeaderText(encoded), text.replace(/[\r\n\t]+/g, " ").replace(/\p{Cc}/gu, "?"));
     }),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(..."=?utf-8qb_ AZ+/"), maxLength: 60 }), (text) => {
       assert.equal(typeof decodeHeaderText(text), "string");
     }),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
 });
 
@@ -139,7 +140,7 @@ Deno.test("whatever the client says, a Received field is one field of ASCII", ()
       assert.equal(header.fields[0]?.end, bytes.length);
       assert.match(header.fields[0]?.value() ?? "", /; ?\t?Thu, 01 Jan 1970 00:00:00 \+0000$/);
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
 });
 

@@ -24,6 +24,7 @@ import {
   xtextEncode,
 } from "../../src/smtp/mod.ts";
 import { utf8AddressDecode, utf8AddressEncode } from "../../src/smtp/xtext.ts";
+import { runs } from "../support/fuzz_runs.ts";
 
 const encoder = new TextEncoder();
 
@@ -77,7 +78,7 @@ Deno.test("the dot decoder agrees with its definition for every input and every 
       else assert.ok(content === expected.content || `${content}\r` === expected.content);
       if (expected.done) assert.equal(data.bareNewline, expected.bare);
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
 });
 
@@ -96,7 +97,7 @@ Deno.test("what the dot encoder writes, the dot decoder reads back", () => {
       const sent = latin1(content);
       assert.equal(got, sent === "" || sent.endsWith("\r\n") ? sent : `${sent}\r\n`);
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 
@@ -117,7 +118,7 @@ Deno.test("after normalizing there is no bare CR or LF, and CRLF content is not 
       after.push(out);
       assert.ok(!after.finish());
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 
@@ -150,7 +151,7 @@ Deno.test("lines come out as they went in, over-long ones once as too long", () 
       }
       assert.deepEqual(got, expected);
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
 });
 
@@ -182,7 +183,7 @@ Deno.test("no command line makes the parser throw, and every refusal is a proper
       assert.deepEqual(again.kind === "path" ? again.path : again, command.path);
       assert.equal(addressDomain(command.path), addressDomain(command.path).toLowerCase());
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
 });
 
@@ -265,7 +266,7 @@ Deno.test("no parameters make the readers throw, and what they take survives the
         parameters: { size: 0, ...rest, ...(body === undefined || body === "7bit" ? {} : { body }) },
       });
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
   fc.assert(
     fc.property(
@@ -280,7 +281,7 @@ Deno.test("no parameters make the readers throw, and what they take survives the
         assert.deepEqual(readRcptParameters(command.command.parameters, OFFERED), result);
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 
@@ -292,7 +293,7 @@ Deno.test("no address breaks out of the command it is put in", () => {
       const result = parsePath(path, 0, "forward");
       if (result.kind === "path") assert.equal(result.end, path.length);
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 
@@ -333,7 +334,7 @@ Deno.test("whatever the text, a formatted reply is one reply of short lines", ()
         assert.equal(parser.unread, 0);
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });
 
@@ -359,7 +360,7 @@ Deno.test("the reply parser throws nothing but protocol errors, wherever the byt
     return seen;
   };
   fc.assert(fc.property(bytes, cuts, (input, at) => assert.deepEqual(run(cut(input, at)), run([input]))), {
-    numRuns: 10_000,
+    numRuns: runs(10_000),
   });
 });
 
