@@ -45,7 +45,7 @@ export {
   readMailParameters,
   readRcptParameters,
 } from "./parameters.ts";
-export { parsePath, type PathResult } from "./path.ts";
+export { asAddress, parsePath, type PathResult } from "./path.ts";
 export { type Reply, reply } from "./reply.ts";
 export { formatReply, type ReplyFormat } from "./reply_format.ts";
 export { ProtocolError, ReplyParser } from "./reply_parser.ts";

@@ -50,6 +50,15 @@ export function parsePath(text: string, start: number, direction: "reverse" | "f
   return { kind: "path", path: `${local}@${normalizeDomain(domain)}`, end: domainEnd + 1 };
 }
 
+/** The address in the form the rest of the program uses, or nothing if the text is no address: `a@EXAMPLE.org`. */
+export function asAddress(text: string): string | undefined {
+  const bracketed = `<${text}>`;
+  const parsed = parsePath(bracketed, 0, "forward");
+  return parsed.kind === "path" && parsed.end === bracketed.length && parsed.path.includes("@")
+    ? parsed.path
+    : undefined;
+}
+
 // RFC 5321 §F.2: a source route is accepted and ignored.
 function skipSourceRoute(text: string, start: number): number {
   if (text[start] !== "@") return start;

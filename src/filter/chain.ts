@@ -1,0 +1,116 @@
+/** Asking the filters of a session in their fixed order. */
+
+import { reply } from "../smtp/mod.ts";
+import {
+  type Filter,
+  FILTER_KINDS,
+  type FilteredSession,
+  type FilteredTransaction,
+  type FilterInstance,
+  type Stage,
+  type Verdict,
+} from "./filter.ts";
+import { modify } from "./modify.ts";
+
+/** What all filters together say at a stage. */
+export interface StageOutcome {
+  readonly verdict: Verdict;
+  /** The transaction as the last filter left it; undefined before stage `mail`. */
+  readonly transaction: FilteredTransaction | undefined;
+  /** The filter that refused or discarded, `""` if none did. */
+  readonly filter: string;
+}
+
+/** Told of what goes wrong in a filter: an exception, or a modification that makes no sense. */
+export type FilterTrouble = (filter: Filter, problem: string) => void;
+
+/** The filters of a configuration, in order. */
+export interface FilterChain {
+  /** Whether any filter wants this stage. */
+  has(stage: Stage): boolean;
+  /** Starts a session. No filter is opened before it is asked. */
+  open(session: FilteredSession, trouble: FilterTrouble): FilterRun;
+}
+
+/** The filters of one session. */
+export interface FilterRun {
+  /** As {@link FilterChain.has}; then there is nothing to ask. */
+  has(stage: Stage): boolean;
+  /** Asks the filters of a stage one after the other; each sees what those before it changed. Never rejects. */
+  judge(stage: Stage, transaction?: FilteredTransaction): Promise<StageOutcome>;
+  /** The transaction is over. */
+  reset(): void;
+  /** The session is over. */
+  close(): void;
+}
+
+/**
+ * Puts filters in order: milters, then scripts, then hooks, those of one kind as they come (reference §5.1).
+ *
+ * @returns nothing if there are no filters, so that sessions without any need not ask
+ */
+export function createFilterChain(filters: readonly Filter[]): FilterChain | undefined {
+  if (filters.length === 0) return undefined;
+  const ordered = FILTER_KINDS.flatMap((kind) => filters.filter((filter) => filter.kind === kind));
+  const wanted = new Set(ordered.flatMap((filter) => [...filter.stages]));
+  return {
+    has: (stage) => wanted.has(stage),
+    open: (session, trouble) => openRun(ordered, wanted, session, trouble),
+  };
+}
+
+const ACCEPT: Verdict = { kind: "accept" };
+const QUARANTINE: Verdict = { kind: "quarantine" };
+/** When a filter fails by an exception (design §4, rule 9). */
+const FAILED: Verdict = { kind: "reply", reply: reply(451, "4.3.0", "A filter failed for now, try again later") };
+
+function openRun(
+  filters: readonly Filter[],
+  wanted: ReadonlySet<Stage>,
+  session: FilteredSession,
+  trouble: FilterTrouble,
+): FilterRun {
+  const open = new Map<Filter, FilterInstance>();
+
+  const ask = async (filter: Filter, stage: Stage, transaction: FilteredTransaction | undefined) => {
+    try {
+      if (filter.enabled !== undefined && !await filter.enabled(session)) return undefined;
+      let instance = open.get(filter);
+      if (instance === undefined) open.set(filter, instance = filter.open(session));
+      return await instance.judge(stage, transaction);
+    } catch (error) {
+      trouble(filter, error instanceof Error ? error.message : String(error));
+      return { verdict: FAILED };
+    }
+  };
+
+  return {
+    has: (stage) => wanted.has(stage),
+    async judge(stage, given) {
+      let transaction = given;
+      let held = false;
+      for (const filter of filters) {
+        if (!filter.stages.has(stage)) continue;
+        const answer = await ask(filter, stage, transaction);
+        if (answer === undefined) continue;
+        const { verdict, modifications } = answer;
+        // RFC 5321 §3.3: what is refused now stays refused, whatever another filter would say.
+        if (verdict.kind === "reply" || verdict.kind === "discard") return { verdict, transaction, filter: filter.id };
+        if (verdict.kind === "quarantine") held = true;
+        if (transaction !== undefined && modifications !== undefined && modifications.length > 0) {
+          const modified = modify(transaction, modifications);
+          transaction = modified.transaction;
+          for (const problem of modified.problems) trouble(filter, problem);
+        }
+      }
+      return { verdict: held ? QUARANTINE : ACCEPT, transaction, filter: "" };
+    },
+    reset() {
+      for (const instance of open.values()) instance.reset?.();
+    },
+    close() {
+      for (const instance of open.values()) instance.close?.();
+      open.clear();
+    },
+  };
+}

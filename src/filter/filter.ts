@@ -1,0 +1,135 @@
+/** What a filter is: something outside the session that judges it at its stages, and may change what passes. */
+
+import type { Scope } from "../expression/types.ts";
+import type { Content } from "../message/content.ts";
+import type { Endpoint, TlsInfo } from "../net/connection.ts";
+import type { MailParameters, RcptParameters } from "../smtp/envelope.ts";
+import type { Reply } from "../smtp/reply.ts";
+
+/** Where in a session filters are asked (reference §5.2, §5.3). */
+export type Stage = "connect" | "ehlo" | "mail" | "rcpt" | "data";
+
+/** The kinds of filters, in the order in which they are asked at each stage (reference §5.1). */
+export const FILTER_KINDS = ["milter", "script", "hook"] as const;
+
+/** One of {@link FILTER_KINDS}. */
+export type FilterKind = typeof FILTER_KINDS[number];
+
+/** The session as filters see it. Its values change as the session goes on: read them when they are needed. */
+export interface FilteredSession {
+  readonly id: string;
+  readonly listener: string;
+  readonly protocol: "smtp" | "lmtp" | "http";
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  /** Name of this server. */
+  readonly hostname: string;
+  /** Set once TLS is up. */
+  readonly tls: TlsInfo | undefined;
+  /** Name given in EHLO, HELO or LHLO, `""` before that. */
+  readonly heloDomain: string;
+  /** Account name after AUTH, else `""`. */
+  readonly authenticatedAs: string;
+  /** SASL mechanism of the login in lower case, else `""`. */
+  readonly authMechanism: string;
+  /** For expressions of filters, such as `enable`. */
+  readonly scope: Scope;
+}
+
+/** A recipient as filters see it. */
+export interface FilteredRecipient {
+  readonly address: string;
+  readonly parameters: RcptParameters;
+}
+
+/** Content whose first part can be exchanged. */
+export interface EditableContent extends Content {
+  withHead(head: Uint8Array): EditableContent;
+}
+
+/** A message that has arrived whole; `content.head` holds at least the whole header. */
+export interface FilteredMessage {
+  /** The id under which it will be queued, as people see it. */
+  readonly id: string;
+  readonly content: EditableContent;
+  /** Complete fields that this server is about to put on top; not part of `content`. */
+  readonly serverFields: readonly Uint8Array[];
+}
+
+/** The mail transaction as filters see it, with what the filters before have changed. */
+export interface FilteredTransaction {
+  /** Reverse-path, `""` for `<>`. */
+  readonly sender: string;
+  readonly parameters: MailParameters;
+  /** Those accepted before the one in `recipient`. */
+  readonly recipients: readonly FilteredRecipient[];
+  /** Stage `rcpt`: the one under question. */
+  readonly recipient?: FilteredRecipient;
+  /** Stage `data`. */
+  readonly message?: FilteredMessage;
+}
+
+/** What a filter wants changed, in this order. */
+export type Modification =
+  | { readonly kind: "sender"; readonly address: string; readonly parameters?: MailParameters }
+  /** Stage `rcpt`: another address in the place of the one under question. */
+  | { readonly kind: "recipient"; readonly address: string; readonly parameters?: RcptParameters }
+  | { readonly kind: "add-recipient"; readonly address: string; readonly parameters?: RcptParameters }
+  | { readonly kind: "delete-recipient"; readonly address: string }
+  /** A new header field before the field at `index` (from 0), at the end of the header if there is no `index`. */
+  | { readonly kind: "add-field"; readonly name: string; readonly value: string; readonly index?: number }
+  /** Another value for the `nth` field of that name (from 0, negative from the last); none takes the field out. */
+  | { readonly kind: "change-field"; readonly name: string; readonly nth: number; readonly value?: string }
+  /** Bare CR and LF in it become CRLF. */
+  | { readonly kind: "replace-body"; readonly body: Uint8Array }
+  /** Header and body. */
+  | { readonly kind: "replace-message"; readonly bytes: Uint8Array };
+
+/**
+ * What a filter decides.
+ *
+ * - `accept`: nothing against it; the next filter is asked.
+ * - `discard`: the client hears success, the message is dropped; no other filter is asked. At `connect` and `ehlo` this
+ *   holds for every message of the session, at `mail` and `rcpt` for the whole message.
+ * - `quarantine`: as `accept`, but the message will be held in the queue until it is released by hand.
+ * - `reply`: the command is refused with this reply (4yz or 5yz); with `disconnect` the session ends.
+ */
+export type Verdict =
+  | { readonly kind: "accept" }
+  | { readonly kind: "discard" }
+  | { readonly kind: "quarantine" }
+  | { readonly kind: "reply"; readonly reply: Reply; readonly disconnect?: boolean };
+
+/** The answer of a filter. Modifications count only if the verdict lets the message live. */
+export interface FilterAnswer {
+  readonly verdict: Verdict;
+  readonly modifications?: readonly Modification[];
+}
+
+/** A filter at work in one session; it may keep a connection for all the stages. */
+export interface FilterInstance {
+  /**
+   * Judges a stage. Waits are bounded by the filter's own timeouts. An exception counts as a failed filter: the client
+   * gets 451, so a filter that may be passed over when it fails answers `accept` itself.
+   *
+   * @param transaction from stage `mail` on
+   */
+  judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer>;
+  /** The transaction is over, whatever came of it (RSET, end of data, EHLO). Must not throw. */
+  reset?(): void;
+  /** The session is over. Must not throw. */
+  close?(): void;
+}
+
+/** A filter of the configuration. */
+export interface Filter {
+  /** As the configuration names it. */
+  readonly id: string;
+  readonly kind: FilterKind;
+  /** The stages it wants to be asked at. */
+  readonly stages: ReadonlySet<Stage>;
+  /** Whether it is to be asked now; asked at each stage. Without it: always. */
+  enabled?(session: FilteredSession): boolean | Promise<boolean>;
+  /** Called once in a session, when the filter is to be asked for the first time. */
+  open(session: FilteredSession): FilterInstance;
+}

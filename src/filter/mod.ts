@@ -1,0 +1,24 @@
+/**
+ * The filters behind one interface: at each stage of a session milters are asked first, then the script, then hooks.
+ * Each may accept, refuse, drop or hold, and change envelope and message; the next one sees the changes. This much of the
+ * room knows nothing of networks: a filter's own file reaches out.
+ *
+ * @module
+ */
+
+export { createFilterChain, type FilterChain, type FilterRun, type FilterTrouble, type StageOutcome } from "./chain.ts";
+export {
+  type EditableContent,
+  type Filter,
+  FILTER_KINDS,
+  type FilterAnswer,
+  type FilteredMessage,
+  type FilteredRecipient,
+  type FilteredSession,
+  type FilteredTransaction,
+  type FilterInstance,
+  type FilterKind,
+  type Modification,
+  type Stage,
+  type Verdict,
+} from "./filter.ts";
