@@ -15,6 +15,7 @@ const RUNTIME_FLAGS = [
   "run",
   "--quiet",
   "--allow-all",
+  "--unstable-net",
   "--no-config",
   "--no-lock",
   "--no-prompt",

@@ -26,6 +26,8 @@ hostname = "localhost"
 listener.smtp = { bind = "127.0.0.1:${smtpPort}", protocol = "smtp" }
 listener.submission = { bind = "127.0.0.1:${submissionPort}", protocol = "smtp" }
 listener.http = { bind = "127.0.0.1:${httpPort}", protocol = "http" }
+# A second one is told that the port is taken, instead of getting every other connection.
+socket.reuse-port = false
 
 [store.data]
 type = "libsql"

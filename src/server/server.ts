@@ -23,6 +23,7 @@ import { createGeneration, forwardingHost, type Generation } from "./generation.
 import type { HttpListener } from "../http/mod.ts";
 import { createApp, type HttpWorld, startHttpListeners } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
+import { lockNode } from "./node_lock.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
 import { createSessions } from "./sessions.ts";
 import { closeStores, openStores } from "./stores.ts";
@@ -151,6 +152,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
     const stores = await openStores(config, { emit, clock });
     undo.push(() => closeStores(stores));
+    const lock = await lockNode(config);
+    undo.push(() => lock.release());
     const resolver = options.resolver ?? createResolver(config.resolver, { clock, random, emit });
     const functions = forwardingHost();
     const generationOf = (next: Config, queue: Queue): Generation =>

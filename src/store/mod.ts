@@ -15,6 +15,7 @@
 
 export { openStore, type StoreOptions, type StoreTarget } from "./open.ts";
 export { type Migration } from "./migrate.ts";
+export { fromFileUrl } from "./path.ts";
 export { MIGRATIONS } from "./migrations.ts";
 export {
   type Row,

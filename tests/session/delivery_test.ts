@@ -189,3 +189,18 @@ Deno.test("a stop answers idle clients with 421 and lets a transaction end", asy
   assert.match(await busy.reply(), /^421 4\.3\.2 /);
   await stopped;
 });
+
+Deno.test("a second server on the same store under the same node id is refused", async () => {
+  await using test = await startTestServer();
+  await assert.rejects(
+    startTestServer("", { folder: test.folder }),
+    /another godwit runs on store\.data as node '.+'; stop it first, or give this one a cluster\.node-id of its own/,
+  );
+  // The first one goes on.
+  const [answer] = await submit(test.address("smtp"), {
+    from: "a@example.net",
+    to: ["ana@example.org"],
+    content: CONTENT,
+  });
+  assert.match(answer ?? "", /^250 /);
+});
