@@ -5,21 +5,10 @@ import type { Content } from "../message/content.ts";
 import type { Row, SqlValue, Store, WriteResult } from "../store/mod.ts";
 import { loadContent } from "./content.ts";
 import { COMMAND_SLOT, createIdSource, firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
-import { readDetail, stateName, stateNumber, toLastError, toSource } from "./record.ts";
+import { readDetail, stateName, toLastError, toSource } from "./record.ts";
+import { AMONG, filterArguments, findMessages, type QueueFilter } from "./search.ts";
+import { createStatistics, type QueueStats } from "./statistics.ts";
 import type { EventView, MessageId, MessageView, RecipientState, RecipientView } from "./types.ts";
-
-/** Which messages, or which of their recipients. What is not given does not matter. */
-export interface QueueFilter {
-  readonly ids?: readonly string[];
-  readonly queue?: string;
-  readonly state?: RecipientState;
-  /** Return path, exactly; `""` is the null sender. */
-  readonly sender?: string;
-  /** Address of a recipient, exactly. */
-  readonly recipient?: string;
-  /** Domain of a recipient. */
-  readonly domain?: string;
-}
 
 /** A page of a list. */
 export interface QueuePage extends QueueFilter {
@@ -27,21 +16,6 @@ export interface QueuePage extends QueueFilter {
   readonly offset?: number;
   /** Id of the last message of the page before. */
   readonly after?: string;
-}
-
-/** Recipients by queue and state. */
-export interface QueueStats {
-  readonly queues: readonly {
-    readonly queue: string;
-    readonly state: RecipientState;
-    readonly recipients: number;
-    /** Earliest due time, ISO 8601. */
-    readonly due: string;
-  }[];
-  readonly recipients: number;
-  readonly messages: number;
-  /** When the oldest message was accepted, ISO 8601; null if the queue is empty. */
-  readonly oldest: string | null;
 }
 
 /** One outcome from history. */
@@ -81,16 +55,6 @@ export interface QueueInspection {
   purge(time: number): Promise<number>;
 }
 
-// A recipient matches: ?1 queue, ?2 state, ?3 address, ?4 domain, ?5 sender; null matches everything.
-const MATCH = "(?1 IS NULL OR r.queue = ?1) AND (?2 IS NULL OR r.state = ?2) AND (?3 IS NULL OR r.address = ?3) AND " +
-  "(?4 IS NULL OR substr(r.address, -length(?4) - 1) = '@' || ?4) AND " +
-  "(?5 IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message AND m.sender = ?5))";
-const FIND = `SELECT DISTINCT r.message FROM recipients r WHERE ${MATCH} AND r.message > ?6 ORDER BY r.message ` +
-  "LIMIT ?7 OFFSET ?8";
-const FIND_AMONG = `SELECT DISTINCT r.message FROM recipients r WHERE ${MATCH} AND r.message IN ` +
-  "(SELECT value FROM json_each(?6)) ORDER BY r.message LIMIT ?7 OFFSET ?8";
-const AMONG = `r.message IN (SELECT value FROM json_each(?6)) AND ${MATCH}`;
-
 const MESSAGES = "SELECT id, sender, created, size, priority, source FROM messages WHERE id IN " +
   "(SELECT value FROM json_each(?)) ORDER BY id";
 const RECIPIENTS = "SELECT message, address, queue, state, due, expires, attempts, last_error, last_status, " +
@@ -128,10 +92,6 @@ const REMOVE_BLOBS = `DELETE FROM blobs WHERE id IN (SELECT blob FROM messages W
 const REMOVE_MESSAGES = `DELETE FROM messages WHERE ${DONE}`;
 const POKE = "UPDATE nodes SET poke = poke + 1";
 
-const STATS = "SELECT queue, state, count(*), min(due) FROM recipients GROUP BY queue, state";
-// Counted among recipients: the rows of messages hold content and are slow to walk.
-const TOTALS = "SELECT count(DISTINCT message), (SELECT created FROM messages WHERE id = " +
-  "(SELECT min(message) FROM recipients)) FROM recipients";
 // The sender is in the message, or once that is gone in the row that ended it.
 const SENDER = "coalesce((SELECT sender FROM messages m WHERE m.id = e.message), " +
   "(SELECT data ->> 'sender' FROM events d WHERE d.message = e.message AND d.data IS NOT NULL LIMIT 1), '')";
@@ -151,23 +111,6 @@ const STEP = 500;
 export function inspectQueue(store: Store, clock: Clock, onChange: () => void = () => {}): QueueInspection {
   const ids = createIdSource(clock, COMMAND_SLOT);
 
-  const match = (which: QueueFilter): SqlValue[] => [
-    which.queue ?? null,
-    which.state === undefined ? null : stateNumber(which.state) ?? -1,
-    which.recipient ?? null,
-    which.domain?.toLowerCase() ?? null,
-    which.sender ?? null,
-  ];
-
-  const find = async (which: QueueFilter, after: number, limit: number, offset: number): Promise<MessageId[]> => {
-    const filter = match(which);
-    if (which.ids !== undefined) {
-      const wanted = which.ids.map(parseMessageId).filter((id) => id !== undefined && id > after);
-      return toIds((await store.read(FIND_AMONG, [...filter, JSON.stringify(wanted), limit, offset])).rows);
-    }
-    return toIds((await store.read(FIND, [...filter, after, limit, offset])).rows);
-  };
-
   /** Runs `change` on pages of matching messages. */
   const each = async (
     which: QueueFilter,
@@ -175,10 +118,10 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
   ): Promise<number> => {
     let total = 0;
     for (let after = 0;;) {
-      const found = await find(which, after, STEP, 0);
+      const found = await findMessages(store, which, after, STEP);
       const last = found.at(-1);
       if (last === undefined) break;
-      total += await change([...match(which), JSON.stringify(found)], found);
+      total += await change([...filterArguments(which), JSON.stringify(found)], found);
       after = last;
     }
     if (total > 0) onChange();
@@ -222,7 +165,9 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
   return {
     async list(page = {}) {
       const after = page.after === undefined ? 0 : parseMessageId(page.after) ?? Number.MAX_SAFE_INTEGER;
-      return await views(await find(page, after, page.limit ?? USUAL_PAGE, page.offset ?? 0));
+      const offset = page.offset ?? 0;
+      const found = await findMessages(store, page, after, offset + (page.limit ?? USUAL_PAGE));
+      return await views(found.slice(offset));
     },
     async show(text) {
       const id = parseMessageId(text);
@@ -304,18 +249,7 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
         ]);
         return changes(results, 0, 2);
       }),
-    async stats() {
-      const [{ rows }, totals] = await Promise.all([store.read(STATS), store.read(TOTALS)]);
-      const [messages, oldest] = totals.rows[0] ?? [0, null];
-      const queues = rows.map(([queue, state, count, due]) => ({
-        queue: String(queue),
-        state: stateName(state),
-        recipients: Number(count),
-        due: iso(due) ?? "",
-      }));
-      const recipients = queues.reduce((sum, entry) => sum + entry.recipients, 0);
-      return { queues, recipients, messages: Number(messages), oldest: iso(oldest) };
-    },
+    stats: createStatistics(store, clock),
     async purge(time) {
       let total = 0;
       while (true) {
@@ -336,10 +270,6 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
       }));
     },
   };
-}
-
-function toIds(rows: readonly Row[]): MessageId[] {
-  return rows.map(([id]) => Number(id));
 }
 
 function iso(time: SqlValue | undefined): string | null {

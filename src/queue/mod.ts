@@ -10,7 +10,9 @@
  */
 
 export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
-export type { QueueFilter, QueueInspection, QueuePage, QueueStats, RecentDelivery } from "./inspect.ts";
+export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";
+export type { QueueFilter } from "./search.ts";
+export type { QueueStats } from "./statistics.ts";
 export type { MemoryLimits } from "./memory_budget.ts";
 export { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 export { contentOf } from "./content.ts";

@@ -1,0 +1,93 @@
+/** How much waits in the queue. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { SqlValue, Store } from "../store/mod.ts";
+import { stateName } from "./record.ts";
+import { stepEnd } from "./search.ts";
+import type { RecipientState } from "./types.ts";
+
+/** Recipients by queue and state. */
+export interface QueueStats {
+  readonly queues: readonly {
+    readonly queue: string;
+    readonly state: RecipientState;
+    readonly recipients: number;
+    /** Earliest due time, ISO 8601. */
+    readonly due: string;
+  }[];
+  readonly recipients: number;
+  readonly messages: number;
+  /** When the oldest message was accepted, ISO 8601; null if the queue is empty. */
+  readonly oldest: string | null;
+}
+
+// A walk over the distinct pairs of queue and state: each step is one seek in the index.
+const GROUPS = "WITH RECURSIVE g(queue, state) AS (SELECT * FROM (SELECT queue, state FROM recipients " +
+  "ORDER BY queue, state LIMIT 1) UNION ALL SELECT n.queue, n.state FROM g JOIN recipients n ON " +
+  "(n.queue, n.state, n.due, n.message, n.seq) = (SELECT queue, state, due, message, seq FROM recipients " +
+  "WHERE (queue, state) > (g.queue, g.state) ORDER BY queue, state, due LIMIT 1)) SELECT queue, state FROM g";
+const FIRST = "SELECT due, message, seq FROM recipients WHERE queue = ? AND state = ? " +
+  "ORDER BY due, message, seq LIMIT 1";
+const SKIP = "SELECT due, message, seq FROM recipients WHERE queue = ? AND state = ? AND " +
+  "(due, message, seq) >= (?, ?, ?) ORDER BY due, message, seq LIMIT 1 OFFSET ?";
+const REST = "SELECT count(*) FROM recipients WHERE queue = ? AND state = ? AND (due, message, seq) >= (?, ?, ?)";
+const MESSAGES = "SELECT count(DISTINCT message) FROM recipients WHERE message > ? AND message <= ?";
+const OLDEST = "SELECT created FROM messages WHERE id = (SELECT min(message) FROM recipients)";
+
+// Entries of the index counted in one query: commits of mail run between two of them.
+const STEP = 20_000;
+// A count that took long is given out again for this many times as long.
+const REUSE = 20;
+
+/** Counts what waits. A huge queue is counted in steps, and not again at once. */
+export function createStatistics(store: Store, clock: Clock): () => Promise<QueueStats> {
+  let last: QueueStats | undefined;
+  let fresh = 0;
+  let counting: Promise<QueueStats> | undefined;
+
+  const countGroup = async (queue: SqlValue, state: SqlValue) => {
+    let at = (await store.read(FIRST, [queue, state])).rows[0];
+    const due = Number(at?.[0] ?? 0);
+    let recipients = 0;
+    while (at !== undefined) {
+      const next = (await store.read(SKIP, [queue, state, ...at, STEP])).rows[0];
+      recipients += next === undefined ? Number((await store.read(REST, [queue, state, ...at])).rows[0]?.[0]) : STEP;
+      at = next;
+    }
+    return { queue: String(queue), state: stateName(state), recipients, due: new Date(due).toISOString() };
+  };
+
+  const countMessages = async () => {
+    let messages = 0;
+    for (let after = 0; after < Number.MAX_SAFE_INTEGER;) {
+      const end = await stepEnd(store, after);
+      messages += Number((await store.read(MESSAGES, [after, end])).rows[0]?.[0]);
+      after = end;
+    }
+    return messages;
+  };
+
+  const count = async (): Promise<QueueStats> => {
+    const started = clock.now();
+    const groups = await store.read(GROUPS);
+    const queues = [];
+    for (const [queue, state] of groups.rows) queues.push(await countGroup(queue ?? null, state ?? null));
+    const oldest = (await store.read(OLDEST)).rows[0]?.[0];
+    last = {
+      queues: queues.filter(({ recipients }) => recipients > 0),
+      recipients: queues.reduce((sum, { recipients }) => sum + recipients, 0),
+      messages: await countMessages(),
+      oldest: typeof oldest === "number" ? new Date(oldest).toISOString() : null,
+    };
+    fresh = clock.now() + REUSE * (clock.now() - started);
+    return last;
+  };
+
+  return () => {
+    // Only what took a noticeable time is kept at all.
+    if (last !== undefined && fresh - clock.now() > 1000) return Promise.resolve(last);
+    return counting ??= count().finally(() => {
+      counting = undefined;
+    });
+  };
+}
