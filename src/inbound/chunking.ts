@@ -1,5 +1,6 @@
 /** BDAT (RFC 3030): content in counted chunks. */
 
+import { LookupUnavailable } from "../expression/mod.ts";
 import { BareNewlineScanner, type Command, NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
 import { tooMuch } from "./data.ts";
 import { ContentIntake } from "./intake.ts";
@@ -10,17 +11,23 @@ type BdatCommand = Extract<Command, { verb: "BDAT" }>;
 
 /**
  * Answers BDAT. The octets of the chunk are read whatever the answer is, so that they are never taken for commands
- * (RFC 3030 §2).
+ * (RFC 3030 §2). Once a chunk is lost no later one can make the message whole: each gets the same answer.
  */
 export async function bdat(session: Session, command: BdatCommand): Promise<readonly Reply[]> {
   const transaction = session.transaction;
-  const refusal = await refuse(session, transaction);
-  if (refusal !== undefined || transaction === undefined) {
+  const prepared = await prepare(session, transaction);
+  if ("code" in prepared || transaction === undefined) {
+    const refusal = "code" in prepared ? prepared : SEND_MAIL;
+    if (transaction !== undefined) transaction.failure = refusal;
     await take(session, command.size, () => {});
     session.transferred += command.size;
-    return [refusal ?? reply(503, "5.5.1", "Send MAIL first")];
+    if (transaction === undefined || !command.last) return [refusal];
+    session.resetTransaction();
+    // RFC 2033 §4.2: the end of the message has one answer for each recipient.
+    const replies = session.lmtp ? Math.max(1, transaction.accepted) : 1;
+    return Array.from({ length: replies }, () => refusal);
   }
-  const intake = transaction.chunks ??= await begin(session, transaction);
+  const intake = transaction.chunks ??= prepared;
   await take(session, command.size, (slice) => intake.write(slice), intake);
   if (!command.last) {
     return [intake.failure ?? reply(250, "2.0.0", `${command.size} octets received`)];
@@ -31,13 +38,23 @@ export async function bdat(session: Session, command: BdatCommand): Promise<read
   return await accept(session, transaction, intake, failure);
 }
 
-async function refuse(session: Session, transaction: Transaction | undefined): Promise<Reply | undefined> {
-  if (!session.extended || !await session.evaluate(session.deps.config.extensions.chunking)) {
-    return reply(502, "5.5.1", "CHUNKING is not offered here");
+const SEND_MAIL = reply(503, "5.5.1", "Send MAIL first");
+
+/** Where the chunk goes, or why it is refused. Never rejects: the octets must be read first in any case. */
+async function prepare(session: Session, transaction: Transaction | undefined): Promise<ContentIntake | Reply> {
+  try {
+    if (!session.extended || !await session.evaluate(session.deps.config.extensions.chunking)) {
+      return reply(502, "5.5.1", "CHUNKING is not offered here");
+    }
+    if (transaction === undefined) return SEND_MAIL;
+    if (transaction.failure !== undefined) return transaction.failure;
+    if (transaction.recipients.length === 0) return reply(503, "5.5.1", "Send RCPT first, no recipient was accepted");
+    return transaction.chunks ?? await begin(session, transaction);
+  } catch (error) {
+    if (!(error instanceof LookupUnavailable)) throw error;
+    session.deps.emit("eval.lookup-unavailable", { session: session.id, reason: error.message });
+    return reply(451, "4.3.0", "A lookup failed for now, try again later");
   }
-  if (transaction === undefined) return reply(503, "5.5.1", "Send MAIL first");
-  if (transaction.recipients.length === 0) return reply(503, "5.5.1", "Send RCPT first, no recipient was accepted");
-  return undefined;
 }
 
 async function begin(session: Session, transaction: Transaction): Promise<ContentIntake> {
@@ -58,6 +75,7 @@ async function take(
   write: (slice: Uint8Array) => void,
   intake?: ContentIntake,
 ): Promise<void> {
+  if (session.transferred + (intake?.size ?? 0) + size > session.transferLimit) throw tooMuch(session);
   let left = size;
   const there = session.input.view();
   const first = there.subarray(0, Math.min(left, there.length));
@@ -68,7 +86,6 @@ async function take(
     await intake?.backpressure();
     return;
   }
-  if (session.transferred + (intake?.size ?? 0) + left > session.transferLimit) throw tooMuch(session);
   await session.flush();
   const buffer = takeDataBuffer();
   let ended = false;

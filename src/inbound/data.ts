@@ -10,7 +10,9 @@ export async function data(session: Session): Promise<readonly Reply[]> {
   const { config, queue } = session.deps;
   const transaction = session.transaction;
   if (transaction === undefined) return [reply(503, "5.5.1", "Send MAIL first")];
-  if (transaction.chunks !== undefined) return [reply(503, "5.5.1", "DATA is not permitted after BDAT")];
+  if (transaction.chunks !== undefined || transaction.failure !== undefined) {
+    return [reply(503, "5.5.1", "DATA is not permitted after BDAT")];
+  }
   if (transaction.recipients.length === 0) return [reply(503, "5.5.1", "Send RCPT first, no recipient was accepted")];
   // RFC 3030 §3: binary content cannot be sent by DATA.
   if (transaction.parameters.body === "binarymime") return [reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")];
@@ -23,6 +25,7 @@ export async function data(session: Session): Promise<readonly Reply[]> {
   session.send(reply(354, "", "Start mail input; end with <CRLF>.<CRLF>"));
   const decoder = new DotDecoder();
   try {
+    if (session.transferred > session.transferLimit) throw tooMuch(session);
     await session.flush();
     await receive(session, intake, decoder);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { SessionConfig } from "../config/config.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { FunctionHost } from "../expression/types.ts";
+import type { FilterChain } from "../filter/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { ContentWriter, MessageId, NewMessage } from "../queue/types.ts";
 
@@ -24,6 +25,8 @@ export interface InboundDependencies {
   readonly listenerGreetings: ReadonlyMap<string, string>;
   readonly directories: ReadonlyMap<string, Directory>;
   readonly functions: FunctionHost;
+  /** Milters, scripts and hooks; absent if there are none, which costs sessions nothing. */
+  readonly filters?: FilterChain;
   readonly queue: Intake;
   readonly clock: Clock;
   readonly emit: Emit;

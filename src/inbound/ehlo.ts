@@ -2,6 +2,7 @@
 
 import { type Command, isAddressLiteral, isFqdn, type Offered, type Reply, reply } from "../smtp/mod.ts";
 import { offeredMechanisms } from "./auth.ts";
+import { filterStage } from "./filters.ts";
 import type { Session } from "./session.ts";
 
 type HelloCommand = Extract<Command, { verb: "EHLO" | "HELO" | "LHLO" }>;
@@ -44,6 +45,15 @@ export async function hello(session: Session, command: HelloCommand): Promise<Re
   session.offered = NOTHING_OFFERED;
   await session.refreshLimits();
   const hostname = await session.evaluate(config.connect.hostname);
+  if (session.filters !== undefined) {
+    const filtered = await filterStage(session, session.filters, "ehlo", session.fate);
+    if (filtered.kind === "refused") {
+      session.heloDomain = "";
+      session.extended = false;
+      session.variables.helo_domain = "";
+      return filtered.reply;
+    }
+  }
   session.deps.emit("smtp.ehlo", { session: session.id, remoteIp: session.connection.remote.ip, domain });
   if (!session.extended) return reply(250, "", hostname);
   return reply(250, "", `${hostname} Hello ${domain}`, ...await extensions(session));
@@ -77,13 +87,18 @@ async function extensions(session: Session): Promise<string[]> {
   if (priority !== false) lines.push(`MT-PRIORITY ${priority.toUpperCase()}`);
   if (await session.evaluate(settings.vrfy)) lines.push("VRFY");
   if (await session.evaluate(settings.expn)) lines.push("EXPN");
-  lines.push(
-    `LIMITS RCPTMAX=${await session.evaluate(config.rcpt.maxRecipients)} MAILMAX=${await session.evaluate(
-      config.data.limits.messages,
-    )}`,
-  );
+  const limits = [
+    ...limit("RCPTMAX", await session.evaluate(config.rcpt.maxRecipients)),
+    ...limit("MAILMAX", await session.evaluate(config.data.limits.messages)),
+  ];
+  if (limits.length > 0) lines.push(`LIMITS ${limits.join(" ")}`);
   lines.push("HELP");
   return lines;
+}
+
+/** RFC 9422 §4: a limit has one to six digits and is not 0; what does not fit is not worth announcing. */
+function limit(name: string, value: number): readonly string[] {
+  return value >= 1 && value <= 999_999 ? [`${name}=${Math.floor(value)}`] : [];
 }
 
 /**

@@ -1,16 +1,19 @@
 /** MAIL FROM (RFC 5321 §4.1.1.2): may this client send, from this address, a message like this? */
 
+import type { FilterRun } from "../filter/mod.ts";
 import {
   addressDomain,
+  asAddress,
   type Command,
   type MailParameters,
   readMailParameters,
   type Reply,
   reply,
 } from "../smtp/mod.ts";
-import { asAddress } from "./address.ts";
 import { offeredNow } from "./ehlo.ts";
-import type { Session } from "./session.ts";
+import { filterStage } from "./filters.ts";
+import { admitParameters, ownsAddress } from "./mail_parameters.ts";
+import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 type MailCommand = Extract<Command, { path: string }>;
 
@@ -29,18 +32,18 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
   }
   const parsed = readMailParameters(command.parameters, await offeredNow(session));
   if (parsed.kind === "error") return parsed.reply;
-  const parameters = parsed.parameters;
-  if (command.nonAscii && parameters.smtputf8 !== true) {
+  if (command.nonAscii && parsed.parameters.smtputf8 !== true) {
     // RFC 6531 §3.5
     return reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
-  const refusal = await refuseParameters(session, parameters);
-  if (refusal !== undefined) return refusal;
+  const admission = await admitParameters(session, parsed.parameters);
+  if (admission.kind === "refused") return admission.reply;
+  const { parameters } = admission;
 
   let sender = command.path;
   setVariables(session, sender, parameters);
   if (session.account !== undefined && sender !== "" && await session.evaluate(config.auth.mustMatchSender)) {
-    if (!owns(session.account.emails, sender)) {
+    if (!ownsAddress(session.account.emails, sender)) {
       emit("smtp.mail-from-unauthorized", { session: session.id, account: session.account.name, from: sender });
       clearVariables(session);
       return reply(553, "5.7.1", `${session.account.name} may not send from this address`);
@@ -62,34 +65,51 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
     clearVariables(session);
     return reply(550, "5.7.1", "Sender is not allowed");
   }
-  session.transaction = { sender, parameters, recipients: [], addresses: [], known: new Set(), chunks: undefined };
-  emit("smtp.mail-from", { session: session.id, from: sender, size: parameters.size });
-  return reply(250, "2.1.0", "Sender OK");
+  const transaction = openTransaction(sender, parameters);
+  if (session.filters !== undefined) {
+    const refusal = await filterMail(session, session.filters, transaction);
+    if (refusal !== undefined) {
+      clearVariables(session);
+      session.filters.reset();
+      return refusal;
+    }
+  }
+  session.transaction = transaction;
+  emit("smtp.mail-from", { session: session.id, from: transaction.sender, size: parameters.size });
+  // RFC 6710 §4.2: the client hears of a priority that is not the one it asked for.
+  const priority = transaction.parameters.mtPriority;
+  return priority === parsed.parameters.mtPriority
+    ? reply(250, "2.1.0", "Sender OK")
+    : reply(250, "2.3.6", `${priority ?? 0} is the priority that is granted`);
 }
 
-async function refuseParameters(session: Session, parameters: MailParameters): Promise<Reply | undefined> {
-  const { config, clock } = session.deps;
-  const limit = await session.evaluate(config.data.limits.size);
-  if (parameters.size !== undefined && parameters.size > limit) {
-    return reply(552, "5.3.4", `Message of ${parameters.size} octets is too big, the limit is ${limit}`);
+function openTransaction(sender: string, parameters: MailParameters): Transaction {
+  return {
+    sender,
+    parameters,
+    recipients: [],
+    addresses: [],
+    known: new Set(),
+    accepted: 0,
+    chunks: undefined,
+    failure: undefined,
+    fate: { discarded: false, held: false },
+  };
+}
+
+async function filterMail(session: Session, run: FilterRun, transaction: Transaction): Promise<Reply | undefined> {
+  const given = { sender: transaction.sender, parameters: transaction.parameters, recipients: [] };
+  const filtered = await filterStage(session, run, "mail", transaction.fate, given);
+  if (filtered.kind === "refused") {
+    session.deps.emit("smtp.mail-from-not-allowed", { session: session.id, from: transaction.sender });
+    return filtered.reply;
   }
-  if (parameters.holdFor !== undefined || parameters.holdUntil !== undefined) {
-    const longest = await session.evaluate(config.extensions.futureRelease);
-    const wanted = parameters.holdFor !== undefined
-      ? parameters.holdFor * 1000
-      : (parameters.holdUntil ?? 0) - clock.now();
-    if (longest === false || wanted > longest) {
-      return reply(501, "5.5.4", "The requested hold is longer than this server permits");
-    }
-  }
-  if (parameters.solicit !== undefined) {
-    const refused = await session.evaluate(config.extensions.noSoliciting);
-    const keywords = new Set(refused === false ? [] : refused.toLowerCase().split(","));
-    if (parameters.solicit.toLowerCase().split(",").some((keyword) => keywords.has(keyword.trim()))) {
-      // RFC 3865 §2.4
-      return reply(550, "5.7.1", "Soliciting mail of this kind is not wanted here");
-    }
-  }
+  const changed = filtered.transaction;
+  if (changed === undefined || changed === given) return undefined;
+  transaction.sender = changed.sender;
+  transaction.parameters = changed.parameters;
+  setRecipients(transaction, changed.recipients);
+  setVariables(session, transaction.sender, transaction.parameters);
   return undefined;
 }
 
@@ -103,14 +123,4 @@ function clearVariables(session: Session): void {
   session.variables.sender = "";
   session.variables.sender_domain = "";
   session.variables.priority = 0;
-}
-
-/** Whether `sender` is one of an account's addresses, or in a domain whose catch-all it owns. */
-function owns(emails: readonly string[], sender: string): boolean {
-  const wanted = sender.toLowerCase();
-  const domain = "@" + addressDomain(wanted);
-  return emails.some((email) => {
-    const own = email.toLowerCase();
-    return own === wanted || own === domain;
-  });
 }

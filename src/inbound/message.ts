@@ -1,10 +1,14 @@
 /** A message that has arrived whole: checks, trace fields, and the hand-over to the queue. */
 
 import { LookupUnavailable } from "../expression/mod.ts";
+import type { EditableContent } from "../filter/mod.ts";
 import {
   countFields,
   dateField,
+  editHeader,
+  fieldsNamed,
   firstField,
+  type HeaderField,
   messageIdField,
   type ParsedHeader,
   parseHeader,
@@ -12,10 +16,19 @@ import {
   receivedProtocol,
   returnPathField,
 } from "../message/mod.ts";
-import { formatMessageId, type MessageId, type Source, type SpooledContent, StoreUnavailable } from "../queue/mod.ts";
+import {
+  formatMessageId,
+  type MessageId,
+  parseMessageId,
+  type Source,
+  type SpooledContent,
+  StoreUnavailable,
+} from "../queue/mod.ts";
 import { type Reply, reply } from "../smtp/mod.ts";
+import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
-import type { Session, Transaction } from "./session.ts";
+import { holdEnd, soliciting } from "./mail_parameters.ts";
+import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 /**
  * Ends a transaction whose content has been read: one reply for SMTP, one for each recipient for LMTP. `failure` refuses
@@ -47,44 +60,50 @@ export async function accept(
       reason: answer.text.join(" "),
     });
   }
-  const replies = session.lmtp ? transaction.recipients.map(() => answer) : [answer];
+  // RFC 2033 §4.2: one reply for each RCPT that was accepted, in LMTP.
+  const replies = session.lmtp ? Array.from({ length: transaction.accepted }, () => answer) : [answer];
   transaction.chunks = undefined;
   session.resetTransaction();
   return replies;
 }
 
 async function queue(session: Session, transaction: Transaction, content: SpooledContent): Promise<Reply> {
-  const { config, clock } = session.deps;
   try {
-    const header = parseHeader(content.head);
-    if (!header.complete && !content.complete) {
-      content.discard();
-      return reply(552, "5.3.4", "The header of the message is too big");
-    }
-    if (countFields(header, "received") > await session.evaluate(config.data.limits.receivedHeaders)) {
-      content.discard();
-      session.deps.emit("smtp.loop-detected", { session: session.id, from: transaction.sender });
-      return reply(554, "5.4.6", "Too many Received fields, the message is looping");
-    }
     const id = session.deps.queue.nextId();
+    if (isDiscarded(session, transaction)) return discard(session, transaction, content, id);
+    const header = parseHeader(content.head);
+    const refusal = await inspect(session, transaction, content, header);
+    if (refusal !== undefined) {
+      content.discard();
+      return refusal;
+    }
+    if (session.filters?.has("data") !== true) return await enqueue(session, transaction, content, header, id);
     const fields = await traceFields(session, transaction, header, id);
-    const parameters = transaction.parameters;
-    const holdUntil = parameters.holdUntil ??
-      (parameters.holdFor === undefined ? undefined : clock.now() + parameters.holdFor * 1000);
-    await session.deps.queue.enqueue({
-      id,
-      envelope: { sender: transaction.sender, parameters },
+    const filtered = await filterStage(session, session.filters, "data", transaction.fate, {
+      sender: transaction.sender,
+      parameters: transaction.parameters,
       recipients: transaction.recipients,
-      content: fields.length === 0 ? content : content.withHead(concat([...fields, content.head])),
-      source: sourceOf(session),
-      priority: parameters.mtPriority ?? 0,
-      ...(holdUntil === undefined ? {} : { holdUntil }),
-      receivedFromIp: session.connection.remote.ip,
-      receivedViaPort: session.connection.local.port,
-      authenticatedAs: session.account?.name ?? "",
-      heloDomain: session.heloDomain,
+      message: { id: formatMessageId(id), content, serverFields: fields.map(({ bytes }) => bytes) },
     });
-    return reply(250, "2.0.0", `Message queued with id ${formatMessageId(id)}`);
+    if (filtered.kind === "refused") {
+      content.discard();
+      return filtered.reply;
+    }
+    const changed = filtered.transaction;
+    if (changed !== undefined) {
+      transaction.sender = changed.sender;
+      transaction.parameters = changed.parameters;
+      if (changed.recipients !== transaction.recipients) setRecipients(transaction, changed.recipients);
+    }
+    // A message that filters have left without recipients goes nowhere.
+    if (isDiscarded(session, transaction) || transaction.recipients.length === 0) {
+      return discard(session, transaction, content, id);
+    }
+    const final = changed?.message?.content ?? content;
+    const answer = await enqueue(session, transaction, final, parseHeader(final.head), id);
+    // A filter has put another body in the place of the one that was spilled.
+    if (final.complete && !content.complete) content.discard();
+    return answer;
   } catch (error) {
     content.discard();
     if (error instanceof StoreUnavailable) return storeFailure(error);
@@ -93,8 +112,108 @@ async function queue(session: Session, transaction: Transaction, content: Spoole
   }
 }
 
+function accepted(id: MessageId): Reply {
+  return reply(250, "2.0.0", `Message queued with id ${formatMessageId(id)}`);
+}
+
+/** Drops the message; the client hears what it would hear of any other. */
+function discard(session: Session, transaction: Transaction, content: SpooledContent, id: MessageId): Reply {
+  content.discard();
+  session.deps.emit("smtp.message-discarded", {
+    session: session.id,
+    id: formatMessageId(id),
+    from: transaction.sender,
+    to: transaction.addresses,
+  });
+  return accepted(id);
+}
+
+/** What keeps a message from being taken, whoever it is for. */
+async function inspect(
+  session: Session,
+  transaction: Transaction,
+  content: SpooledContent,
+  header: ParsedHeader,
+): Promise<Reply | undefined> {
+  const { config, emit } = session.deps;
+  if (!header.complete && !content.complete) return reply(552, "5.3.4", "The header of the message is too big");
+  const received = fieldsNamed(header, "received");
+  const loop = received.length > await session.evaluate(config.data.limits.receivedHeaders)
+    ? "Too many Received fields, the message is looping"
+    : received.length >= OWN_ROUNDS &&
+        ownRounds(received, await session.evaluate(config.connect.hostname)) >= OWN_ROUNDS
+    ? "This server has handled the message too often, it is looping"
+    : undefined;
+  if (loop !== undefined) {
+    emit("smtp.loop-detected", { session: session.id, from: transaction.sender, received: received.length });
+    return reply(554, "5.4.6", loop);
+  }
+  // RFC 3865 §2.5: the class of a soliciting message may also be told in its header.
+  return await soliciting(session, firstField(header, "solicitation")?.value());
+}
+
+/**
+ * Times a message may have passed here already. A content filter that hands mail back and a list that keeps trace fields
+ * make two or three; a loop between two servers that both count to fifty would go on for far longer.
+ */
+const OWN_ROUNDS = 5;
+
+const BY_AND_ID = /\bby\s+(\S+)\s+with\s+\S+\s+id\s+([0-9A-Za-z]+)/i;
+
+/** Received fields that this server has written: they name it, with an id such as only this program gives. */
+function ownRounds(received: readonly HeaderField[], hostname: string): number {
+  const own = hostname.toLowerCase();
+  return received.filter((field) => {
+    const [, by = "", id = ""] = BY_AND_ID.exec(field.value()) ?? [];
+    return by.toLowerCase() === own && parseMessageId(id) !== undefined;
+  }).length;
+}
+
+async function enqueue(
+  session: Session,
+  transaction: Transaction,
+  content: EditableContent,
+  header: ParsedHeader,
+  id: MessageId,
+): Promise<Reply> {
+  const { parameters } = transaction;
+  const fields = await traceFields(session, transaction, header, id);
+  const holdUntil = holdEnd(parameters, session.deps.clock.now());
+  // RFC 5321 §4.4: only the Return-Path of the last server counts.
+  const head = fields.some(({ name }) => name === "return-path") && countFields(header, "return-path") > 0
+    ? withoutField(content.head, header, "return-path")
+    : content.head;
+  await session.deps.queue.enqueue({
+    id,
+    envelope: { sender: transaction.sender, parameters },
+    recipients: transaction.recipients,
+    content: fields.length === 0 ? content : content.withHead(concat([...fields.map(({ bytes }) => bytes), head])),
+    source: sourceOf(session),
+    priority: parameters.mtPriority ?? 0,
+    ...(holdUntil === undefined ? {} : { holdUntil }),
+    ...(isHeld(session, transaction) ? { held: true } : {}),
+    receivedFromIp: session.connection.remote.ip,
+    receivedViaPort: session.connection.local.port,
+    authenticatedAs: session.account?.name ?? "",
+    heloDomain: session.heloDomain,
+  });
+  return accepted(id);
+}
+
+function withoutField(head: Uint8Array, header: ParsedHeader, name: string): Uint8Array {
+  const editor = editHeader(head, header);
+  editor.deleteAll(name);
+  return editor.result();
+}
+
 function sourceOf(session: Session): Source {
   return session.account === undefined ? "unauthenticated" : "authenticated";
+}
+
+interface TraceField {
+  /** In lower case. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 /** The fields to put on top, the topmost first. */
@@ -103,38 +222,43 @@ async function traceFields(
   transaction: Transaction,
   header: ParsedHeader,
   id: MessageId,
-): Promise<Uint8Array[]> {
+): Promise<TraceField[]> {
   const { config, hostname, clock } = session.deps;
   const { connection } = session;
   const wanted = config.data.addHeaders;
-  const fields: Uint8Array[] = [];
-  if (await session.evaluate(wanted.returnPath)) fields.push(returnPathField(transaction.sender));
+  const fields: TraceField[] = [];
+  const put = (name: string, bytes: Uint8Array) => fields.push({ name, bytes });
+  if (await session.evaluate(wanted.returnPath)) put("return-path", returnPathField(transaction.sender));
   if (await session.evaluate(wanted.received)) {
     const only = transaction.recipients.length === 1 ? transaction.recipients[0]?.address : undefined;
-    fields.push(receivedField({
-      helo: session.heloDomain,
-      ip: connection.remote.ip,
-      hostname: await session.evaluate(config.connect.hostname),
-      with: receivedProtocol({
-        protocol: session.lmtp ? "lmtp" : "smtp",
-        esmtp: session.extended,
-        tls: connection.tls !== undefined,
-        auth: session.account !== undefined,
-        utf8: transaction.parameters.smtputf8 === true,
+    put(
+      "received",
+      receivedField({
+        helo: session.heloDomain,
+        ip: connection.remote.ip,
+        hostname: await session.evaluate(config.connect.hostname),
+        with: receivedProtocol({
+          protocol: session.lmtp ? "lmtp" : "smtp",
+          esmtp: session.extended,
+          tls: connection.tls !== undefined,
+          auth: session.account !== undefined,
+          utf8: transaction.parameters.smtputf8 === true,
+        }),
+        id: formatMessageId(id),
+        ...(only === undefined ? {} : { rcpt: only }),
+        ...(connection.tls === undefined ? {} : {
+          tls: { version: connection.tls.version, cipher: connection.tls.cipher, bits: connection.tls.cipherBits },
+        }),
+        ...(transaction.parameters.mtPriority === undefined ? {} : { priority: transaction.parameters.mtPriority }),
+        date: clock.now(),
       }),
-      id: formatMessageId(id),
-      ...(only === undefined ? {} : { rcpt: only }),
-      ...(connection.tls === undefined
-        ? {}
-        : { tls: { version: connection.tls.version, cipher: connection.tls.cipher, bits: connection.tls.cipherBits } }),
-      date: clock.now(),
-    }));
+    );
   }
   if (firstField(header, "message-id") === undefined && await session.evaluate(wanted.messageId)) {
-    fields.push(messageIdField(formatMessageId(id), hostname));
+    put("message-id", messageIdField(formatMessageId(id), hostname));
   }
   if (firstField(header, "date") === undefined && await session.evaluate(wanted.date)) {
-    fields.push(dateField(clock.now()));
+    put("date", dateField(clock.now()));
   }
   return fields;
 }

@@ -1,8 +1,7 @@
 /** The commands that only ask: VRFY, EXPN, HELP, NOOP. */
 
 import { type Directory, resolveRecipient } from "../directory/mod.ts";
-import { type Command, type Reply, reply } from "../smtp/mod.ts";
-import { asAddress } from "./address.ts";
+import { asAddress, type Command, type Reply, reply } from "../smtp/mod.ts";
 import type { Session } from "./session.ts";
 
 type QueryCommand = Extract<Command, { argument: string }>;

@@ -1,11 +1,19 @@
 /** RCPT TO (RFC 5321 §4.1.1.3): do we take mail for this address from this client? */
 
 import { type Directory, resolveRecipient } from "../directory/mod.ts";
-import type { NewRecipient } from "../queue/mod.ts";
-import { addressDomain, type Command, readRcptParameters, type Reply, reply } from "../smtp/mod.ts";
-import { asAddress } from "./address.ts";
+import type { FilterRun } from "../filter/mod.ts";
+import {
+  addressDomain,
+  asAddress,
+  type Command,
+  type RcptParameters,
+  readRcptParameters,
+  type Reply,
+  reply,
+} from "../smtp/mod.ts";
 import { offeredNow } from "./ehlo.ts";
-import type { Session, Transaction } from "./session.ts";
+import { filterStage } from "./filters.ts";
+import { addRecipient, type Session, setRecipients, type Transaction } from "./session.ts";
 
 type RcptCommand = Extract<Command, { path: string }>;
 
@@ -14,7 +22,9 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
   const { config, emit } = session.deps;
   const transaction = session.transaction;
   if (transaction === undefined) return reply(503, "5.5.1", "Send MAIL first");
-  if (transaction.chunks !== undefined) return reply(503, "5.5.1", "RCPT is not permitted after BDAT");
+  if (transaction.chunks !== undefined || transaction.failure !== undefined) {
+    return reply(503, "5.5.1", "RCPT is not permitted after BDAT");
+  }
   const most = await session.evaluate(config.rcpt.maxRecipients);
   if (transaction.recipients.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
   const parsed = readRcptParameters(command.parameters, await offeredNow(session));
@@ -42,9 +52,48 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
     emit(decision.event, { session: session.id, remoteIp: session.connection.remote.ip, to: address });
     return await refuse(session, decision.reply);
   }
-  for (const target of decision.addresses) add(transaction, { address: target, parameters: parsed.parameters });
+  let targets = decision.addresses;
+  let parameters = parsed.parameters;
+  if (session.filters !== undefined) {
+    const filtered = await filterRcpt(session, session.filters, transaction, { address, parameters });
+    if ("code" in filtered) {
+      emit("smtp.rcpt-to-rejected", { session: session.id, remoteIp: session.connection.remote.ip, to: address });
+      return filtered.code >= 500 && session.ending === undefined ? await refuse(session, filtered) : filtered;
+    }
+    // Whoever puts a filter in vouches for what it makes of a recipient: that is not looked up again.
+    if (filtered.address !== address) targets = [address = filtered.address];
+    parameters = filtered.parameters;
+    setVariables(session, address, transaction);
+  }
+  for (const target of targets) addRecipient(transaction, { address: target, parameters });
+  transaction.accepted++;
   emit("smtp.rcpt-to", { session: session.id, to: address });
   return reply(250, "2.1.5", "Recipient OK");
+}
+
+interface Target {
+  readonly address: string;
+  readonly parameters: RcptParameters;
+}
+
+async function filterRcpt(
+  session: Session,
+  run: FilterRun,
+  transaction: Transaction,
+  recipient: Target,
+): Promise<Target | Reply> {
+  const { sender, parameters, recipients } = transaction;
+  const given = { sender, parameters, recipients, recipient };
+  const filtered = await filterStage(session, run, "rcpt", transaction.fate, given);
+  if (filtered.kind === "refused") return filtered.reply;
+  const changed = filtered.transaction ?? given;
+  if (changed === given) return recipient;
+  transaction.sender = changed.sender;
+  transaction.parameters = changed.parameters;
+  if (changed.recipients !== recipients) setRecipients(transaction, changed.recipients);
+  session.variables.sender = changed.sender;
+  session.variables.sender_domain = addressDomain(changed.sender);
+  return changed.recipient ?? recipient;
 }
 
 type Decision =
@@ -92,14 +141,6 @@ async function expand(
     if (primary !== undefined) addresses.push(primary);
   }
   return addresses.length > 0 ? addresses : [found.address];
-}
-
-function add(transaction: Transaction, recipient: NewRecipient): void {
-  // A recipient named twice gets one copy.
-  if (transaction.known.has(recipient.address)) return;
-  transaction.known.add(recipient.address);
-  transaction.addresses.push(recipient.address);
-  transaction.recipients.push(recipient);
 }
 
 async function refuse(session: Session, refusal: Reply): Promise<Reply> {

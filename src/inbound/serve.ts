@@ -9,6 +9,7 @@ import { greet } from "./connect.ts";
 import { data } from "./data.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import { hello } from "./ehlo.ts";
+import { openFilters } from "./filters.ts";
 import { mail } from "./mail.ts";
 import { expn, help, vrfy } from "./query.ts";
 import { rcpt } from "./rcpt.ts";
@@ -35,6 +36,7 @@ export async function serveSession(
 ): Promise<void> {
   const session = new Session(connection, deps, (++sessionCount).toString(36));
   const fields = { session: session.id, listener: connection.listener, remoteIp: connection.remote.ip };
+  session.filters = openFilters(session);
   onSession(session);
   deps.emit("smtp.connection-start", { ...fields, remotePort: connection.remote.port });
   let reason: EndReason = "broken";
@@ -105,7 +107,7 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
   const { command } = parsed;
   if (command.verb === "STARTTLS") return await startTls(session);
   if (command.verb === "DATA" || command.verb === "BDAT") {
-    const content = () => "size" in command ? bdat(session, command) : data(session);
+    const content = () => command.verb === "BDAT" ? bdat(session, command) : data(session);
     for (const answer of await safelyAll(session, content)) session.send(answer);
     return;
   }

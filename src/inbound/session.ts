@@ -4,6 +4,7 @@ import type { Timer } from "../clock/mod.ts";
 import type { Scope, Setting, Value } from "../expression/mod.ts";
 import type { Account } from "../directory/mod.ts";
 import type { ServerConnection } from "../net/mod.ts";
+import type { FilterRun } from "../filter/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";
 import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
 import type { InboundDependencies } from "./dependencies.ts";
@@ -22,14 +23,43 @@ const NOTHING = new Uint8Array(0);
 
 /** A mail transaction: from an accepted MAIL to the end of its data, or RSET. */
 export interface Transaction {
-  readonly sender: string;
-  readonly parameters: MailParameters;
+  sender: string;
+  parameters: MailParameters;
   readonly recipients: NewRecipient[];
   /** The addresses of `recipients`, in order, and as a set. */
   readonly addresses: string[];
   readonly known: Set<string>;
+  /** RCPT commands that were answered with success: as many replies LMTP gives to the content (RFC 2033 §4.2). */
+  accepted: number;
   /** Set once the first BDAT was accepted. */
   chunks: ContentIntake | undefined;
+  /** A chunk was lost: the answer to every further one (RFC 3030 §2). */
+  failure: Reply | undefined;
+  /** What filters want done with the message. */
+  readonly fate: Fate;
+}
+
+/** Adds a recipient; one that is named twice gets one copy. */
+export function addRecipient(transaction: Transaction, recipient: NewRecipient): void {
+  if (transaction.known.has(recipient.address)) return;
+  transaction.known.add(recipient.address);
+  transaction.addresses.push(recipient.address);
+  transaction.recipients.push(recipient);
+}
+
+/** Puts other recipients in the place of those that are there. */
+export function setRecipients(transaction: Transaction, recipients: readonly NewRecipient[]): void {
+  const next = [...recipients];
+  transaction.known.clear();
+  transaction.addresses.length = 0;
+  transaction.recipients.length = 0;
+  for (const recipient of next) addRecipient(transaction, recipient);
+}
+
+/** What filters have decided about messages still to come. */
+export interface Fate {
+  discarded: boolean;
+  held: boolean;
 }
 
 /** Why the session ends; decides the reply and the event. */
@@ -62,6 +92,11 @@ export class Session {
   account: Account | undefined;
   authMechanism = "";
   transaction: Transaction | undefined;
+
+  /** Milters, scripts and hooks of this session; nothing if none are configured. */
+  filters: FilterRun | undefined;
+  /** What filters decided about all messages of the session. */
+  readonly fate: Fate = { discarded: false, held: false };
 
   authFailures = 0;
   rcptFailures = 0;
@@ -139,10 +174,10 @@ export class Session {
   }
 
   /** Puts a reply behind those that are waiting. */
-  send(reply: Reply, options: { enhanced?: boolean } = {}): void {
+  send(reply: Reply, options: { enhanced?: boolean; utf8?: boolean } = {}): void {
     const bytes = formatReply(reply, {
       enhanced: options.enhanced ?? true,
-      utf8: this.transaction?.parameters.smtputf8 === true,
+      utf8: options.utf8 ?? this.transaction?.parameters.smtputf8 === true,
     });
     this.#output.push(bytes);
     this.#outputLength += bytes.length;
@@ -215,6 +250,7 @@ export class Session {
 
   /** Ends the transaction and drops what it has stored. */
   resetTransaction(): void {
+    if (this.transaction !== undefined) this.filters?.reset();
     this.transaction?.chunks?.abort();
     this.transaction = undefined;
     this.variables.sender = "";
@@ -254,6 +290,7 @@ export class Session {
   dispose(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.filters?.close();
     this.transaction?.chunks?.abort();
   }
 

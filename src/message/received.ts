@@ -40,6 +40,8 @@ export interface ReceivedOptions {
   /** The recipient; give it only if there is one, so that no recipient learns of another (RFC 5321 §7.2). */
   readonly rcpt?: string;
   readonly tls?: { readonly version: string; readonly cipher: string; readonly bits: number };
+  /** MT-PRIORITY of the transaction, if it had one (RFC 6710 §4.3). */
+  readonly priority?: number;
   /** Login name to show, if it is to be shown. */
   readonly authenticatedAs?: string;
   /** Milliseconds since the epoch. */
@@ -61,6 +63,8 @@ export function receivedField(options: ReceivedOptions): Uint8Array {
   if (options.authenticatedAs !== undefined) lines.push(`(authenticated as ${comment(options.authenticatedAs)})`);
   const recipient = forClause(options);
   if (recipient !== undefined) lines.push(recipient);
+  // RFC 6710 §4.3: an additional clause (RFC 5321 §4.4) behind all others.
+  if (options.priority !== undefined) lines.push(`priority ${Math.trunc(options.priority)}`);
   const last = lines.length - 1;
   lines[last] = `${lines[last]};`;
   lines.push(formatDate(options.date, options.offsetMinutes));

@@ -435,6 +435,10 @@ export const EVENTS = {
   "task-queue.task-acquired": { level: "debug", text: "Task taken" },
   "task-queue.task-failed": { level: "warn", text: "Task failed" },
   "task-queue.task-locked": { level: "debug", text: "Another node has the task" },
+
+  // smtp: what filters do to sessions
+  "smtp.filter-refused": { level: "info", text: "A filter refused" },
+  "smtp.filter-error": { level: "warn", text: "A filter failed or asked for what is not possible" },
 } as const satisfies Record<string, { level: Level; text: string }>;
 
 /** Name of an event. */

@@ -1,0 +1,101 @@
+/** The session's side of filters: what they are shown, and what becomes of their verdicts. */
+
+import type { FilteredSession, FilteredTransaction, FilterRun, Stage } from "../filter/mod.ts";
+import type { Reply } from "../smtp/mod.ts";
+import type { Fate, Session, Transaction } from "./session.ts";
+
+/** Starts the filters of a session; nothing if none are configured. */
+export function openFilters(session: Session): FilterRun | undefined {
+  const chain = session.deps.filters;
+  return chain?.open(
+    viewOf(session),
+    (filter, problem) =>
+      session.deps.emit("smtp.filter-error", {
+        session: session.id,
+        filter: filter.id,
+        kind: filter.kind,
+        reason: problem,
+      }),
+  );
+}
+
+function viewOf(session: Session): FilteredSession {
+  const { connection, deps } = session;
+  return {
+    id: session.id,
+    listener: connection.listener,
+    protocol: connection.protocol,
+    remote: connection.remote,
+    local: connection.local,
+    hostname: deps.hostname,
+    scope: session.scope,
+    get tls() {
+      return connection.tls;
+    },
+    get heloDomain() {
+      return session.heloDomain;
+    },
+    get authenticatedAs() {
+      return session.account?.name ?? "";
+    },
+    get authMechanism() {
+      return session.authMechanism;
+    },
+  };
+}
+
+/** What filters leave of a stage: the transaction with their changes, or the reply that refuses the command. */
+export type Filtered =
+  | { readonly kind: "passed"; readonly transaction: FilteredTransaction | undefined }
+  | { readonly kind: "refused"; readonly reply: Reply };
+
+/**
+ * Asks the filters of a stage and keeps in mind that the message is to be dropped or held. Once it is to be dropped
+ * nobody is asked any more: whatever the client says is answered as usual.
+ *
+ * @param fate where to note it: the transaction, or the session at `connect` and `ehlo`
+ */
+export async function filterStage(
+  session: Session,
+  run: FilterRun,
+  stage: Stage,
+  fate: Fate,
+  transaction?: FilteredTransaction,
+): Promise<Filtered> {
+  if (!run.has(stage) || session.fate.discarded || fate.discarded) return { kind: "passed", transaction };
+  const outcome = await run.judge(stage, transaction);
+  switch (outcome.verdict.kind) {
+    case "reply": {
+      const { reply, disconnect } = outcome.verdict;
+      session.deps.emit("smtp.filter-refused", {
+        session: session.id,
+        remoteIp: session.connection.remote.ip,
+        stage,
+        filter: outcome.filter,
+        code: reply.code,
+        reason: reply.text.join(" "),
+      });
+      if (disconnect === true || reply.code === 421) session.ending = "refused";
+      return { kind: "refused", reply };
+    }
+    case "discard":
+      fate.discarded = true;
+      return { kind: "passed", transaction };
+    case "quarantine":
+      fate.held = true;
+      break;
+    case "accept":
+      break;
+  }
+  return { kind: "passed", transaction: outcome.transaction };
+}
+
+/** Whether filters want the message dropped. */
+export function isDiscarded(session: Session, transaction: Transaction): boolean {
+  return session.fate.discarded || transaction.fate.discarded;
+}
+
+/** Whether filters want the message held. */
+export function isHeld(session: Session, transaction: Transaction): boolean {
+  return session.fate.held || transaction.fate.held;
+}

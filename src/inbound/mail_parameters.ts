@@ -1,0 +1,102 @@
+/** The parameters of MAIL against what this server grants: size, hold, deadline, priority, soliciting, submitter. */
+
+import { type MailParameters, type Reply, reply } from "../smtp/mod.ts";
+import { grantPriority } from "./priority.ts";
+import type { Session } from "./session.ts";
+
+/** The parameters as they are granted, or why they are not. */
+export type Admission =
+  | { readonly kind: "admitted"; readonly parameters: MailParameters }
+  | { readonly kind: "refused"; readonly reply: Reply };
+
+/** Checks parameters whose limits are settings, and replaces what is granted otherwise than asked. */
+export async function admitParameters(session: Session, asked: MailParameters): Promise<Admission> {
+  const refusal = await tooLarge(session, asked) ?? await unacceptableHold(session, asked) ??
+    await unacceptableDeadline(session, asked) ?? await soliciting(session, asked.solicit);
+  if (refusal !== undefined) return { kind: "refused", reply: refusal };
+  let parameters = asked;
+  if (asked.mtPriority !== undefined) {
+    const policy = await session.evaluate(session.deps.config.extensions.mtPriority);
+    if (policy !== false) parameters = { ...parameters, mtPriority: grantPriority(policy, asked.mtPriority) };
+  }
+  if (asked.auth !== undefined && !await mayVouchFor(session, asked.auth)) parameters = { ...parameters, auth: "" };
+  return { kind: "admitted", parameters };
+}
+
+async function tooLarge(session: Session, { size }: MailParameters): Promise<Reply | undefined> {
+  if (size === undefined) return undefined;
+  const limit = await session.evaluate(session.deps.config.data.limits.size);
+  if (size <= limit) return undefined;
+  return reply(552, "5.3.4", `Message of ${size} octets is too big, the limit is ${limit}`);
+}
+
+/** When a message with these parameters may be delivered first, milliseconds since the epoch; undefined: at once. */
+export function holdEnd(parameters: MailParameters, now: number): number | undefined {
+  return parameters.holdUntil ?? (parameters.holdFor === undefined ? undefined : now + parameters.holdFor * 1000);
+}
+
+/** RFC 4865 §4.1. */
+async function unacceptableHold(session: Session, parameters: MailParameters): Promise<Reply | undefined> {
+  const { config, clock, emit } = session.deps;
+  const end = holdEnd(parameters, clock.now());
+  if (end === undefined) return undefined;
+  const longest = await session.evaluate(config.extensions.futureRelease);
+  if (longest !== false && end - clock.now() <= longest) return undefined;
+  emit("smtp.future-release-invalid", { session: session.id, until: end });
+  return reply(501, "5.5.4", "The requested hold is longer than this server permits");
+}
+
+/** RFC 2852 §4: how long a deadline may be ahead is for the server to say. */
+async function unacceptableDeadline(session: Session, parameters: MailParameters): Promise<Reply | undefined> {
+  const { by } = parameters;
+  if (by === undefined) return undefined;
+  const { config, clock, emit } = session.deps;
+  const longest = await session.evaluate(config.extensions.deliverBy);
+  const deadline = by.seconds * 1000;
+  let problem: string | undefined;
+  if (longest === false || deadline > longest) {
+    problem = `The delivery deadline is further away than this server permits (${
+      longest === false ? 0 : Math.floor(longest / 1000)
+    } seconds)`;
+  } else if (by.mode === "return" && (holdEnd(parameters, clock.now()) ?? 0) >= clock.now() + deadline) {
+    // Such a message could only ever be returned.
+    problem = "The delivery deadline is before the end of the requested hold";
+  }
+  if (problem === undefined) return undefined;
+  emit("smtp.deliver-by-invalid", { session: session.id, seconds: by.seconds });
+  return reply(501, "5.5.4", problem);
+}
+
+/** RFC 3865 §2.4: refuses classes of mail that this server has said it does not want. */
+export async function soliciting(session: Session, keywords: string | undefined): Promise<Reply | undefined> {
+  if (keywords === undefined) return undefined;
+  const unwanted = await session.evaluate(session.deps.config.extensions.noSoliciting);
+  if (unwanted === false || unwanted === "") return undefined;
+  const classes = new Set(splitKeywords(unwanted));
+  if (!splitKeywords(keywords).some((keyword) => classes.has(keyword))) return undefined;
+  return reply(550, "5.7.1", "Soliciting mail of this kind is not wanted here");
+}
+
+function splitKeywords(text: string): string[] {
+  return text.toLowerCase().split(/[,\s]+/).filter((keyword) => keyword !== "");
+}
+
+/**
+ * Whether the client may say who submitted the message (RFC 4954 §5): only one that has logged in, and only for
+ * addresses that it may send from. Otherwise its word counts as `AUTH=<>`.
+ */
+async function mayVouchFor(session: Session, submitter: string): Promise<boolean> {
+  if (session.account === undefined) return false;
+  return submitter === "" || !await session.evaluate(session.deps.config.auth.mustMatchSender) ||
+    ownsAddress(session.account.emails, submitter);
+}
+
+/** Whether `address` is one of an account's addresses, or in a domain whose catch-all it owns. */
+export function ownsAddress(emails: readonly string[], address: string): boolean {
+  const wanted = address.toLowerCase();
+  const domain = wanted.slice(wanted.lastIndexOf("@"));
+  return emails.some((email) => {
+    const own = email.toLowerCase();
+    return own === wanted || own === domain;
+  });
+}
