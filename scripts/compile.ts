@@ -67,7 +67,15 @@ export async function compileWithDenort(
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         "compile",
-        ...["--quiet", "--allow-all", "--unstable-net", "--no-prompt", "--no-check", "--no-config", "--node-modules-dir=manual"],
+        ...[
+          "--quiet",
+          "--allow-all",
+          "--unstable-net",
+          "--no-prompt",
+          "--no-check",
+          "--no-config",
+          "--node-modules-dir=manual",
+        ],
         ...["--target", target.triple, "--output", output],
         ...files.filter(({ path }) => path !== "main.js").flatMap(({ path }) => ["--include", path]),
         "main.js",
