@@ -68,6 +68,8 @@ async function runUntilSignal(
   output: Output,
   onStart: (server: RunningServer) => void = () => {},
 ): Promise<number> {
+  // Mail, keys and passwords pass through the files made here: nobody else may read them.
+  Deno.umask(0o077);
   // Signals are heard from the start: one that comes while the server starts must not kill it half-way.
   const stopped = Promise.withResolvers<void>();
   const stop = () => stopped.resolve();

@@ -1,7 +1,7 @@
 /** The HTTP listeners of a server: the app of the http room over the parts that are running. */
 
 import type { Clock } from "../clock/mod.ts";
-import type { Config } from "../config/mod.ts";
+import type { Config, ListenerConfig } from "../config/mod.ts";
 import { type Directory, verifySecret } from "../directory/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import {
@@ -103,21 +103,62 @@ function administration(queue: Queue): QueueAdministration {
   };
 }
 
-/**
- * Starts every `http` listener.
- *
- * @throws {Error} if an address cannot be bound or a certificate is missing; none is left running
- */
-export async function startHttpListeners(
+/** The `http` listeners of a server. */
+export interface HttpListeners {
+  readonly running: readonly HttpListener[];
+  /**
+   * Starts the listeners of `config` that are new or changed, and closes those that are gone or changed.
+   *
+   * @throws {Error} if an address cannot be bound or a certificate is missing
+   */
+  use(config: Config): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** No listener yet; all of them will serve `app`. */
+export function createHttpListeners(
+  app: HttpApp,
+  options: { readonly telemetry: Telemetry; readonly clock: Clock },
+): HttpListeners {
+  const running = new Map<string, { readonly listener: HttpListener; readonly settings: string }>();
+  const settingsOf = (config: Config, listener: ListenerConfig) =>
+    JSON.stringify([listener, listener.tls.implicit ? config.certificates : []]);
+  return {
+    get running() {
+      return [...running.values()].map(({ listener }) => listener);
+    },
+    async use(config) {
+      const wanted = config.server.listeners.filter(({ protocol }) => protocol === "http");
+      const settings = new Map(wanted.map((listener) => [listener.id, settingsOf(config, listener)]));
+      // A changed listener mostly keeps its port, so it has to go before its successor comes.
+      for (const [id, { listener, settings: old }] of running) {
+        if (settings.get(id) === old) continue;
+        await listener.close(0);
+        running.delete(id);
+      }
+      const fresh = wanted.filter(({ id }) => !running.has(id));
+      const started = await startHttpListeners(config, fresh, app, options);
+      for (const listener of started) {
+        running.set(listener.id, { listener, settings: settings.get(listener.id) ?? "" });
+      }
+    },
+    async close() {
+      await Promise.all([...running.values()].map(({ listener }) => listener.close()));
+      running.clear();
+    },
+  };
+}
+
+async function startHttpListeners(
   config: Config,
+  wanted: readonly ListenerConfig[],
   app: HttpApp,
   options: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): Promise<HttpListener[]> {
   const certificate = config.certificates.find((one) => one.default) ?? config.certificates[0];
   const started: HttpListener[] = [];
   try {
-    for (const listener of config.server.listeners) {
-      if (listener.protocol !== "http") continue;
+    for (const listener of wanted) {
       started.push(startHttpListener(listener, app, {
         emit: options.telemetry.emit,
         clock: options.clock,

@@ -20,8 +20,7 @@ import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createTelemetry } from "../telemetry/mod.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
-import type { HttpListener } from "../http/mod.ts";
-import { createApp, type HttpWorld, startHttpListeners } from "./http.ts";
+import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
@@ -198,7 +197,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     queue.start(delivery.deliver);
 
     let draining = false;
-    const http: HttpListener[] = [];
     const list = (): ListenerInfo[] => [
       ...[...listeners].map(([id, { protocol, listener }]) => ({
         id,
@@ -206,7 +204,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         addresses: listener.addresses.map(formatEndpoint),
         connections: listener.connections,
       })),
-      ...http.map((listener) => ({
+      ...http.running.map((listener) => ({
         id: listener.id,
         protocol: "http" as const,
         addresses: listener.addresses,
@@ -225,12 +223,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     };
     // A reload replaces the app, not its listeners.
     let app = createApp(config, world);
-    http.push(
-      ...await startHttpListeners(config, { fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock }),
-    );
-    undo.push(async () => {
-      await Promise.all(http.map((listener) => listener.close()));
-    });
+    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
+    undo.push(() => http.close());
+    await http.use(config);
     registerGauges(telemetry, list, queue);
 
     current = generation;
@@ -257,8 +252,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         serverLimit.limit = next.server.maxConnections;
         blocked = blocklist(next);
         reportConfig = next;
+        const last = current;
         current = generationOf(next, queue);
+        last?.retire();
         app = createApp(next, world);
+        await http.use(next);
         queue.reconfigure(next.queue);
         delivery.reconfigure(next.queue);
         await telemetry.reconfigure({

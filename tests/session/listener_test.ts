@@ -155,3 +155,22 @@ metrics.prometheus.enable = true
   assert.equal(page.status, 200);
   assert.match(page.text, /ana@example\.org/);
 });
+
+Deno.test("a reload opens and closes HTTP listeners and uses the new settings", async () => {
+  const http = (id: string) => `server.listener.${id} = { bind = "127.0.0.1:0", protocol = "http" }\n`;
+  await using test = await startTestServer(http("first") + http("second"));
+  const kept = test.address("second").port;
+  await test.server.reload(
+    testConfiguration(`${http("second")}${http("third")}http.headers = ["X-Kept: yes"]\n`, test),
+  );
+  assert.deepEqual(
+    test.server.listeners().filter(({ protocol }) => protocol === "http").map(({ id }) => id),
+    ["second", "third"],
+  );
+  assert.equal(test.address("second").port, kept);
+  for (const id of ["second", "third"]) {
+    const response = await fetch(`http://127.0.0.1:${test.address(id).port}/healthz`);
+    await response.body?.cancel();
+    assert.equal(response.headers.get("x-kept"), "yes");
+  }
+});
