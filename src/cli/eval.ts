@@ -103,7 +103,7 @@ async function configured(config: Config): Promise<EvalWorld> {
   const resolver = createResolver(config.resolver, { clock: systemClock, random: Math.random, emit: () => {} });
   return {
     environment: config.environment,
-    functions: createLookups(config, { stores, resolver }).functions,
+    functions: createLookups(config, { stores, resolver, clock: systemClock }).functions,
     async close() {
       resolver.close();
       await closeStores(stores);

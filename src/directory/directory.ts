@@ -32,4 +32,17 @@ export interface Directory {
   account(name: string): Account | undefined | Promise<Account | undefined>;
   /** Checks a plain-text password. Takes the same time whether or not the account exists. */
   login(name: string, password: string): Promise<LoginResult>;
+  /**
+   * The secrets of an account that are kept in plain text, for mechanisms that never send the password. A directory
+   * without this method can tell none; one that has it may still give an empty list.
+   */
+  plainSecrets?(name: string): Promise<readonly string[]>;
+  /**
+   * Checks an OAuth 2 bearer token (RFC 6750). A directory with this method takes tokens instead of passwords.
+   *
+   * @param name whom the client says it is, `""` if it does not say; the token must be that account's
+   */
+  token?(token: string, name: string): Promise<LoginResult>;
+  /** Closes connections that are kept, now and as those in use come back. It works on, but keeps none. */
+  close?(): void;
 }

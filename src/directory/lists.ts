@@ -2,8 +2,14 @@
 
 import type { Value } from "../expression/types.ts";
 
+/** A list of any kind. Case counts. May reject with `LookupUnavailable`. */
+export interface KeyedList {
+  get(key: string): Value | undefined | Promise<Value | undefined>;
+  has(key: string): boolean | Promise<boolean>;
+}
+
 /** A fixed list. Case counts. */
-export interface List {
+export interface List extends KeyedList {
   /** The value of the entry that the key matches: an exact one first, else the first glob in file order. */
   get(key: string): Value | undefined;
   has(key: string): boolean;

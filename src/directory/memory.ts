@@ -1,17 +1,22 @@
 /** A directory held in the configuration file (reference §11.2, `memory`). */
 
-import type { DirectoryConfig, Principal } from "../config/config.ts";
+import type { MemoryDirectoryConfig, Principal } from "../config/config.ts";
+import { lowerDomain } from "./address.ts";
 import type { Account, Directory } from "./directory.ts";
 import type { PasswordPool } from "./password/password_pool.ts";
-import { readSecret } from "./password/secret.ts";
+import { createPasswordCheck, plainTexts } from "./password/password_check.ts";
 
 /** Makes a memory directory whose passwords `pool` checks. */
-export function createMemoryDirectory(config: DirectoryConfig, pool: Pick<PasswordPool, "verify">): Directory {
+export function createMemoryDirectory(config: MemoryDirectoryConfig, pool: Pick<PasswordPool, "verify">): Directory {
   const principals = new Map(config.principals.map((principal) => [principal.name, principal]));
   const accounts = new Map(config.principals.map((principal) => [principal.name, toAccount(principal)]));
   const domains = localDomains(config);
   const recipients = accountsByAddress(config.principals);
-  const stand = standIn(config.principals);
+  const secrets = config.principals.flatMap((principal) => principal.secret);
+  const check = createPasswordCheck(pool, secrets);
+  const plain = plainTexts(secrets).length === 0 ? {} : {
+    plainSecrets: (name: string) => Promise.resolve(plainTexts(principals.get(name)?.secret ?? [])),
+  };
 
   return {
     id: config.id,
@@ -20,18 +25,11 @@ export function createMemoryDirectory(config: DirectoryConfig, pool: Pick<Passwo
     recipients: (address) => recipients.get(address.toLowerCase()) ?? [],
     account: (name) => accounts.get(name),
     async login(name, password) {
-      let accepted = false;
-      let spent = false;
-      for (const secret of principals.get(name)?.secret ?? []) {
-        spent ||= schemeOf(secret) === stand?.scheme;
-        accepted = await pool.verify(secret, password);
-        if (accepted) break;
-      }
-      // Who has no account, or only a cheap secret, waits as long as everybody else: time must not tell names apart.
-      if (stand !== undefined && !spent) await pool.verify(stand.secret, password);
+      const accepted = await check(principals.get(name)?.secret ?? [], password);
       const account = accounts.get(name);
       return accepted && account !== undefined ? { kind: "accepted", account } : { kind: "refused" };
     },
+    ...plain,
   };
 }
 
@@ -41,14 +39,8 @@ function toAccount(principal: Principal): Account {
   return description === undefined ? account : { ...account, description };
 }
 
-/** Addresses come with their domain in lower case. */
-function lowerDomain(address: string): string {
-  const at = address.lastIndexOf("@");
-  return address.slice(0, at + 1) + address.slice(at + 1).toLowerCase();
-}
-
 /** A domain is local if it is listed, or if an address of any principal is in it. */
-function localDomains(config: DirectoryConfig): ReadonlySet<string> {
+function localDomains(config: MemoryDirectoryConfig): ReadonlySet<string> {
   const domains = new Set(config.domains.map((domain) => domain.toLowerCase()));
   for (const { email, emailList } of config.principals) {
     for (const address of [...email, ...emailList]) {
@@ -94,28 +86,4 @@ function append(map: Map<string, string[]>, key: string, values: readonly string
   const present = map.get(key);
   if (present === undefined) map.set(key, [...new Set(values)]);
   else for (const value of values) if (!present.includes(value)) present.push(value);
-}
-
-interface StandIn {
-  readonly scheme: string;
-  readonly secret: string;
-}
-
-/** A secret of the slow kind that most accounts have, to be checked for those that have none. */
-function standIn(principals: readonly Principal[]): StandIn | undefined {
-  const counts = new Map<string, number>();
-  let most: StandIn | undefined;
-  for (const secret of principals.flatMap((principal) => principal.secret)) {
-    const scheme = schemeOf(secret);
-    if (scheme === undefined) continue;
-    const count = (counts.get(scheme) ?? 0) + 1;
-    counts.set(scheme, count);
-    if (most === undefined || count > (counts.get(most.scheme) ?? 0)) most = { scheme, secret };
-  }
-  return most;
-}
-
-function schemeOf(secret: string): string | undefined {
-  const read = readSecret(secret);
-  return read.kind === "slow" ? read.scheme : undefined;
 }

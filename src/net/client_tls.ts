@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import { connect as connectTls, type DetailedPeerCertificate, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
 import type { TlsInfo } from "./connection.ts";
@@ -103,6 +103,28 @@ export function clientHandshake(
       });
     });
   });
+}
+
+/**
+ * What node:tls needs to trust whom {@link clientHandshake} trusts, for a library that opens its connections itself. A
+ * certificate that does not verify ends the handshake with an error that names the fault.
+ */
+export function nodeTlsOptions(options: Pick<ClientTlsOptions, "serverName" | "verify">, clock: Clock) {
+  const { serverName, verify } = options;
+  const servername = isIP(serverName) ? "" : serverName;
+  if (verify === "none") return { servername, rejectUnauthorized: false, checkServerIdentity: () => undefined };
+  const trust = trustIn();
+  return {
+    servername,
+    secureContext: trust.context,
+    rejectUnauthorized: true,
+    checkServerIdentity: (_: string, peer: PeerCertificate): Error | undefined => {
+      // The runtime hands over the whole chain here, as getPeerCertificate(true) does.
+      const chain = sentCertificates(peer as DetailedPeerCertificate).map((der) => new X509Certificate(der));
+      const fault = verifyPeer(trust, chain, peer, serverName, clock.now());
+      return fault === undefined ? undefined : new Error(fault);
+    },
+  };
 }
 
 function faultOf(

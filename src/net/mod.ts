@@ -14,7 +14,7 @@
  * @module
  */
 
-export type { ClientTlsOptions, ClientTlsResult } from "./client_tls.ts";
+export { type ClientTlsOptions, type ClientTlsResult, nodeTlsOptions } from "./client_tls.ts";
 export type { Connection, Endpoint, ServerConnection, TlsInfo } from "./connection.ts";
 export { type CertificateStore, type ServerCertificate } from "./certificates.ts";
 export { CertificateError, createCertificateStore, loadCertificate } from "./certificates.ts";

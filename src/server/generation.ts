@@ -17,6 +17,8 @@ export interface Generation {
   readonly defaultDirectory: Directory | undefined;
   /** Account that an address of the default directory belongs to, `""` if none. */
   accountOf(address: string): Promise<string>;
+  /** Lets go of what directories keep open. Sessions that still run under this configuration are not disturbed. */
+  retire(): void;
 }
 
 /** A {@link FunctionHost} whose target can be changed, for rooms that live longer than a configuration. */
@@ -67,10 +69,12 @@ export interface Lookups {
 }
 
 /** Builds the directories and lists of a configuration, and the functions that reach them. */
-export function createLookups(config: Config, world: Pick<World, "stores" | "resolver">): Lookups {
+export function createLookups(config: Config, world: Pick<World, "stores" | "resolver" | "clock">): Lookups {
+  const { stores, resolver, clock } = world;
+  const { threadPool, hostname } = config.server;
   const directories = new Map<string, Directory>();
   for (const [id, directory] of config.directories) {
-    directories.set(id, createDirectory(directory, { threadPool: config.server.threadPool }));
+    directories.set(id, createDirectory(directory, { threadPool, clock, stores, resolver, hostname }));
   }
   const lists = new Map<string, List>();
   for (const [name, entries] of config.lookups) lists.set(name, createList(entries));
@@ -118,6 +122,9 @@ export function createGeneration(config: Config, world: World): Generation {
     async accountOf(address) {
       const names = await defaultDirectory?.recipients(address) ?? [];
       return names[0] ?? "";
+    },
+    retire() {
+      for (const directory of directories.values()) directory.close?.();
     },
   };
 }

@@ -55,7 +55,9 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
       }
     },
     metricsText: () => telemetry.metrics.metrics(),
-    directoryHasAdministrators: directory?.principals.some((principal) => principal.class === "admin") ?? false,
+    // Whether a database has some is known only at a login, so it counts as one that does; other types know none.
+    directoryHasAdministrators: directory?.type === "sql" ||
+      (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
     async login(user, password) {
       return await world.directory()?.login(user, password) ?? { kind: "refused" };
     },

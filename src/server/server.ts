@@ -181,6 +181,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     });
     undo.push(() => queue.close());
     const generation = generationOf(config, queue);
+    undo.push(() => (current ?? generation).retire());
     const delivery = createDelivery({
       config: config.queue,
       hostname: config.server.hostname,

@@ -21,7 +21,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
   const { reader } = context;
   const certificates = buildCertificates(context);
   const stores = buildStores(context);
-  const directories = buildDirectories(context);
+  const directories = buildDirectories(context, stores);
   // Expressions name what is defined, so all of that comes first.
   const environment = environmentOf(context, stores);
   reader.define({ defined: definedIds(context), environment });

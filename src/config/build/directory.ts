@@ -1,50 +1,131 @@
 /** Builds `directory.*` (reference §11.2). */
 
-import type { DirectoryConfig, Principal } from "../config.ts";
+import { suggestion } from "../../expression/mod.ts";
+import type { DirectoryConfig, MemoryDirectoryConfig, Principal, SqlDirectoryConfig, StoreConfig } from "../config.ts";
 import type { BuildContext } from "./context.ts";
+import { buildLdapDirectory, buildOidcDirectory, buildRemoteDirectory } from "./directory_server.ts";
 
-export function buildDirectories(context: BuildContext): ReadonlyMap<string, DirectoryConfig> {
+type Stores = ReadonlyMap<string, StoreConfig>;
+
+export function buildDirectories(context: BuildContext, stores: Stores): ReadonlyMap<string, DirectoryConfig> {
   const directories = new Map<string, DirectoryConfig>();
   for (const id of context.reader.names("directory")) {
-    const directory = buildDirectory(context, id);
+    const directory = buildDirectory(context, id, stores);
     if (directory !== undefined) directories.set(id, directory);
   }
   return directories;
 }
 
-function buildDirectory(context: BuildContext, id: string): DirectoryConfig | undefined {
+function buildDirectory(context: BuildContext, id: string, stores: Stores): DirectoryConfig | undefined {
   const { reader } = context;
   if (!reader.isSet("directory.<id>.type", id)) {
     reader.get("directory.<id>.type", id);
     return undefined;
   }
   const type = reader.get("directory.<id>.type", id);
-  if (type === "internal") {
-    reader.error(
-      "directory.<id>.type",
-      [id],
-      'directories of the type "internal" are not part of godwit; list the accounts in one of the type "memory", ' +
-        "or ask another server by sql, ldap, smtp, lmtp, imap or oidc",
-    );
-    return undefined;
+  switch (type) {
+    case "memory":
+      return buildMemory(context, id);
+    case "sql":
+      return buildSql(context, id, stores);
+    case "ldap":
+      return buildLdapDirectory(context, id);
+    case "smtp":
+    case "lmtp":
+    case "imap":
+      return buildRemoteDirectory(context, id, type);
+    case "oidc":
+      return buildOidcDirectory(context, id);
+    case "internal":
+      reader.error(
+        "directory.<id>.type",
+        [id],
+        'directories of the type "internal" are not part of godwit; list the accounts in one of the type "memory", ' +
+          "or ask another server by sql, ldap, smtp, lmtp, imap or oidc",
+      );
+      return undefined;
   }
-  if (type !== "memory") {
-    reader.error(
-      "directory.<id>.type",
-      [id],
-      `is not supported yet (found ${reader.found("directory.<id>.type", id)})`,
-    );
-    return undefined;
-  }
+}
+
+function buildMemory(context: BuildContext, id: string): MemoryDirectoryConfig {
+  const { reader } = context;
   const count = reader.count("directory.<id>.principals", id);
   const principals = Array.from({ length: count }, (_, index) => buildPrincipal(context, id, index));
   checkNames(context, id, principals);
+  return { id, type: "memory", domains: reader.get("directory.<id>.lookup.domains", id), principals };
+}
+
+function buildSql(context: BuildContext, id: string, stores: Stores): SqlDirectoryConfig {
+  const { reader } = context;
+  const store = reader.get("directory.<id>.store", id);
+  const queries = checkStore(context, id, store, stores);
+  const domains = reader.get("directory.<id>.lookup.domains", id);
+  if (queries !== undefined && queries.domains === undefined && domains.length === 0) {
+    reader.warning(
+      "directory.<id>.store",
+      [id],
+      `no domain is local: there is neither 'lookup.domains' here nor 'query.domains' in store '${store}'`,
+    );
+  }
   return {
     id,
-    type,
-    domains: reader.get("directory.<id>.lookup.domains", id),
-    principals,
+    type: "sql",
+    domains,
+    cache: {
+      size: reader.get("directory.<id>.cache.size", id),
+      positive: reader.get("directory.<id>.cache.ttl.positive", id),
+      negative: reader.get("directory.<id>.cache.ttl.negative", id),
+    },
+    store,
+    queries: {
+      name: queries?.name ?? "",
+      recipients: queries?.recipients ?? "",
+      emails: queries?.emails,
+      secrets: queries?.secrets,
+      domains: queries?.domains,
+    },
+    columns: {
+      name: reader.get("directory.<id>.columns.name", id),
+      class: reader.get("directory.<id>.columns.class", id),
+      description: reader.get("directory.<id>.columns.description", id),
+      secret: reader.get("directory.<id>.columns.secret", id),
+      email: reader.get("directory.<id>.columns.email", id),
+    },
   };
+}
+
+/** The statements of a store that a directory uses; nothing after a report that it cannot use it. */
+function checkStore(
+  { reader }: BuildContext,
+  id: string,
+  name: string,
+  stores: Stores,
+): Readonly<Record<string, string>> | undefined {
+  const store = stores.get(name);
+  const found = reader.found("directory.<id>.store", id);
+  const report = (message: string) => {
+    if (name !== "") reader.error("directory.<id>.store", [id], message);
+    return undefined;
+  };
+  if (store === undefined) {
+    if (reader.names("store").includes(name)) {
+      // One with a problem of its own has been reported.
+      return reader.get("store.<id>.disable", name)
+        ? report(`store ${found} is switched off by its 'disable' key`)
+        : undefined;
+    }
+    const hint = suggestion(name, stores.keys()) || "; define it as store.<id>";
+    return report(`there is no store with the id ${found}${hint}`);
+  }
+  if (store.type !== "libsql") {
+    return report(`expected a libsql or sqlite store, found ${found}, which is a fixed list`);
+  }
+  for (const query of ["name", "recipients"]) {
+    if (store.queries[query] === undefined) {
+      report(`required: store ${found} has no statement 'query.${query}', which a directory needs`);
+    }
+  }
+  return store.queries;
 }
 
 function buildPrincipal(context: BuildContext, id: string, index: number): Principal {

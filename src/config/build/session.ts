@@ -1,12 +1,10 @@
 /** Builds `session.*` (reference §5). */
 
 import type { SessionConfig } from "../config.ts";
-import type { Node } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 
 export function buildSession(context: BuildContext): SessionConfig {
   const { get } = context.reader;
-  checkMechanisms(context);
   checkClassifier(context);
   return {
     timeout: get("session.timeout"),
@@ -60,25 +58,6 @@ export function buildSession(context: BuildContext): SessionConfig {
       },
     },
   };
-}
-
-const UNSUPPORTED_MECHANISM = /\b(?:oauthbearer|xoauth2)\b/i;
-
-/** The mechanisms that need a directory of type `oidc` are words of the format, but not usable yet. */
-function checkMechanisms({ reader, problems }: BuildContext): void {
-  const node = reader.node("session.auth.mechanisms");
-  if (node === undefined) return;
-  for (const { text, line } of textsOf(node)) {
-    if (!UNSUPPORTED_MECHANISM.test(text)) continue;
-    const message = "the mechanisms oauthbearer and xoauth2 are not supported yet; expected plain, login or false";
-    problems.error(["session", "auth", "mechanisms"], line, message);
-  }
-}
-
-function* textsOf(node: Node): Generator<{ readonly text: string; readonly line: number }> {
-  if (node.kind === "scalar" && typeof node.value === "string") yield { text: node.value, line: node.line };
-  else if (node.kind === "array") { for (const item of node.items) yield* textsOf(item); }
-  else if (node.kind === "table") { for (const entry of node.entries.values()) yield* textsOf(entry); }
 }
 
 function checkClassifier({ reader }: BuildContext): void {

@@ -73,7 +73,7 @@ export const sessionKeys = {
   "session.extensions.expn": setting("ehlo", asBool, false),
   "session.auth.mechanisms": setting(
     "ehlo",
-    asWords("plain", "login", "oauthbearer", "xoauth2"),
+    asWords("plain", "login", "cram-md5", "scram-sha-256", "oauthbearer", "xoauth2"),
     when(`${SUBMIT} && is_tls`, ["plain", "login"], false),
   ),
   "session.auth.directory": setting("ehlo", asIdOrFalse("directory"), defaultDirectory),

@@ -23,7 +23,7 @@ Deno.test("the documentation names every supported key, and as its own only keys
   assert.deepEqual([...named].filter((pattern) => !supported.includes(pattern ?? "")), []);
   // Every area that is not supported is named in the last table.
   for (const [pattern, spec] of Object.entries(schema)) {
-    if (spec.supported || /^(?:directory|tracer)\./.test(pattern)) continue;
+    if (spec.supported || /^tracer\./.test(pattern)) continue;
     const areas = [...unsupported.matchAll(/`([a-z][a-z.<>*-]+)`/g)].map(([, area]) => area ?? "");
     const matches = (area: string) =>
       new RegExp(`^${area.replaceAll(".", "\\.").replaceAll("*", ".*")}(?:$|[.[])`).test(pattern);

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { developmentConfig, findConfigFile, formatProblem, loadConfig, parseConfig } from "../../../src/config/mod.ts";
 import { SCHEMA } from "../../../src/config/schema/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
-import { load, MINIMAL, printed, valueOf } from "./loading.ts";
+import { load, MINIMAL, principalsOf, printed, valueOf } from "./loading.ts";
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -109,7 +109,7 @@ Deno.test("the development configuration is complete and takes everything", () =
   assert.deepEqual(valueOf(session.auth.mechanisms, submission), ["plain", "login"]);
   assert.equal(valueOf(session.auth.allowPlainText, submission), true);
   assert.equal(valueOf(session.auth.directory, submission), "dev");
-  assert.deepEqual(config.directories.get("dev")?.principals.map(({ name, secret }) => [name, secret]), [
+  assert.deepEqual(principalsOf(config, "dev").map(({ name, secret }) => [name, secret]), [
     ["dev", ["{PLAIN}dev"]],
   ]);
 });

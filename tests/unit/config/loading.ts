@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type Config, formatProblem, type LoadResult, parseConfig } from "../../../src/config/mod.ts";
+import type { Principal } from "../../../src/config/config.ts";
 import type { FunctionHost, Setting, Value } from "../../../src/expression/mod.ts";
 
 /** What must be set for a configuration to be complete. What is added to it begins outside of any table. */
@@ -76,4 +77,11 @@ export function valueOf<T>(
   functions: Partial<FunctionHost> = {},
 ): T | Promise<T> {
   return setting.evaluate({ variables, functions: { ...EMPTY_HOST, ...functions } });
+}
+
+/** The accounts of a directory of the type `memory`. */
+export function principalsOf({ directories }: Pick<Config, "directories">, id: string): readonly Principal[] {
+  const directory = directories.get(id);
+  assert.equal(directory?.type, "memory");
+  return directory.principals;
 }

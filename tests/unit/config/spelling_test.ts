@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { configOf, problemsOf, valueOf } from "./loading.ts";
+import { configOf, principalsOf, problemsOf, valueOf } from "./loading.ts";
 
 Deno.test("other spellings of keys mean the same", () => {
   for (
@@ -12,12 +12,12 @@ Deno.test("other spellings of keys mean the same", () => {
       ["jmap.http.headers = 'A: b'", (c) => c.http.headers, ["A: b"]],
       [
         "directory.d = { type = 'memory', principals = [{ name = 'a', type = 'admin' }] }",
-        (c) => c.directories.get("d")?.principals[0]?.class,
+        (c) => principalsOf(c, "d")[0]?.class,
         "admin",
       ],
       [
         "[[directory.d.principals]]\nname = 'a'\ntype = 'group'\n[directory.d]\ntype = 'memory'",
-        (c) => c.directories.get("d")?.principals[0]?.class,
+        (c) => principalsOf(c, "d")[0]?.class,
         "group",
       ],
     ] as const satisfies readonly (readonly [string, (config: ReturnType<typeof configOf>) => unknown, unknown])[]
@@ -191,7 +191,7 @@ directory.d.principals.1.email.9 = "y@example.net"
   assert.equal(valueOf(session.rcpt.relay, { is_tls: true }), true);
   assert.equal(valueOf(session.rcpt.relay, { is_tls: false }), false);
   assert.deepEqual(valueOf(session.auth.mechanisms), ["plain"]);
-  assert.deepEqual(directories.get("d")?.principals.map((principal) => principal.email), [
+  assert.deepEqual(principalsOf({ directories }, "d").map((principal) => principal.email), [
     [],
     ["b@example.net", "y@example.net", "z@example.net"],
   ]);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { DirectoryConfig } from "../../../src/config/config.ts";
 import type { Config } from "../../../src/config/mod.ts";
 import { SCHEMA } from "../../../src/config/schema/mod.ts";
 import type { Key } from "../../../src/config/schema/spec.ts";
@@ -6,7 +7,7 @@ import { patternOf } from "../../../src/config/schema/tree.ts";
 import { readToml } from "../../../src/config/toml/document.ts";
 import type { Node } from "../../../src/config/toml/node.ts";
 import type { Setting, Value } from "../../../src/expression/mod.ts";
-import { configOf, problemsOf, valueOf } from "./loading.ts";
+import { configOf, principalsOf, problemsOf, valueOf } from "./loading.ts";
 
 /** A key with a value, where it goes, and what it is there. */
 type Case = readonly [key: string, value: string, get: (config: Config) => unknown, wanted: unknown];
@@ -64,6 +65,14 @@ const SESSION: readonly Case[] = [
   ["session.extensions.vrfy", "true", (c) => of(c.session.extensions.vrfy), true],
   ["session.extensions.expn", "true", (c) => of(c.session.extensions.expn), true],
   ["session.auth.mechanisms", '["PLAIN"]', (c) => of(c.session.auth.mechanisms), ["plain"]],
+  ["session.auth.mechanisms", "\"['scram-sha-256', 'cram-md5']\"", (c) => of(c.session.auth.mechanisms), [
+    "scram-sha-256",
+    "cram-md5",
+  ]],
+  ["session.auth.mechanisms", '["XOAUTH2", "oauthbearer"]', (c) => of(c.session.auth.mechanisms), [
+    "xoauth2",
+    "oauthbearer",
+  ]],
   ["session.auth.directory", "\"'d'\"", (c) => of(c.session.auth.directory), "d"],
   ["session.auth.require", "false", (c) => of(c.session.auth.require), false],
   ["session.auth.must-match-sender", "false", (c) => of(c.session.auth.mustMatchSender), false],
@@ -224,7 +233,7 @@ const STORES: readonly Case[] = [
 ];
 
 /** The only account of directory `d`. */
-const account = (config: Config) => config.directories.get("d")?.principals[0];
+const account = (config: Config) => principalsOf(config, "d")[0];
 
 const DIRECTORY: readonly Case[] = [
   ["directory.d.lookup.domains", '"EXAMPLE.net"', (c) => c.directories.get("d")?.domains, ["example.net"]],
@@ -238,6 +247,79 @@ const DIRECTORY: readonly Case[] = [
   ]],
   ["directory.d.principals.0.email-list", '["l@b.example"]', (c) => account(c)?.emailList, ["l@b.example"]],
   ["directory.d.principals.0.member-of", '["g"]', (c) => account(c)?.memberOf, ["g"]],
+];
+
+/** A directory by id and type. */
+function directoryOf<T extends DirectoryConfig["type"]>(config: Config, id: string, ...types: readonly T[]) {
+  const directory = config.directories.get(id);
+  assert.ok(directory !== undefined && types.some((type) => directory.type === type));
+  return directory as Extract<DirectoryConfig, { type: T }>;
+}
+
+const sql = (config: Config) => directoryOf(config, "sq", "sql");
+const ldap = (config: Config) => directoryOf(config, "la", "ldap");
+const remote = (config: Config) => directoryOf(config, "re", "smtp", "lmtp", "imap");
+const oidc = (config: Config) => directoryOf(config, "oi", "oidc");
+
+const ASKED_DIRECTORIES: readonly Case[] = [
+  ["directory.sq.cache.size", "7", (c) => sql(c).cache.size, 7],
+  ["directory.la.cache.ttl.positive", '"7s"', (c) => ldap(c).cache.positive, 7000],
+  ["directory.re.cache.ttl.negative", '"7s"', (c) => remote(c).cache.negative, 7000],
+  ["directory.sq.store", '"q"', (c) => [sql(c).store, sql(c).queries.name], ["q", "SELECT 3"]],
+  ...(["name", "class", "description", "secret", "email"] as const).map((column): Case => [
+    `directory.sq.columns.${column}`,
+    '"x"',
+    (c) => sql(c).columns[column],
+    "x",
+  ]),
+  ["directory.la.url", '"ldaps://other.example"', (c) => ldap(c).url, "ldaps://other.example"],
+  ["directory.la.base-dn", '"dc=x"', (c) => ldap(c).baseDn, "dc=x"],
+  ["directory.la.timeout", '"7s"', (c) => ldap(c).timeout, 7000],
+  ["directory.oi.timeout", '"7s"', (c) => oidc(c).timeout, 7000],
+  ["directory.la.tls.enable", "true", (c) => ldap(c).tls.enable, true],
+  ["directory.la.tls.allow-invalid-certs", "true", (c) => ldap(c).tls.allowInvalidCerts, true],
+  ["directory.re.tls.allow-invalid-certs", "true", (c) => remote(c).tls.allowInvalidCerts, true],
+  ["directory.re.tls.implicit", "true", (c) => [remote(c).tls.implicit, remote(c).port], [true, 465]],
+  ["directory.la.bind", '{ dn = "cn=a", secret = "s" }', (c) => ldap(c).bind, { dn: "cn=a", secret: "s" }],
+  ["directory.la.bind.auth.method", '"Lookup"', (c) => ldap(c).auth, { method: "lookup" }],
+  [
+    "directory.la.bind.auth",
+    '{ method = "template", template = "uid={local},o={domain}", search = false }',
+    (c) => ldap(c).auth,
+    { method: "template", template: "uid={local},o={domain}", search: false },
+  ],
+  ["directory.la.filter.name", '"(cn=?)"', (c) => ldap(c).filter.name, "(cn=?)"],
+  ["directory.la.filter.email", '"(|(m=?)(n=?))"', (c) => ldap(c).filter.email, "(|(m=?)(n=?))"],
+  ["directory.la.filter.domains", '"(dc=?)"', (c) => ldap(c).filter.domains, "(dc=?)"],
+  ...(["name", "class", "description", "secret", "email", "groups"] as const).map((attribute): Case => [
+    `directory.la.attributes.${attribute}`,
+    '["x", "y"]',
+    (c) => ldap(c).attributes[attribute],
+    ["x", "y"],
+  ]),
+  ["directory.la.attributes.email-alias", '"x"', (c) => ldap(c).attributes.emailAlias, ["x"]],
+  ["directory.re.address", '"192.0.2.1"', (c) => remote(c).address, "192.0.2.1"],
+  ["directory.re.port", "2525", (c) => remote(c).port, 2525],
+  ["directory.re.type", '"imap"', (c) => [remote(c).type, remote(c).port], ["imap", 143]],
+  ["directory.re.limits.rcpt", "7", (c) => remote(c).limits.rcpt, 7],
+  ["directory.re.limits.auth-errors", "7", (c) => remote(c).limits.authErrors, 7],
+  ["directory.re.pool.max-connections", "7", (c) => remote(c).pool.maxConnections, 7],
+  ["directory.la.pool.timeout.create", '"7s"', (c) => ldap(c).pool.create, 7000],
+  ["directory.la.pool.timeout.wait", '"7s"', (c) => ldap(c).pool.wait, 7000],
+  ["directory.re.pool.timeout.recycle", '"7s"', (c) => remote(c).pool.recycle, 7000],
+  ["directory.oi.endpoint.url", '"http://127.0.0.1/x"', (c) => oidc(c).endpoint.url, "http://127.0.0.1/x"],
+  ["directory.oi.endpoint.method", '"introspect"', (c) => oidc(c).endpoint.method, "introspect"],
+  ["directory.oi.auth.method", '"user-token"', (c) => oidc(c).auth, { method: "user-token" }],
+  [
+    "directory.oi.auth",
+    '{ method = "basic", username = "u", secret = "s" }',
+    (c) => oidc(c).auth,
+    { method: "basic", username: "u", secret: "s" },
+  ],
+  ["directory.oi.auth", '{ method = "token", token = "t" }', (c) => oidc(c).auth, { method: "token", token: "t" }],
+  ["directory.oi.fields.email", '"x"', (c) => oidc(c).fields.email, "x"],
+  ["directory.oi.fields.username", '"x"', (c) => oidc(c).fields.username, "x"],
+  ["directory.oi.fields.full-name", '"x"', (c) => oidc(c).fields.fullName, "x"],
 ];
 
 const tracer = (config: Config) => config.tracers[0];
@@ -286,11 +368,27 @@ const SECTIONS: readonly string[] = [
   'queue.connection.c.source-ips = ["192.0.2.1"]',
   'queue.tls.t.starttls = "optional"',
   'store.l = { type = "libsql", url = "file:x.db" }',
-  'store.q = { type = "sqlite", path = "x.db" }',
+  'store.q = { type = "sqlite", path = "x.db", query.name = "SELECT 3", query.recipients = "SELECT 4" }',
   'store.m = { type = "memory" }',
   'directory.d.type = "memory"',
   'directory.d.principals.0.name = "a"',
   'directory.e.type = "memory"',
+  'store.people = { type = "sqlite", path = "p.db", query.name = "SELECT 1", query.recipients = "SELECT 2" }',
+  'directory.sq.type = "sql"',
+  'directory.sq.store = "people"',
+  'directory.sq.lookup.domains = "sql.example"',
+  'directory.la.type = "ldap"',
+  'directory.la.lookup.domains = "ldap.example"',
+  'directory.la.url = "ldap://ldap.example"',
+  'directory.la.base-dn = "dc=example"',
+  'directory.la.filter.name = "(uid=?)"',
+  'directory.la.filter.email = "(mail=?)"',
+  'directory.re.type = "smtp"',
+  'directory.re.lookup.domains = "smtp.example"',
+  'directory.re.address = "smtp.example"',
+  'directory.oi.type = "oidc"',
+  'directory.oi.endpoint.url = "https://login.example/userinfo"',
+  'directory.oi.endpoint.method = "userinfo"',
   'tracer.t.type = "log"',
   'tracer.t.path = "log"',
 ];
@@ -309,7 +407,17 @@ function textFor(key: string, value: string): string {
   return [...others, ...type, ...(section === key ? [`${key} = ${value}`] : [])].join("\n");
 }
 
-const CASES = [...SERVER, ...SESSION, ...QUEUE, ...REPORT, ...RESOLVER, ...STORES, ...DIRECTORY, ...TELEMETRY];
+const CASES = [
+  ...SERVER,
+  ...SESSION,
+  ...QUEUE,
+  ...REPORT,
+  ...RESOLVER,
+  ...STORES,
+  ...DIRECTORY,
+  ...ASKED_DIRECTORIES,
+  ...TELEMETRY,
+];
 
 for (const [key, value, get, wanted] of CASES) {
   Deno.test(`${key} = ${value} reaches the configuration`, () => {
@@ -338,7 +446,7 @@ const ELSEWHERE = [
   "session.data.spam-filter",
   "store.<id>.pool.workers",
   "store.<id>.format",
-  /^directory\.<id>\.cache\./,
+  /^directory\.<id>\.(?:columns\.quota|attributes\.(?:quota|secret-changed))$/,
   "directory.<id>.principals[].quota",
 ];
 

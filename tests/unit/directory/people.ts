@@ -1,7 +1,8 @@
 /** Directories for the tests of this room. */
 
-import type { DirectoryConfig, Principal } from "../../../src/config/config.ts";
+import type { MemoryDirectoryConfig, Principal } from "../../../src/config/config.ts";
 import { createDirectory, type Directory } from "../../../src/directory/mod.ts";
+import { createZone } from "../../support/zone.ts";
 import { readSecret, verifyRead } from "../../../src/directory/password/secret.ts";
 
 /** A principal with what is not given left empty. */
@@ -23,9 +24,12 @@ export function directoryOf(
   domains: readonly string[] = [],
 ): { readonly directory: Directory; readonly checked: string[] } {
   const checked: string[] = [];
-  const config: DirectoryConfig = { id: "staff", type: "memory", domains, principals };
+  const config: MemoryDirectoryConfig = { id: "staff", type: "memory", domains, principals };
   const directory = createDirectory(config, {
     threadPool: 1,
+    stores: new Map(),
+    resolver: createZone({}),
+    hostname: "mx.example.org",
     pool: {
       verify(secret, password) {
         checked.push(secret);

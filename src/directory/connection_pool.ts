@@ -1,0 +1,167 @@
+/** Connections to a server that answers for a directory: a few, kept, each used by one question at a time. */
+
+import type { Clock, Timer } from "../clock/mod.ts";
+import type { DirectoryPoolConfig } from "../config/config.ts";
+import { LookupUnavailable } from "../expression/types.ts";
+
+/** A connection as the pool sees it. */
+export interface Pooled {
+  /** Whether it can be used again. */
+  readonly alive: boolean;
+  /** Closes it, with a farewell if the protocol has one. Never throws. */
+  close(): void;
+}
+
+/** The connection broke while it was used: it may have been dead before, so another one is tried. */
+export class ConnectionBroken extends Error {
+  override readonly name = "ConnectionBroken";
+}
+
+/** How connections are made. */
+export interface ConnectionPoolOptions<T extends Pooled> {
+  /** The directory and its server, for messages: `directory staff: ldap://…`. */
+  readonly label: string;
+  readonly config: DirectoryPoolConfig;
+  readonly clock: Clock;
+  readonly open: () => Promise<T>;
+  /** Makes a used connection as good as new. */
+  readonly recycle?: (connection: T) => Promise<void>;
+}
+
+/** The pool. */
+export interface ConnectionPool<T extends Pooled> {
+  /**
+   * Runs `work` with a connection.
+   *
+   * @throws {LookupUnavailable} (rejects) if none can be had or it breaks
+   */
+  use<R>(work: (connection: T) => Promise<R>): Promise<R>;
+  /** Closes idle connections; others when they come back. */
+  close(): void;
+}
+
+// A connection that nobody wants for so long is closed, in milliseconds.
+const LONGEST_IDLE = 60_000;
+
+/** Makes a pool without connections. */
+export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOptions<T>): ConnectionPool<T> {
+  const { label, config, clock } = options;
+  const idle: { readonly connection: T; readonly timer: Timer }[] = [];
+  const waiting: (() => void)[] = [];
+  let busy = 0;
+  let closed = false;
+
+  const takeSlot = async () => {
+    if (busy < config.maxConnections) {
+      busy++;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = () => {
+        timer.cancel();
+        resolve();
+      };
+      const timer = clock.after(config.wait, () => {
+        waiting.splice(waiting.indexOf(turn), 1);
+        const text = `all ${config.maxConnections} connections were busy for ${config.wait / 1000} s`;
+        reject(new LookupUnavailable(`${label}: ${text}`));
+      });
+      waiting.push(turn);
+    });
+  };
+  /** Hands the slot on, or gives it up. */
+  const giveSlot = () => {
+    const next = waiting.shift();
+    if (next === undefined) busy--;
+    else next();
+  };
+
+  const putBack = (connection: T) => {
+    if (closed || !connection.alive) return connection.close();
+    const entry = {
+      connection,
+      timer: clock.after(LONGEST_IDLE, () => {
+        idle.splice(idle.indexOf(entry), 1);
+        connection.close();
+      }),
+    };
+    idle.push(entry);
+  };
+
+  const takeIdle = async (): Promise<T | undefined> => {
+    while (true) {
+      const entry = idle.pop();
+      if (entry === undefined) return undefined;
+      const { connection, timer } = entry;
+      timer.cancel();
+      try {
+        if (connection.alive) {
+          await within(clock, config.recycle, options.recycle?.(connection) ?? Promise.resolve(), () => {});
+          if (connection.alive) return connection;
+        }
+      } catch {
+        // Dead or confused: the next one, or a new one, will do.
+      }
+      connection.close();
+    }
+  };
+
+  const openNew = () => within(clock, config.create, options.open(), (late) => late.close());
+
+  const attempt = async <R>(connection: T, work: (connection: T) => Promise<R>): Promise<R> => {
+    try {
+      return await work(connection);
+    } finally {
+      putBack(connection);
+    }
+  };
+
+  return {
+    async use(work) {
+      await takeSlot();
+      try {
+        const kept = await takeIdle();
+        if (kept !== undefined) {
+          try {
+            return await attempt(kept, work);
+          } catch (error) {
+            if (!(error instanceof ConnectionBroken)) throw error;
+          }
+        }
+        return await attempt(await openNew(), work);
+      } catch (error) {
+        if (error instanceof LookupUnavailable) throw error;
+        const message = error instanceof Error ? error.message : String(error);
+        throw new LookupUnavailable(`${label}: ${message}`, { cause: error });
+      } finally {
+        giveSlot();
+      }
+    },
+    close() {
+      closed = true;
+      for (const { connection, timer } of idle.splice(0)) {
+        timer.cancel();
+        connection.close();
+      }
+    },
+  };
+}
+
+/** What `promise` gives, if it does so in time; what comes later goes to `late`. */
+export function within<T>(clock: Clock, limit: number, promise: Promise<T>, late: (value: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const timer = clock.after(limit, () => {
+      over = true;
+      reject(new ConnectionBroken(`no answer within ${limit / 1000} s`));
+    });
+    promise.then((value) => {
+      if (over) return late(value);
+      timer.cancel();
+      resolve(value);
+    }, (error) => {
+      timer.cancel();
+      reject(error);
+    });
+  });
+}
