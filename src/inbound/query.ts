@@ -1,7 +1,8 @@
 /** The commands that only ask: VRFY, EXPN, HELP, NOOP. */
 
-import { type Directory, resolveRecipient } from "../directory/mod.ts";
-import { asAddress, type Command, type Reply, reply } from "../smtp/mod.ts";
+import type { Directory } from "../directory/mod.ts";
+import { asAddress, type Command, needsSmtpUtf8, type Reply, reply } from "../smtp/mod.ts";
+import { resolveInAnySpelling } from "./recipient.ts";
 import type { Session } from "./session.ts";
 
 type QueryCommand = Extract<Command, { argument: string }>;
@@ -22,10 +23,12 @@ export async function vrfy(session: Session, command: QueryCommand): Promise<Rep
   if (!await session.evaluate(session.deps.config.extensions.vrfy)) {
     return reply(252, "2.5.2", "Cannot verify the user, but mail for it will be tried");
   }
-  const found = await find(session, command.argument);
+  const { name, utf8 } = readQuery(session, command);
+  if (command.nonAscii && !utf8) return NEEDS_UTF8;
+  const found = await find(session, name);
   if (found === undefined) return reply(252, "2.5.2", "Not an address of this server, mail for it may be tried");
   if (found.accounts.length === 0) return reply(550, "5.1.1", "Mailbox does not exist");
-  return reply(250, "2.1.5", `<${found.address}>`);
+  return expressible(reply(250, "2.1.5", `<${found.address}>`), utf8);
 }
 
 /** Answers EXPN (RFC 5321 §4.1.1.7) with the accounts an address expands to. */
@@ -33,7 +36,9 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
   if (!await session.evaluate(session.deps.config.extensions.expn)) {
     return reply(502, "5.5.1", "EXPN is not offered here");
   }
-  const found = await find(session, command.argument);
+  const { name: sought, utf8 } = readQuery(session, command);
+  if (command.nonAscii && !utf8) return NEEDS_UTF8;
+  const found = await find(session, sought);
   if (found === undefined || found.accounts.length === 0) return reply(550, "5.1.1", "Mailing list does not exist");
   const lines: string[] = [];
   for (const name of found.accounts) {
@@ -41,7 +46,25 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
     const primary = account?.emails.find((email) => !email.startsWith("@")) ?? name;
     lines.push(account?.description === undefined ? `<${primary}>` : `${account.description} <${primary}>`);
   }
-  return reply(250, "2.1.5", ...lines);
+  return expressible(reply(250, "2.1.5", ...lines), utf8);
+}
+
+const NEEDS_UTF8 = reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
+
+/** What is asked for, and whether the client may be answered in UTF-8 (RFC 6531 §3.7.4.2). */
+export function readQuery(
+  session: Session,
+  command: QueryCommand,
+): { readonly name: string; readonly utf8: boolean } {
+  const match = session.extended ? /^(.*\S) +SMTPUTF8$/i.exec(command.argument) : null;
+  return match?.[1] === undefined ? { name: command.argument, utf8: false } : { name: match[1], utf8: true };
+}
+
+/** RFC 6531 §3.7.4.2: an answer that cannot be given in ASCII is not given to a client that did not ask for UTF-8. */
+function expressible(answer: Reply, utf8: boolean): Reply {
+  return utf8 || !answer.text.some(needsSmtpUtf8)
+    ? answer
+    : reply(550, "5.6.8", "The answer needs UTF-8, ask again with SMTPUTF8");
 }
 
 interface Found {
@@ -57,10 +80,11 @@ async function find(session: Session, argument: string): Promise<Found | undefin
   const directory = id === false ? undefined : directories.get(id);
   const address = asAddress(argument.trim().replace(/^<(.*)>$/, "$1"));
   if (directory === undefined || address === undefined) return undefined;
-  const found = await resolveRecipient(directory, address, {
+  const found = await resolveInAnySpelling(directory, address, {
     subAddressing: await session.evaluate(config.rcpt.subAddressing),
     catchAll: false,
   });
   if (found.kind === "not-local") return undefined;
-  return { directory, address, accounts: found.kind === "local" ? found.accounts : [] };
+  if (found.kind === "local") return { directory, address: found.address, accounts: found.accounts };
+  return { directory, address, accounts: [] };
 }

@@ -1,6 +1,6 @@
 /** RCPT TO (RFC 5321 §4.1.1.3): do we take mail for this address from this client? */
 
-import { type Directory, resolveRecipient } from "../directory/mod.ts";
+import type { Directory } from "../directory/mod.ts";
 import type { FilterRun } from "../filter/mod.ts";
 import {
   addressDomain,
@@ -13,6 +13,7 @@ import {
 } from "../smtp/mod.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
+import { resolveInAnySpelling } from "./recipient.ts";
 import { addRecipient, type Session, setRecipients, type Transaction } from "./session.ts";
 
 type RcptCommand = Extract<Command, { path: string }>;
@@ -115,7 +116,7 @@ async function decide(session: Session, address: string): Promise<Decision> {
   const directoryId = await session.evaluate(config.rcpt.directory);
   const directory = directoryId === false ? undefined : directories.get(directoryId);
   if (directory !== undefined) {
-    const found = await resolveRecipient(directory, address, {
+    const found = await resolveInAnySpelling(directory, address, {
       subAddressing: await session.evaluate(config.rcpt.subAddressing),
       catchAll: await session.evaluate(config.rcpt.catchAll),
       hostname,

@@ -11,7 +11,7 @@ import type { InboundDependencies } from "./dependencies.ts";
 import { hello } from "./ehlo.ts";
 import { openFilters } from "./filters.ts";
 import { mail } from "./mail.ts";
-import { expn, help, vrfy } from "./query.ts";
+import { expn, help, readQuery, vrfy } from "./query.ts";
 import { rcpt } from "./rcpt.ts";
 import { type EndReason, Session, SessionEnded } from "./session.ts";
 
@@ -114,7 +114,11 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
   const answer = await safely(session, () => dispatch(session, command));
   // RFC 2034 §3: replies to the greeting, HELO and EHLO carry no enhanced code.
   const hello = command.verb === "EHLO" || command.verb === "HELO" || command.verb === "LHLO";
-  session.send(answer, { enhanced: !hello || answer.code >= 400 });
+  const query = command.verb === "VRFY" || command.verb === "EXPN";
+  session.send(answer, {
+    enhanced: !hello || answer.code >= 400,
+    ...(query && readQuery(session, command).utf8 ? { utf8: true } : {}),
+  });
 }
 
 function isAuth(line: Uint8Array): boolean {

@@ -79,7 +79,12 @@ export const staff: Directory = {
 };
 
 const ACCOUNTS = new Map<string, Account>([
-  ["ana", { name: "ana", class: "individual", description: "Ana Lima", emails: ["ana@example.org"] }],
+  ["ana", {
+    name: "ana",
+    class: "individual",
+    description: "Ana Lima",
+    emails: ["ana@example.org", "ana@bücher.example"],
+  }],
   ["bob", { name: "bob", class: "individual", emails: ["bob@example.org"] }],
 ]);
 
