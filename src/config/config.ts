@@ -2,6 +2,9 @@
 
 import type { CompileEnvironment } from "../expression/mod.ts";
 import type { Setting } from "../expression/types.ts";
+import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig } from "./limits.ts";
+
+export type * from "./limits.ts";
 
 /** Rate: `count` events per `period` milliseconds. */
 export interface Rate {
@@ -65,6 +68,7 @@ export interface ServerConfig {
   readonly listeners: readonly ListenerConfig[];
   readonly blockedIp: readonly Network[];
   readonly allowedIp: readonly Network[];
+  readonly autoBan: AutoBanConfig;
 }
 
 export interface CertificateConfig {
@@ -394,6 +398,7 @@ export interface Config {
   readonly certificates: readonly CertificateConfig[];
   readonly session: SessionConfig;
   readonly queue: QueueConfig;
+  readonly inboundLimiters: readonly InboundLimiterConfig[];
   readonly report: ReportConfig;
   readonly resolver: ResolverConfig;
   readonly stores: ReadonlyMap<string, StoreConfig>;
@@ -401,6 +406,7 @@ export interface Config {
   readonly storage: { readonly data: string; readonly lookup: string; readonly directory: string | undefined };
   /** Lists of `lookup.<name>`: entries (globs allowed) and their values, in file order. */
   readonly lookups: ReadonlyMap<string, ReadonlyMap<string, string | number | boolean>>;
+  readonly httpLookups: ReadonlyMap<string, HttpLookupConfig>;
   readonly directories: ReadonlyMap<string, DirectoryConfig>;
   readonly cluster: { readonly nodeId: string; readonly lease: number };
   readonly tracers: readonly TracerConfig[];

@@ -90,4 +90,33 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     ],
   },
+  {
+    version: 3,
+    statements: [
+      // How often something happened in the period that began with the first time; `granted` is what the last statement
+      // gave, for its RETURNING.
+      `CREATE TABLE rates (
+        key TEXT PRIMARY KEY,
+        ends INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        granted INTEGER NOT NULL
+      ) WITHOUT ROWID`,
+      // How many of something each node has at the moment; void after `until`, which the node moves on.
+      `CREATE TABLE slots (
+        key TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        used INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (key, holder)
+      ) WITHOUT ROWID`,
+      "CREATE INDEX slots_holder ON slots (holder)",
+      // Addresses that are shut out. Without `expires` until somebody removes the row.
+      `CREATE TABLE bans (
+        ip TEXT PRIMARY KEY,
+        reason TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER
+      ) WITHOUT ROWID`,
+    ],
+  },
 ];

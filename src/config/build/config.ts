@@ -5,6 +5,7 @@ import type { Config, StoreConfig } from "../config.ts";
 import { buildCertificates } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
+import { buildHttpLookups, buildInboundLimiters } from "./limits.ts";
 import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices } from "./queue.ts";
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
@@ -34,6 +35,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     certificates,
     session: buildSession(context),
     queue: { strategy: buildStrategies(context), ...definitions },
+    inboundLimiters: buildInboundLimiters(context, environment),
     report: {
       domain: reader.get("report.domain"),
       submitter: reader.get("report.submitter"),
@@ -43,6 +45,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     stores,
     storage: buildStorage(context, stores),
     lookups: buildLookups(context),
+    httpLookups: buildHttpLookups(context),
     directories,
     cluster: buildCluster(context),
     tracers: buildTracers(context),

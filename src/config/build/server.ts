@@ -6,6 +6,7 @@ import type { Pattern } from "../schema/mod.ts";
 import { parseHostname } from "../syntax.ts";
 import { isSecret } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
+import { buildAutoBan } from "./limits.ts";
 
 type Protocol = ListenerConfig["protocol"];
 
@@ -41,6 +42,7 @@ export function buildServer(context: BuildContext, certificates: readonly Certif
     blockedIp: reader.get("server.blocked-ip"),
     // Reference §3: the loopback addresses always belong.
     allowedIp: [...allowedIp, ...LOOPBACK.filter((own) => !allowedIp.some((one) => one.address === own.address))],
+    autoBan: buildAutoBan(context),
   };
 }
 

@@ -17,7 +17,7 @@ import {
   text,
   url,
 } from "../value_type.ts";
-import { allLater, computed, type DefaultSources, key, only, optional, required, sameAs } from "./spec.ts";
+import { computed, type DefaultSources, key, only, optional, required, sameAs } from "./spec.ts";
 
 const DATABASE = ["libsql", "sqlite"];
 const CSV = ["csv"];
@@ -45,22 +45,20 @@ export const storeKeys = {
   "storage.lookup": key(storeId, sameAs("storage.data")),
   "storage.directory": optional(filledWith("the id of a directory"), computed(onlyDirectory)),
   "lookup.<name>": required(entriesOf(lookupValue, true)),
-  ...allLater({
-    "http-lookup.<id>.enable": key(bool, true),
-    "http-lookup.<id>.url": required(url("http", "https")),
-    "http-lookup.<id>.format": required(choice("list", "csv")),
-    "http-lookup.<id>.refresh": key(dur, "12h"),
-    "http-lookup.<id>.retry": key(dur, "1h"),
-    "http-lookup.<id>.timeout": key(dur, "30s"),
-    "http-lookup.<id>.gzipped": key(bool, false),
-    "http-lookup.<id>.separator": only(CSV, key(filled, ",")),
-    "http-lookup.<id>.skip-first": only(CSV, key(bool, false)),
-    "http-lookup.<id>.index.key": only(CSV, key(int(), 0)),
-    "http-lookup.<id>.index.value": only(CSV, optional(int())),
-    "http-lookup.<id>.limits.size": key(size, 104857600),
-    "http-lookup.<id>.limits.entries": key(int(), 100000),
-    "http-lookup.<id>.limits.entry-size": key(size, 512),
-  }),
+  "http-lookup.<id>.enable": key(bool, true),
+  "http-lookup.<id>.url": required(url("http", "https")),
+  "http-lookup.<id>.format": required(choice("list", "csv")),
+  "http-lookup.<id>.refresh": key(dur, "12h"),
+  "http-lookup.<id>.retry": key(dur, "1h"),
+  "http-lookup.<id>.timeout": key(dur, "30s"),
+  "http-lookup.<id>.gzipped": key(bool, false),
+  "http-lookup.<id>.separator": only(CSV, key(filled, ",")),
+  "http-lookup.<id>.skip-first": only(CSV, key(bool, false)),
+  "http-lookup.<id>.index.key": only(CSV, key(int(), 0)),
+  "http-lookup.<id>.index.value": only(CSV, optional(int())),
+  "http-lookup.<id>.limits.size": key(size, 104857600),
+  "http-lookup.<id>.limits.entries": key(int(1), 100000),
+  "http-lookup.<id>.limits.entry-size": key(size, 512),
   "cluster.node-id": key(numberOrText, computed((from) => from.hostname)),
   "cluster.lease": key(dur, "2m"),
 };

@@ -29,6 +29,17 @@ Deno.test("server and listener defaults", () => {
     threadPool: 4,
     blockedIp: [],
     allowedIp: [{ address: "127.0.0.1", prefix: 32 }, { address: "::1", prefix: 128 }],
+    autoBan: {
+      auth: { count: 100, period: DAY },
+      abuse: { count: 35, period: DAY },
+      loiter: { count: 150, period: DAY },
+      scan: { count: 150, period: DAY },
+      scanPaths: [
+        ..."*.php* *.cgi* *.asp* */wp-* */php* */cgi-bin* *xmlrpc* *../* */..* *joomla* *wordpress* *drupal*".split(
+          " ",
+        ),
+      ],
+    },
     listeners: [{
       id: "a",
       protocol: "smtp",

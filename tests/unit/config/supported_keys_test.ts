@@ -322,6 +322,49 @@ const ASKED_DIRECTORIES: readonly Case[] = [
   ["directory.oi.fields.full-name", '"x"', (c) => oidc(c).fields.fullName, "x"],
 ];
 
+const limiter = (config: Config) => config.inboundLimiters[0];
+const httpList = (config: Config) => config.httpLookups.get("h");
+
+/** The part of a list's configuration that is for CSV. */
+function csv(config: Config) {
+  const format = httpList(config)?.format;
+  assert.equal(format?.type, "csv");
+  return format;
+}
+
+const LIMITS: readonly Case[] = [
+  ["queue.limiter.inbound.0.enable", "false", (c) => c.inboundLimiters.length, 0],
+  ["queue.limiter.inbound.0.rate", '"7/2m"', (c) => limiter(c)?.rate, { count: 7, period: 120_000 }],
+  ["queue.limiter.inbound.0.concurrency", "7", (c) => limiter(c)?.concurrency, 7],
+  ["queue.limiter.inbound.0.key", '["Remote_IP", "sender"]', (c) => [limiter(c)?.key, limiter(c)?.stage], [
+    ["remote_ip", "sender"],
+    "message",
+  ]],
+  ["queue.limiter.inbound.0.match", "\"rcpt_domain == 'z'\"", (c) => {
+    const match = limiter(c)?.match;
+    return [match === undefined ? undefined : of(match, { rcpt_domain: "y" }), limiter(c)?.stage];
+  }, [false, "recipient"]],
+  ...(["auth", "abuse", "loiter", "scan"] as const).flatMap((reason): Case[] => [
+    [`server.auto-ban.${reason}.rate`, '"7/1h"', (c) => c.server.autoBan[reason], { count: 7, period: 3_600_000 }],
+    [`server.auto-ban.${reason}.rate`, "false", (c) => c.server.autoBan[reason], undefined],
+  ]),
+  ["server.auto-ban.scan.paths", '["*.cfm*"]', (c) => c.server.autoBan.scanPaths, ["*.cfm*"]],
+  ["http-lookup.h.enable", "false", (c) => httpList(c)?.enable, false],
+  ["http-lookup.h.url", '"http://127.0.0.1/x"', (c) => httpList(c)?.url, "http://127.0.0.1/x"],
+  ["http-lookup.h.format", '"list"', (c) => httpList(c)?.format, { type: "list" }],
+  ["http-lookup.h.refresh", '"7s"', (c) => httpList(c)?.refresh, 7000],
+  ["http-lookup.h.retry", '"7s"', (c) => httpList(c)?.retry, 7000],
+  ["http-lookup.h.timeout", '"7s"', (c) => httpList(c)?.timeout, 7000],
+  ["http-lookup.h.gzipped", "true", (c) => httpList(c)?.gzipped, true],
+  ["http-lookup.h.separator", '";"', (c) => csv(c).separator, ";"],
+  ["http-lookup.h.skip-first", "true", (c) => csv(c).skipFirst, true],
+  ["http-lookup.h.index.key", "7", (c) => csv(c).keyColumn, 7],
+  ["http-lookup.h.index.value", "7", (c) => csv(c).valueColumn, 7],
+  ["http-lookup.h.limits.size", "7", (c) => httpList(c)?.limits.size, 7],
+  ["http-lookup.h.limits.entries", "7", (c) => httpList(c)?.limits.entries, 7],
+  ["http-lookup.h.limits.entry-size", "7", (c) => httpList(c)?.limits.entrySize, 7],
+];
+
 const tracer = (config: Config) => config.tracers[0];
 
 const TELEMETRY: readonly Case[] = [
@@ -389,6 +432,10 @@ const SECTIONS: readonly string[] = [
   'directory.oi.type = "oidc"',
   'directory.oi.endpoint.url = "https://login.example/userinfo"',
   'directory.oi.endpoint.method = "userinfo"',
+  "queue.limiter.inbound.0.enable = true",
+  'queue.limiter.inbound.0.rate = "1/1s"',
+  'http-lookup.h.url = "https://lists.example/h"',
+  'http-lookup.h.format = "csv"',
   'tracer.t.type = "log"',
   'tracer.t.path = "log"',
 ];
@@ -416,6 +463,7 @@ const CASES = [
   ...STORES,
   ...DIRECTORY,
   ...ASKED_DIRECTORIES,
+  ...LIMITS,
   ...TELEMETRY,
 ];
 

@@ -1,0 +1,125 @@
+/** Builds inbound limiters (reference §7.2), automatic bans (§3) and lists that are fetched (§11.1). */
+
+import { type CompileEnvironment, compileSetting, type Context, type SettingSource } from "../../expression/mod.ts";
+import type { Rate } from "../config.ts";
+import { toSource } from "../defaults.ts";
+import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig, LimiterStage } from "../limits.ts";
+import { isBroken } from "../toml/node.ts";
+import type { BuildContext } from "./context.ts";
+
+const STAGES: readonly LimiterStage[] = ["connection", "message", "recipient"];
+
+/** The context whose variables are all known at a stage. */
+const CONTEXTS: Readonly<Record<LimiterStage, Context>> = { connection: "conn", message: "mail", recipient: "rcpt" };
+
+/** Variables of a limiter's key that are known later than at the connection. */
+const KNOWN_LATER: Readonly<Partial<Record<string, LimiterStage>>> = {
+  helo_domain: "message",
+  authenticated_as: "message",
+  sender: "message",
+  sender_domain: "message",
+  rcpt: "recipient",
+  rcpt_domain: "recipient",
+};
+
+/** The limiters that are switched on, in the order of the file. */
+export function buildInboundLimiters(
+  context: BuildContext,
+  environment: Omit<CompileEnvironment, "configGet">,
+): readonly InboundLimiterConfig[] {
+  const { reader } = context;
+  const limiters: InboundLimiterConfig[] = [];
+  for (let index = 0; index < reader.count("queue.limiter.inbound"); index++) {
+    const enable = reader.get("queue.limiter.inbound[].enable", index);
+    const rate = reader.get("queue.limiter.inbound[].rate", index);
+    const concurrency = reader.get("queue.limiter.inbound[].concurrency", index);
+    const key = reader.get("queue.limiter.inbound[].key", index);
+    const match = reader.get("queue.limiter.inbound[].match", index);
+    if (rate === undefined && concurrency === undefined) {
+      reader.error(
+        "queue.limiter.inbound[]",
+        [index],
+        'a limiter needs a rate, such as rate = "100/1h", or a concurrency, such as concurrency = 5, or both',
+      );
+    }
+    if (!enable) continue;
+    const stages = [matchStage(context, environment, index), ...key.map((name) => KNOWN_LATER[name] ?? "connection")];
+    const stage = STAGES[Math.max(...stages.map((name) => STAGES.indexOf(name)))] ?? "recipient";
+    limiters.push({ id: `queue.limiter.inbound[${index}]`, stage, rate, concurrency, key, match });
+  }
+  return limiters;
+}
+
+/** The first stage in whose context `match` compiles. What is wrong with it everywhere is reported where it is read. */
+function matchStage(
+  { reader }: BuildContext,
+  environment: Omit<CompileEnvironment, "configGet">,
+  index: number,
+): LimiterStage {
+  const node = reader.node("queue.limiter.inbound[].match", index);
+  if (node === undefined || isBroken(node)) return "connection";
+  const source = toSource(node) as SettingSource;
+  const compiles = (context: Context) =>
+    compileSetting<boolean>({
+      key: "match",
+      context,
+      type: { kind: "bool" },
+      source,
+      default: true,
+      environment: { ...environment, configGet: reader.configGet },
+    }).errors === undefined;
+  return STAGES.find((stage) => compiles(CONTEXTS[stage])) ?? "recipient";
+}
+
+export function buildAutoBan({ reader }: BuildContext): AutoBanConfig {
+  const rate = (value: Rate | false) => value === false ? undefined : value;
+  return {
+    auth: rate(reader.get("server.auto-ban.auth.rate")),
+    abuse: rate(reader.get("server.auto-ban.abuse.rate")),
+    loiter: rate(reader.get("server.auto-ban.loiter.rate")),
+    scan: rate(reader.get("server.auto-ban.scan.rate")),
+    scanPaths: reader.get("server.auto-ban.scan.paths"),
+  };
+}
+
+/** Lists of `http-lookup.<id>`, those that are switched off included. */
+export function buildHttpLookups(context: BuildContext): ReadonlyMap<string, HttpLookupConfig> {
+  return new Map(context.reader.names("http-lookup").map((id) => [id, buildHttpLookup(context, id)]));
+}
+
+function buildHttpLookup({ reader }: BuildContext, id: string): HttpLookupConfig {
+  return {
+    id,
+    enable: reader.get("http-lookup.<id>.enable", id),
+    url: reader.get("http-lookup.<id>.url", id),
+    format: reader.get("http-lookup.<id>.format", id) === "list" ? { type: "list" } : {
+      type: "csv",
+      separator: separatorOf(reader, id),
+      skipFirst: reader.get("http-lookup.<id>.skip-first", id),
+      keyColumn: reader.get("http-lookup.<id>.index.key", id),
+      valueColumn: reader.get("http-lookup.<id>.index.value", id),
+    },
+    refresh: reader.get("http-lookup.<id>.refresh", id),
+    retry: reader.get("http-lookup.<id>.retry", id),
+    timeout: reader.get("http-lookup.<id>.timeout", id),
+    gzipped: reader.get("http-lookup.<id>.gzipped", id),
+    limits: {
+      size: reader.get("http-lookup.<id>.limits.size", id),
+      entries: reader.get("http-lookup.<id>.limits.entries", id),
+      entrySize: reader.get("http-lookup.<id>.limits.entry-size", id),
+    },
+  };
+}
+
+function separatorOf(reader: BuildContext["reader"], id: string): string {
+  const separator = reader.get("http-lookup.<id>.separator", id);
+  if (separator.length !== 1 || separator === '"') {
+    const found = reader.found("http-lookup.<id>.separator", id);
+    reader.error(
+      "http-lookup.<id>.separator",
+      [id],
+      `expected one character that is no quotation mark, found ${found}`,
+    );
+  }
+  return separator;
+}
