@@ -27,8 +27,11 @@ export interface HostLookup {
   readonly isOwnName: (name: string) => boolean;
 }
 
+/** Hosts of a domain that are kept at least; those without an address do not count as tried. */
+const MOST_HOSTS = 32;
+
 /**
- * The hosts for mail to `domain` (RFC 5321 §5.1), at most `limit`: by preference, shuffled within one preference.
+ * The hosts for mail to `domain` (RFC 5321 §5.1), the larger of `limit` and 32: by preference, shuffled within one.
  * A domain without MX records is its own mail host. Our own name in the list ends it there: mail never goes to hosts
  * that are no nearer to its destination than we are.
  */
@@ -67,7 +70,7 @@ export async function mailHosts(domain: string, limit: number, lookup: HostLooku
     // Some publish an address where a name belongs; it is used all the same.
     const address = canonicalIp(exchange);
     hosts.push(address === undefined ? { name: exchange, security } : { name: exchange, ip: address, security });
-    if (hosts.length >= limit) break;
+    if (hosts.length >= Math.max(limit, MOST_HOSTS)) break;
   }
   return hosts;
 }

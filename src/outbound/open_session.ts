@@ -156,7 +156,9 @@ async function startTls(
     if (!decision.required) return undefined;
     return failure("deferred", decision.lastError, NO_TLS, text, { host: session.host, status, elsewhere: true });
   };
-  if (!session.peer.starttls) return without(`${session.label} does not offer STARTTLS, which is required`, 0);
+  if (!session.peer.starttls) {
+    return without(`${session.label} does not offer STARTTLS${decision.required ? ", which is required" : ""}`, 0);
+  }
   const reply = await session.command("STARTTLS", "STARTTLS", options.timeout.ehlo);
   if (reply.code !== 220) return without(refusal(session, "STARTTLS", reply, true).detail.text, reply.code);
   const failed = await shakeHands(session, options);

@@ -109,13 +109,17 @@ class Attempt {
     }
     const limit = route.type === "mx" ? route.limits.multihomed : RELAY_ADDRESSES;
     const nameless = route.type === "mx" ? "failed" : "deferred";
+    // A host without an address costs a lookup but no attempt, so it does not use up the limit.
+    const most = route.type === "mx" ? route.limits.mx : hosts.length;
+    let tried = 0;
     for (const host of hosts) {
-      if (this.#aborted) return;
+      if (this.#aborted || tried >= most) return;
       const addresses = await hostAddresses(host, route.ipLookup, limit, context.lookup, nameless);
       if ("kind" in addresses) {
         this.#note(addresses);
         continue;
       }
+      tried++;
       for (const ip of addresses.ips) {
         if (this.#aborted) return;
         const connected = await this.#tryAddress(host, ip, addresses.security);

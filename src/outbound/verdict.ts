@@ -46,10 +46,16 @@ export function failure(
   lastError: LastError,
   enhanced: string,
   text: string,
-  more: { readonly status?: number; readonly host?: string; readonly elsewhere?: boolean } = {},
+  more: {
+    readonly status?: number;
+    readonly host?: string;
+    readonly reply?: string;
+    readonly elsewhere?: boolean;
+  } = {},
 ): Failure {
-  const { status = 0, host = "", elsewhere = false } = more;
-  return { kind, detail: { lastError, status, enhanced, text, host }, elsewhere };
+  const { status = 0, host = "", reply, elsewhere = false } = more;
+  const detail = { lastError, status, enhanced, text, host, ...(reply === undefined ? {} : { reply }) };
+  return { kind, detail, elsewhere };
 }
 
 /**
@@ -61,10 +67,12 @@ export function refusal(peer: Peer, command: string, reply: Reply, elsewhere: bo
   const understood = reply.code >= 400;
   // A peer without enhanced codes gets the undefined status of its class (RFC 3463 §3.1).
   const enhanced = !understood ? "4.5.0" : reply.enhanced ?? (permanent ? "5.0.0" : "4.0.0");
-  const text = `${peer.label} said: ${replyText(reply)} (in reply to ${command})`;
+  const said = replyText(reply);
+  const text = `${peer.label} said: ${said} (in reply to ${command})`;
   return failure(permanent ? "failed" : "deferred", "unexpected-reply", enhanced, text, {
     status: reply.code,
     host: peer.host,
+    reply: said,
     elsewhere,
   });
 }

@@ -4,6 +4,7 @@ import type { Statement } from "../store/mod.ts";
 import type { IdSource } from "./message_id.ts";
 import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
+import type { FailureDetail } from "./types.ts";
 
 const DELETE_RECIPIENT = "DELETE FROM recipients WHERE message = ? AND seq = ?";
 const DELETE_MESSAGE = "DELETE FROM messages WHERE id = ?";
@@ -109,10 +110,16 @@ export function summaryOf(message: MessageRecord): string {
   });
 }
 
-/** One line of history: host, reply code, enhanced code, text. */
+/** One line of history. The text of a failure says everything; of a delivery it is what the peer said last. */
 export function describe(
-  detail: { readonly host: string; readonly status: number; readonly enhanced: string; readonly text: string },
+  detail: FailureDetail | {
+    readonly host: string;
+    readonly status: number;
+    readonly enhanced: string;
+    readonly text: string;
+  },
 ): string {
+  if ("lastError" in detail) return detail.text;
   const status = detail.status === 0 ? "" : String(detail.status);
   return [detail.host, status, detail.enhanced, detail.text].filter((part) => part !== "").join(" ");
 }

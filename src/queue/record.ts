@@ -149,14 +149,15 @@ export function readRecipient(row: Row, from = 0): RecipientRecord {
 
 /** `recipients.last_detail` of a failure. */
 export function detailColumn(detail: FailureDetail | undefined): string | null {
-  return detail === undefined ? null : JSON.stringify([detail.enhanced, detail.host, detail.text]);
+  return detail === undefined ? null : JSON.stringify([detail.enhanced, detail.host, detail.text, detail.reply]);
 }
 
 /** The failure in `recipients.last_detail`. */
 export function readDetail(column: SqlValue, lastError: LastError, status: number): FailureDetail | undefined {
   if (typeof column !== "string") return undefined;
-  const [enhanced, host, text] = JSON.parse(column);
-  return { lastError, status, enhanced: String(enhanced), host: String(host), text: String(text) };
+  const [enhanced, host, text, reply] = JSON.parse(column);
+  const detail = { lastError, status, enhanced: String(enhanced), host: String(host), text: String(text) };
+  return typeof reply === "string" ? { ...detail, reply } : detail;
 }
 
 const SOURCES: readonly Source[] = [

@@ -129,6 +129,8 @@ export interface FailureDetail {
   readonly text: string;
   /** Name of the remote host, `""` if none was reached. */
   readonly host: string;
+  /** The peer's reply in one line, such as `550 5.1.1 No such user`; absent if the failure was not its reply. */
+  readonly reply?: string;
 }
 
 /** Outcome of an attempt for one recipient; `recipient` is {@link QueuedRecipient.id}. */

@@ -67,13 +67,12 @@ function typedAddress(type: string, address: string, international: boolean): st
   return `${type}; ${international ? address : asciiOnly(address)}`;
 }
 
-function diagnosticCode({ detail }: NoticeRecipient, international: boolean): Field | undefined {
-  const words = detail.text.replace(/\s+/g, " ").trim().slice(0, LONGEST_DIAGNOSTIC);
-  const text = international ? words : asciiOnly(words);
-  if (detail.status === 0) return text === "" ? undefined : ["Diagnostic-Code", `x-godwit; ${text}`];
-  const code = String(detail.status);
-  const reply = text.startsWith(code) ? text : [code, detail.enhanced, text].filter((word) => word !== "").join(" ");
-  return ["Diagnostic-Code", `smtp; ${reply}`];
+function diagnosticCode({ action, detail }: NoticeRecipient, international: boolean): Field | undefined {
+  if (action !== "failed" && action !== "delayed") return undefined;
+  // RFC 3464 §2.3.6 and RFC 3461 §9.2: the type smtp is for the reply itself; what this side found has one of its own.
+  const type = detail.reply === undefined ? "x-godwit" : "smtp";
+  const words = (detail.reply ?? detail.text).replace(/\s+/g, " ").trim().slice(0, LONGEST_DIAGNOSTIC);
+  return words === "" ? undefined : ["Diagnostic-Code", `${type}; ${international ? words : asciiOnly(words)}`];
 }
 
 function asciiOnly(text: string): string {

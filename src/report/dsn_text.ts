@@ -86,10 +86,9 @@ function section(
 
 function answer({ detail }: NoticeRecipient): readonly string[] {
   const text = plain(detail.text).slice(0, LONGEST_ANSWER);
-  const code = detail.status === 0 || text.startsWith(String(detail.status)) ? "" : `${detail.status} `;
-  if (text === "" && code === "") return [];
-  const who = detail.status === 0 || detail.host === "" ? "Reason" : `${plain(detail.host)} said`;
-  return wrap(`${who}: ${code}${text}`, "  ");
+  if (text === "") return [];
+  // What a peer said comes with its name, whatever else went wrong comes without.
+  return wrap(detail.reply === undefined ? `Reason: ${text}` : text, "  ");
 }
 
 /** Advice by status code (RFC 3463 §3), the most telling prefix first. */

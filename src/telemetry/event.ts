@@ -205,7 +205,7 @@ export const EVENTS = {
   "delivery.ehlo-rejected": { level: "info", text: "Next hop refused EHLO" },
   "delivery.start-tls": { level: "debug", text: "TLS with the next hop" },
   "delivery.start-tls-disabled": { level: "debug", text: "TLS not used, policy says so" },
-  "delivery.start-tls-unavailable": { level: "info", text: "Next hop offers no TLS" },
+  "delivery.start-tls-unavailable": { level: "debug", text: "Next hop offers no TLS" },
   "delivery.start-tls-error": { level: "info", text: "TLS with the next hop failed" },
   "delivery.implicit-tls-error": { level: "info", text: "TLS from the first byte failed" },
   "delivery.auth": { level: "debug", text: "Logged in at the next hop" },

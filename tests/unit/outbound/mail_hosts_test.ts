@@ -279,3 +279,12 @@ Deno.test("a source address is chosen by family, with its own EHLO name", async 
   assert.equal(peer.connections[0]?.lines[0], "EHLO second.sender.example");
   await delivery.close();
 });
+
+Deno.test("hosts without address do not use up the limit", async () => {
+  const { tried } = await deliverTo("d.example", {
+    "d.example": { mx: [[10, "a.example"], [20, "b.example"], [30, "c.example"], [40, "e.example"]] },
+    "c.example": { a: ["192.0.2.3"] },
+    "e.example": { a: ["192.0.2.4"] },
+  }, { route: { limits: { mx: 1, multihomed: 1 } } });
+  assert.deepEqual(tried, ["192.0.2.3"]);
+});

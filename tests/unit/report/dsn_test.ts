@@ -56,8 +56,9 @@ function notice(
       lastError: "unexpected-reply",
       status: 550,
       enhanced: "5.1.1",
-      text: "No such user",
+      text: "mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO)",
       host: "mx.example.com",
+      reply: "550 5.1.1 No such user",
     },
     ...more,
   };
@@ -151,7 +152,10 @@ Deno.test("the text says what happened to whom, why, and what to do", () => {
   assert.match(flat, /mail server mx\.example\.net/);
   assert.match(flat, /Subject: Plans/);
   assert.match(flat, /could not be delivered/);
-  assert.match(flat, /bob@example\.com mx\.example\.com said: 550 No such user What you can do: check the spelling/);
+  assert.match(
+    flat,
+    /bob@example\.com mx\.example\.com\[192\.0\.2\.1\] said: 550 5\.1\.1 No such user \(in reply to RCPT TO\) What you can do: check the spelling/,
+  );
   assert.ok(text.split("\r\n").every((line) => line.length <= 78));
 });
 
@@ -263,8 +267,9 @@ Deno.test("hostile text of the peer stays in its place", () => {
     lastError: "unexpected-reply" as const,
     status: 554,
     enhanced: "5.0.0\r\nX: y",
-    text: "no\r\n\r\n--boundary\r\nContent-Type: text/html\0\x1b[31m ü",
+    text: "it said: no\r\n\r\n--boundary\r\nContent-Type: text/html\0\x1b[31m ü",
     host: "evil host\r\nX: y",
+    reply: "554 5.0.0\r\nX: y no\r\n\r\n--boundary\r\nContent-Type: text/html\0\x1b[31m ü",
   };
   const built = build(message(), [notice("failed", {}, { detail })], 1);
   const { text, status } = parts(built);
