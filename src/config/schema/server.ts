@@ -19,7 +19,7 @@ import {
   text,
   url,
 } from "../value_type.ts";
-import { allLater, computed, type Key, key, later, only, optional, required, sameAs } from "./spec.ts";
+import { allLater, computed, type Key, key, only, optional, required, sameAs } from "./spec.ts";
 
 /** TLS suites that may be switched off. */
 export const SUITES = [
