@@ -11,10 +11,15 @@ export function startOf(message: MessageRecord): number {
 /** When the queue gives up, undefined for never: the schedule's word, or an earlier one of DELIVERBY (RFC 2852 §4). */
 export function expiryOf(message: MessageRecord, schedule: ScheduleConfig): number | undefined {
   const own = schedule.expire === undefined ? undefined : startOf(message) + schedule.expire;
-  const by = message.envelope.parameters.by;
-  if (by === undefined || by.mode !== "return") return own;
-  const asked = message.created + by.seconds * 1000;
+  const asked = deadlineOf(message);
+  if (asked === undefined) return own;
   return own === undefined ? asked : Math.min(own, asked);
+}
+
+/** When a message is to be returned by its sender's wish (RFC 2852 §4, mode R), undefined without one. */
+export function deadlineOf(message: MessageRecord): number | undefined {
+  const by = message.envelope.parameters.by;
+  return by?.mode === "return" ? message.created + by.seconds * 1000 : undefined;
 }
 
 /** The times at which the sender is told of a delay, in order. */

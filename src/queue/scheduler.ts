@@ -26,7 +26,7 @@ import type { NodeIdentity } from "./node.ts";
 import { type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
 import { type Recorder, viewOf } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
-import { lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
+import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { Deliver, Outcome } from "./types.ts";
 
@@ -232,7 +232,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     let outcomes: readonly Outcome[] = [];
     try {
       content ??= await loadContent(store, job.message);
-      outcomes = await attempt(job, content);
+      outcomes = lateOutcomes(job.message, job.recipients, clock.now()) ?? await attempt(job, content);
     } catch (error) {
       if (error instanceof StoreUnavailable) {
         lane.running--;

@@ -2,7 +2,7 @@
 
 import type { ScheduleConfig } from "../config/config.ts";
 import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
-import { countNotice, expiryOf, isExhausted, isTooOld, nextLook, pauseAfter } from "./schedule.ts";
+import { countNotice, deadlineOf, expiryOf, isExhausted, isTooOld, nextLook, pauseAfter } from "./schedule.ts";
 import type { Strategy } from "./strategy.ts";
 import type { FailureDetail, Outcome } from "./types.ts";
 
@@ -57,6 +57,11 @@ export async function triage(
     }
     if (recipient.flags & FLAG.hold) {
       settled.push({ kind: "waiting", recipient, look: recipient.attemptAt, delayed: false });
+      continue;
+    }
+    // RFC 2852 §4.1: what is late already must come back, not arrive.
+    if (isPastDeadline(message, now)) {
+      settled.push({ kind: "failed", recipient, detail: deadlineDetail(message, recipient.lastDetail), expired: true });
       continue;
     }
     const ripe = now >= recipient.attemptAt;
@@ -133,7 +138,8 @@ export async function settleDeferral(
     attemptAt: now + (retryAfter ?? pauseAfter(schedule, attempts)),
   };
   if (isExhausted(recipient, schedule, now) || isTooOld(recipient, now)) {
-    return { kind: "failed", recipient, detail, expired: true };
+    const last = isPastDeadline(message, now) ? deadlineDetail(message, detail) : detail;
+    return { kind: "failed", recipient, detail: last, expired: true };
   }
   const notified = countNotice(recipient, message, schedule, now);
   const delayed = notified > recipient.notified;
@@ -161,6 +167,34 @@ async function scheduleOf(
 export function lookupDetail(error: unknown): FailureDetail {
   const text = error instanceof Error ? error.message : String(error);
   return { lastError: "io", status: 0, enhanced: "4.3.0", text: `The route is not known for now: ${text}`, host: "" };
+}
+
+/** Whether the sender wants the message back by now instead of delivered (RFC 2852, mode R). */
+function isPastDeadline(message: MessageRecord, now: number): boolean {
+  const deadline = deadlineOf(message);
+  return deadline !== undefined && now >= deadline;
+}
+
+/** The failure of a recipient that was not reached by the deadline (RFC 2852 §4.1.4: status 5.4.7). */
+export function deadlineDetail(message: MessageRecord, last?: FailureDetail): FailureDetail {
+  const seconds = message.envelope.parameters.by?.seconds ?? 0;
+  const text = `The message could not be delivered within the ${seconds} seconds that its sender allowed`;
+  const none: FailureDetail = { lastError: "none", status: 0, enhanced: "5.4.7", text, host: "" };
+  return last === undefined ? none : { ...last, enhanced: "5.4.7", text: `${text}. The last attempt: ${last.text}` };
+}
+
+/** The outcomes of a job that has waited for its turn until the sender wants the message back; undefined before that. */
+export function lateOutcomes(
+  message: MessageRecord,
+  recipients: readonly RecipientRecord[],
+  now: number,
+): readonly Outcome[] | undefined {
+  if (!isPastDeadline(message, now)) return undefined;
+  return recipients.map(({ seq, lastDetail }) => ({
+    kind: "failed",
+    recipient: seq,
+    detail: deadlineDetail(message, lastDetail),
+  }));
 }
 
 const NO_OUTCOME: FailureDetail = {

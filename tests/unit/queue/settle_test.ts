@@ -3,7 +3,7 @@ import { LookupUnavailable } from "../../../src/expression/types.ts";
 import type { ScheduleConfig } from "../../../src/config/config.ts";
 import type { MessageRecord, RecipientRecord } from "../../../src/queue/record.ts";
 import { countNotice, expiryOf, nextLook, noticeTimes, pauseAfter } from "../../../src/queue/schedule.ts";
-import { settleDeferral, triage } from "../../../src/queue/settle.ts";
+import { deadlineDetail, settleDeferral, triage } from "../../../src/queue/settle.ts";
 import { createStrategy, type Strategy } from "../../../src/queue/strategy.ts";
 import type { FailureDetail } from "../../../src/queue/types.ts";
 import { computed, noFunctions, queueConfig, schedule } from "../../support/store.ts";
@@ -161,4 +161,42 @@ Deno.test("claimed recipients are tried, given up, cancelled, held or reported, 
   const [reported, expired] = settled;
   assert.equal(reported?.kind === "waiting" ? reported.look : 0, now + HOUR);
   assert.equal(expired?.kind === "failed" ? expired.detail : undefined, GREYLISTED);
+});
+
+Deno.test("past a DELIVERBY deadline of mode R nothing is tried any more: it fails with 5.4.7", async () => {
+  const strategy = strategyOf(schedule("remote", { expire: 10 * HOUR }));
+  const late = message({
+    envelope: { sender: "a@example.org", parameters: { by: { seconds: 3600, mode: "return", trace: false } } },
+  });
+  const list = [
+    recipient({ seq: 0, expires: T0 + HOUR }),
+    recipient({ seq: 1, attempts: 2, attemptAt: T0 + 3 * HOUR, expires: T0 + HOUR, lastDetail: GREYLISTED }),
+  ];
+  const before = await triage(late, list, strategy, T0 + HOUR - 1);
+  assert.deepEqual([before.attempts.map(({ seq }) => seq), before.settled.map(({ kind }) => kind)], [[0], ["waiting"]]);
+  // It is looked at again at the deadline, not at the next attempt.
+  assert.equal(before.settled[0]?.kind === "waiting" ? before.settled[0].look : 0, T0 + HOUR);
+  const { attempts, settled } = await triage(late, list, strategy, T0 + HOUR);
+  assert.deepEqual(attempts, []);
+  assert.deepEqual(
+    settled.map((one) => one.kind === "failed" ? [one.expired, one.detail.enhanced, one.detail.status] : one.kind),
+    [[true, "5.4.7", 0], [true, "5.4.7", 451]],
+  );
+  const deferred = await settleDeferral(late, list[0]!, GREYLISTED, strategy, T0 + HOUR);
+  assert.equal(deferred.kind === "failed" ? deferred.detail.enhanced : "", "5.4.7");
+  assert.match(deadlineDetail(late, GREYLISTED).text, /within the 3600 seconds .* The last attempt: later$/);
+});
+
+Deno.test("at a DELIVERBY deadline of mode N the sender hears of the delay once, and attempts go on", async () => {
+  const strategy = strategyOf(schedule("remote", { expire: 10 * HOUR, notify: [] }));
+  const late = message({
+    envelope: { sender: "a@example.org", parameters: { by: { seconds: 3600, mode: "notify", trace: false } } },
+  });
+  const waiting = recipient({ attempts: 1, attemptAt: T0 + 2 * HOUR });
+  assert.equal(nextLook(waiting, late, schedule("remote", { notify: [] })), T0 + HOUR);
+  const { settled } = await triage(late, [waiting], strategy, T0 + HOUR);
+  const [one] = settled;
+  assert.ok(one?.kind === "waiting" && one.delayed && one.look === T0 + 2 * HOUR);
+  const again = await triage(late, [one.recipient], strategy, T0 + 2 * HOUR);
+  assert.equal(again.attempts.length, 1);
 });
