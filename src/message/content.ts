@@ -11,6 +11,9 @@ export interface Content {
   readonly head: Uint8Array;
   /** Whether `head` is everything. */
   readonly complete: boolean;
-  /** All bytes in order, `head` first. May be called several times, also at the same time. */
+  /**
+   * All bytes in order, `head` first. May be called several times, also at the same time. A chunk may be used until the
+   * next one is asked for: its memory is then given back, so who wants to keep it makes a copy.
+   */
   chunks(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }

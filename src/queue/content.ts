@@ -69,6 +69,8 @@ async function* readChunks(store: Store, head: Uint8Array, blob: number, size: n
     if (!(chunk instanceof Uint8Array)) throw new Error("content of a queued message is missing in the store");
     left -= chunk.length;
     yield chunk;
+    // Given back at once: the garbage collector would let a hundred of them pile up.
+    if (chunk.buffer instanceof ArrayBuffer && chunk.length === chunk.buffer.byteLength) chunk.buffer.transfer(0);
   }
 }
 
@@ -83,6 +85,8 @@ export function createContentWriter(context: WriterContext): ContentWriter {
   let blob: number | undefined;
   let seq = 0;
   let writing: Promise<void> | undefined;
+  // A chunk's buffer that the store is done with.
+  let spare: Uint8Array<ArrayBuffer> | undefined;
   let failure: unknown;
   let ended = false;
   let aborted = false;
@@ -94,7 +98,7 @@ export function createContentWriter(context: WriterContext): ContentWriter {
     buffer = larger;
   };
 
-  const spill = (chunk: Uint8Array) => {
+  const spill = (chunk: Uint8Array<ArrayBuffer>) => {
     const previous = writing;
     writing = (async () => {
       await previous;
@@ -105,6 +109,7 @@ export function createContentWriter(context: WriterContext): ContentWriter {
       seq++;
       try {
         await store.write(statements, { undo: dropSpill(id) });
+        if (chunk.length === CHUNK && chunk.byteOffset === 0) spare = chunk;
       } catch (error) {
         failure = error;
       }
@@ -151,11 +156,12 @@ export function createContentWriter(context: WriterContext): ContentWriter {
         if (used === most && (at < bytes.length || head !== undefined)) {
           if (head === undefined) {
             head = buffer.slice(0, CHUNK);
-            wait = spill(buffer.slice(CHUNK, used));
+            wait = spill(buffer.subarray(CHUNK));
           } else {
-            wait = spill(buffer.slice(0, used));
+            wait = spill(buffer);
           }
-          buffer = new Uint8Array(CHUNK);
+          buffer = spare ?? new Uint8Array(CHUNK);
+          spare = undefined;
           used = 0;
         }
       }
@@ -168,7 +174,7 @@ export function createContentWriter(context: WriterContext): ContentWriter {
         buffer = new Uint8Array(0);
         return content;
       }
-      if (used > 0) void spill(buffer.slice(0, used));
+      if (used > 0) void spill(buffer.subarray(0, used));
       buffer = new Uint8Array(0);
       await writing;
       if (failure !== undefined || blob === undefined) {

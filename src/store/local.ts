@@ -113,6 +113,7 @@ export function createLocalExecutor(target: Target): Executor {
         return Promise.reject(new OpenError(judgeLocal(error).failure));
       }
     },
+    copiesBlobs: true,
     takeReopened() {
       const was = reopened;
       reopened = false;

@@ -92,7 +92,7 @@ function createLink(
   worker: Worker,
   onReopened: () => void,
 ): Link {
-  const pack = createPacker();
+  const packer = createPacker();
   let waiting: Pending[] = [];
   const sent: Pending[][] = [];
   const undo: (readonly Statement[])[] = [];
@@ -134,7 +134,7 @@ function createLink(
       }
       const batch = waiting.splice(0, count);
       sent.push(batch);
-      const work = pack(batch);
+      const work = packer.pack(batch);
       post(work, [work.bytes]);
     }
     if (watch === undefined && (waiting.length > 0 || sent.length > 0)) {
@@ -183,6 +183,7 @@ function createLink(
 
   const finish = (done: Done) => {
     const batch = sent.shift();
+    if (done.bytes !== undefined) packer.recycle(done.bytes);
     if (batch === undefined) return;
     const failures = new Map(done.failures);
     const all = failures.get(-1);

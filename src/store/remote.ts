@@ -88,6 +88,8 @@ export function createRemoteExecutor(target: Target): Executor {
     },
     // A server looks after its own files.
     takeReopened: () => false,
+    // A request that was given up may still be on its way.
+    copiesBlobs: false,
     close: drop,
   };
 }

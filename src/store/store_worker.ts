@@ -1,12 +1,12 @@
 /** The worker that owns the database, so that no query and no sync to disk ever holds up the network loop. */
 
-import { createUnpacker, type Executor, type FromWorker, packResults, type ToWorker } from "./wire.ts";
+import { createUnpacker, type Executor, type FromWorker, packResults, type ToWorker, transferable } from "./wire.ts";
 import { OpenError } from "./open_error.ts";
 import { unavailable } from "./failure.ts";
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
-  postMessage(message: FromWorker): void;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
   close(): void;
 }
 
@@ -37,7 +37,11 @@ function serve(worker: WorkerScope): void {
     } else if (message.kind === "work") {
       const groups = unpack(message);
       const results = executor === undefined ? [] : await executor.run(groups);
-      worker.postMessage(packResults(groups, results, executor?.takeReopened() ?? false));
+      const done = packResults(groups, results, {
+        bytes: executor?.copiesBlobs === true && message.bytes.byteLength > 0 ? message.bytes : undefined,
+        reopened: executor?.takeReopened() ?? false,
+      });
+      worker.postMessage(done, transferable(done));
     } else {
       executor?.close();
       worker.postMessage({ kind: "closed" });
@@ -53,6 +57,7 @@ function serve(worker: WorkerScope): void {
         kind: "done",
         changes: [],
         rows: [],
+        bytes: undefined,
         reopened: false,
         failures: [[-1, unavailable(`the database worker failed: ${String(error)}`, false, true)]],
       });

@@ -26,7 +26,7 @@ export interface Work {
   readonly args: readonly (Exclude<SqlValue, Uint8Array> | undefined)[];
   /** Length of each blob. */
   readonly lengths: readonly number[];
-  /** The blobs, one after the other. */
+  /** The blobs, one after the other; room after them is not used. */
   readonly bytes: ArrayBuffer;
 }
 
@@ -43,6 +43,8 @@ export interface Done {
   readonly changes: readonly number[];
   /** For statements that gave rows: number of the statement, column names, rows. */
   readonly rows: readonly (readonly [number, readonly string[], readonly Row[]])[];
+  /** The buffer of the blobs, given back to be used again. */
+  readonly bytes: ArrayBuffer | undefined;
   /** Whether another connection was opened meanwhile: the file behind it may be another one. */
   readonly reopened: boolean;
   /** For groups that failed: number of the group and why. */
@@ -77,51 +79,81 @@ export interface Executor {
   run(groups: readonly Group[]): Promise<readonly GroupResult[]>;
   /** Whether the connection was opened anew since the last call. */
   takeReopened(): boolean;
+  /** Whether blobs are not looked at any more once `run` has resolved. */
+  readonly copiesBlobs: boolean;
   close(): void;
 }
 
-/** Numbers SQL texts so that each crosses to the worker once. */
-export function createPacker(): (groups: readonly Group[]) => Work {
+/** Packs groups for the worker. */
+export interface Packer {
+  pack(groups: readonly Group[]): Work;
+  /** Takes a buffer back. */
+  recycle(bytes: ArrayBuffer): void;
+}
+
+const SMALLEST_BUFFER = 64 * 1024;
+const LARGEST_KEPT = 2 * 1024 * 1024;
+const MOST_KEPT = 3;
+
+/** A {@link Packer}: each SQL text crosses to the worker once, buffers are used again and again. */
+export function createPacker(): Packer {
   const known = new Map<string, number>();
-  return (groups) => {
-    const texts: string[] = [];
-    const sizes: number[] = [];
-    const statements: number[] = [];
-    const arity: number[] = [];
-    const args: (Exclude<SqlValue, Uint8Array> | undefined)[] = [];
-    const blobs: Uint8Array[] = [];
-    const lengths: number[] = [];
-    let total = 0;
-    for (const group of groups) {
-      sizes.push(group.query ? -1 : group.statements.length);
-      for (const statement of group.statements) {
-        let text = known.get(statement.sql);
-        if (text === undefined) {
-          text = known.size;
-          known.set(statement.sql, text);
-          texts.push(statement.sql);
-        }
-        statements.push(text);
-        arity.push(statement.args.length);
-        for (const value of statement.args) {
-          if (value instanceof Uint8Array) {
-            args.push(undefined);
-            blobs.push(value);
-            lengths.push(value.length);
-            total += value.length;
-          } else {
-            args.push(value);
+  const spare: ArrayBuffer[] = [];
+
+  const bufferFor = (length: number): ArrayBuffer => {
+    const index = spare.findIndex(({ byteLength }) => byteLength >= length);
+    const [found] = index < 0 ? [] : spare.splice(index, 1);
+    if (found !== undefined) return found;
+    // A spare one that is too small gives way, so that the spare ones grow to what is needed.
+    spare.shift();
+    return new ArrayBuffer(Math.max(SMALLEST_BUFFER, 2 ** Math.ceil(Math.log2(length))));
+  };
+
+  return {
+    recycle(bytes) {
+      if (bytes.byteLength <= LARGEST_KEPT && spare.length < MOST_KEPT) spare.push(bytes);
+    },
+    pack(groups) {
+      const texts: string[] = [];
+      const sizes: number[] = [];
+      const statements: number[] = [];
+      const arity: number[] = [];
+      const args: (Exclude<SqlValue, Uint8Array> | undefined)[] = [];
+      const blobs: Uint8Array[] = [];
+      const lengths: number[] = [];
+      let total = 0;
+      for (const group of groups) {
+        sizes.push(group.query ? -1 : group.statements.length);
+        for (const statement of group.statements) {
+          let text = known.get(statement.sql);
+          if (text === undefined) {
+            text = known.size;
+            known.set(statement.sql, text);
+            texts.push(statement.sql);
+          }
+          statements.push(text);
+          arity.push(statement.args.length);
+          for (const value of statement.args) {
+            if (value instanceof Uint8Array) {
+              args.push(undefined);
+              blobs.push(value);
+              lengths.push(value.length);
+              total += value.length;
+            } else {
+              args.push(value);
+            }
           }
         }
       }
-    }
-    const bytes = new Uint8Array(total);
-    let at = 0;
-    for (const blob of blobs) {
-      bytes.set(blob, at);
-      at += blob.length;
-    }
-    return { kind: "work", texts, groups: sizes, statements, arity, args, lengths, bytes: bytes.buffer };
+      const bytes = total === 0 ? new ArrayBuffer(0) : bufferFor(total);
+      const target = new Uint8Array(bytes);
+      let at = 0;
+      for (const blob of blobs) {
+        target.set(blob, at);
+        at += blob.length;
+      }
+      return { kind: "work", texts, groups: sizes, statements, arity, args, lengths, bytes };
+    },
   };
 }
 
@@ -160,7 +192,11 @@ export function createUnpacker(): (work: Work) => Group[] {
 }
 
 /** Flattens results for the way back. */
-export function packResults(groups: readonly Group[], results: readonly GroupResult[], reopened: boolean): Done {
+export function packResults(
+  groups: readonly Group[],
+  results: readonly GroupResult[],
+  rest: Pick<Done, "bytes" | "reopened">,
+): Done {
   const changes: number[] = [];
   const rows: [number, readonly string[], readonly Row[]][] = [];
   const failures: [number, Failure][] = [];
@@ -179,10 +215,29 @@ export function packResults(groups: readonly Group[], results: readonly GroupRes
       changes.push(one.changes);
     }
   });
-  return { kind: "done", changes, rows, failures, reopened };
+  return { kind: "done", changes, rows, failures, ...rest };
 }
 
 /** Whether a group went well. */
 export function isResult(result: GroupResult): result is readonly StatementResult[] {
   return Array.isArray(result);
+}
+
+// Below this a copy costs less than the transfer.
+const LEAST_TRANSFERRED = 32 * 1024;
+
+/** The buffers of an answer that are worth moving instead of copying. */
+export function transferable(done: Done): ArrayBuffer[] {
+  const buffers: ArrayBuffer[] = done.bytes === undefined ? [] : [done.bytes];
+  for (const [, , rows] of done.rows) {
+    for (const row of rows) {
+      for (const value of row) {
+        if (
+          value instanceof Uint8Array && value.buffer instanceof ArrayBuffer && value.length >= LEAST_TRANSFERRED &&
+          value.length === value.buffer.byteLength
+        ) buffers.push(value.buffer);
+      }
+    }
+  }
+  return buffers;
 }

@@ -15,7 +15,8 @@ Deno.test("jobs leave by priority, then due time, then age of the message", () =
     const left: (typeof jobs)[number][] = [];
     for (let next = ready.pop(); next !== undefined; next = ready.pop()) left.push(next);
     const sorted = [...jobs].sort((a, b) => b.priority - a.priority || a.due - b.due || a.message.id - b.message.id);
-    assert.deepEqual(left, sorted);
+    const rank = (list: typeof jobs) => list.map(({ priority, due, message }) => [priority, due, message.id]);
+    assert.deepEqual(rank(left), rank(sorted));
   }));
 });
 

@@ -69,7 +69,7 @@ const NOTHING = { messages: 0, recipients: 0, blobs: 0, spills: 0 };
 
 async function bytesOf(job: DeliveryJob): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const part of job.message.content.chunks()) parts.push(part);
+  for await (const part of job.message.content.chunks()) parts.push(part.slice());
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -22,15 +22,31 @@ Deno.test("groups arrive in the worker as they were sent, however many batches s
     fc.record({ query: fc.constant(false), statements: fc.array(statement, { maxLength: 5 }) }, PLAIN),
   );
   fc.assert(fc.property(fc.array(fc.array(group, { maxLength: 6 }), { maxLength: 4 }), (batches) => {
-    const pack = createPacker();
+    const packer = createPacker();
     const unpack = createUnpacker();
-    for (const batch of batches) assert.deepEqual(unpack(structuredClone(pack(batch))), batch);
+    for (const batch of batches) {
+      const work = structuredClone(packer.pack(batch));
+      assert.deepEqual(unpack(work), batch);
+      packer.recycle(work.bytes);
+    }
   }));
 });
 
 Deno.test("each text crosses once", () => {
-  const pack = createPacker();
+  const { pack } = createPacker();
   const group = { query: false, statements: [{ sql: "x", args: [] }, { sql: "y", args: [] }, { sql: "x", args: [] }] };
   assert.deepEqual(pack([group]).texts, ["x", "y"]);
   assert.deepEqual(pack([group]).texts, []);
+});
+
+Deno.test("a buffer that comes back is used again if it is large enough", () => {
+  const { pack, recycle } = createPacker();
+  const blob = (length: number) => [{ query: false, statements: [{ sql: "x", args: [new Uint8Array(length)] }] }];
+  const first = pack(blob(1000)).bytes;
+  recycle(first);
+  assert.equal(pack(blob(2000)).bytes, first);
+  const second = pack(blob(first.byteLength)).bytes;
+  assert.notEqual(second, first);
+  recycle(second);
+  assert.ok(pack(blob(first.byteLength + 1)).bytes.byteLength > first.byteLength);
 });
