@@ -1,20 +1,14 @@
 /** `godwit check`: validates a configuration and starts nothing. */
 
-import { findConfigFile, formatProblem, loadConfig } from "../config/mod.ts";
+import { formatProblem } from "../config/mod.ts";
+import { find, read } from "./configuration.ts";
 import type { Output } from "./output.ts";
 
 /** Prints every problem, one a line, key path first. @returns 0 if the configuration can be used, else 1 */
 export async function check(options: { config?: string; json?: boolean }, output: Output): Promise<number> {
-  const file = await findConfigFile(options.config);
-  if (file === undefined) {
-    output.error(
-      options.config === undefined
-        ? "no configuration: neither ./config.toml nor /etc/godwit/config.toml exists; name one with --config FILE"
-        : `cannot find the configuration file ${options.config}`,
-    );
-    return 1;
-  }
-  const { config, problems } = await loadConfig(file);
+  const file = await find(options.config, output);
+  if (file === undefined) return 1;
+  const { config, problems } = await read(file);
   const valid = config !== undefined;
   if (options.json === true) {
     output.print(JSON.stringify({ file, valid, problems }));

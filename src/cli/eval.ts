@@ -1,9 +1,10 @@
 /** `godwit eval`: evaluates an expression, with a configuration's directories, lists and stores if one is named. */
 
 import { systemClock } from "../clock/mod.ts";
-import type { Config } from "../config/mod.ts";
+import { type Config, parseConfig } from "../config/mod.ts";
 import { createResolver } from "../dns/mod.ts";
 import {
+  ALL_VARIABLES,
   type CompileEnvironment,
   EMPTY_ENVIRONMENT,
   evaluateText,
@@ -18,6 +19,15 @@ import {
 import { closeStores, createFunctionHost, createLookups, openStores } from "../server/mod.ts";
 import { load } from "./configuration.ts";
 import type { Output } from "./output.ts";
+
+/** What the text of a variable has to be, by its type. */
+const WANTED = {
+  int: "a number",
+  bool: "true or false",
+  ip: "an IP address",
+  list: "items with commas between them",
+  str: "text",
+} as const;
 
 /** Options of `godwit eval`. */
 export interface EvalOptions {
@@ -36,10 +46,15 @@ export async function evaluate(source: string, options: EvalOptions, output: Out
       return 2;
     }
     // A hyphen inside a name reads as an underscore (reference §1.4).
-    const name = assignment.slice(0, equals);
-    variables[name] = parseVariable(name, assignment.slice(equals + 1));
+    const name = assignment.slice(0, equals).replace(/(?<=\w)-(?=\w)/g, "_");
+    const value = parseVariable(name, assignment.slice(equals + 1));
+    if (value === undefined) {
+      output.error(`--var ${assignment}: expected ${WANTED[ALL_VARIABLES[name] ?? "str"]}`);
+      return 2;
+    }
+    variables[name] = value;
   }
-  const config = options.config === undefined ? undefined : await load(options.config, output);
+  const config = options.config === undefined ? undefined : await load(options.config, output, { warnings: false });
   if (options.config !== undefined && config === undefined) return 1;
   const world = config === undefined ? bare() : await configured(config);
   try {
@@ -70,6 +85,9 @@ interface EvalWorld {
   close(): Promise<void>;
 }
 
+// What a configuration cannot be without.
+const LEAST_CONFIGURATION = `store.data = { type = "libsql", url = "file:data/godwit.db" }\nstorage.data = "data"\n`;
+
 /** Without a configuration there is DNS and nothing else. */
 function bare(): EvalWorld {
   const resolver = createResolver({
@@ -83,7 +101,11 @@ function bare(): EvalWorld {
     cacheSizes: {},
   }, { clock: systemClock, random: Math.random, emit: () => {} });
   return {
-    environment: EMPTY_ENVIRONMENT,
+    environment: {
+      ...EMPTY_ENVIRONMENT,
+      // Without a file every setting has its default.
+      configGet: parseConfig(LEAST_CONFIGURATION).config?.environment.configGet ?? EMPTY_ENVIRONMENT.configGet,
+    },
     functions: createFunctionHost({
       directories: new Map(),
       defaultDirectory: undefined,

@@ -22,6 +22,7 @@ export async function run(args: readonly string[], output: Output = terminal): P
   const ending = (action: Promise<number>) => action.then((code) => void (status = code));
   const program = new Command("godwit")
     .description("A mail transfer agent in one file")
+    .version(`godwit ${VERSION}`, "-V, --version", "print the version")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => output.print(text.trimEnd()),

@@ -76,7 +76,7 @@ async function withQueue(
   output: Output,
   action: (queue: QueueInspection) => Promise<number>,
 ): Promise<number> {
-  const config = await load(options.config, output);
+  const config = await load(options.config, output, { warnings: false });
   if (config === undefined) return 1;
   const quiet = { emit: () => {}, clock: systemClock };
   const stores = await openStores(config, quiet, [config.storage.data]);
@@ -165,7 +165,7 @@ async function show(id: string, options: CommonOptions, output: Output): Promise
       recipient.lastText,
     ]);
     for (
-      const line of table(["RECIPIENT", "STATE", "QUEUE", "FAILED", "NEXT ATTEMPT", "LAST ERROR"], recipients, output)
+      const line of table(["RECIPIENT", "STATE", "QUEUE", "FAILED", "NEXT ATTEMPT", "LAST RESULT"], recipients, output)
     ) {
       output.print(line);
     }

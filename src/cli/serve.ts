@@ -1,25 +1,18 @@
 /** `godwit serve` and `godwit dev`: run the server until a signal ends it. */
 
-import {
-  type Config,
-  developmentConfig,
-  findConfigFile,
-  formatProblem,
-  loadConfig,
-  parseConfig,
-} from "../config/mod.ts";
+import { type Config, developmentConfig, findConfigFile, formatProblem, parseConfig } from "../config/mod.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server/mod.ts";
-import { load } from "./configuration.ts";
+import { load, read } from "./configuration.ts";
 import type { Output } from "./output.ts";
 
 /** Runs the server of a configuration file. @returns 0 after SIGTERM or SIGINT, 1 if it could not start */
 export async function serve(options: { config?: string }, output: Output): Promise<number> {
-  const config = await load(options.config, output);
+  const config = await load(options.config, output, { warnings: true });
   if (config === undefined) return 1;
   const reread = async (): Promise<Config | readonly string[]> => {
     const file = await findConfigFile(options.config);
     if (file === undefined) return ["the configuration file is gone"];
-    const { config, problems } = await loadConfig(file);
+    const { config, problems } = await read(file);
     return config ??
       problems.filter((problem) => problem.severity === "error").map((problem) => formatProblem(problem, file));
   };

@@ -1,5 +1,6 @@
 /** Single expressions outside of settings, for `godwit eval` and for other rooms' languages. */
 
+import ipaddr from "ipaddr.js";
 import type { Captures } from "./code.ts";
 import { type CompileEnvironment, compileNode, EMPTY_ENVIRONMENT, inOrder, startCompilation } from "./compiler.ts";
 import { SyntaxProblem } from "./lexer.ts";
@@ -99,24 +100,38 @@ function typeOf(value: Value): VariableSet[string] {
 }
 
 /**
- * Reads the text of `--var name=text` as the variable's type: a number, a truth value, items between commas. The
- * variables of no context are numbers and booleans where they look like it, else text.
+ * Reads the text of `--var name=text` as the variable's type: a number, a truth value, an address, items between commas.
+ * The variables of no context are numbers and booleans where they look like it, else text.
+ *
+ * @returns nothing if the text is not of that type
  */
-export function parseVariable(name: string, text: string): Value {
+export function parseVariable(name: string, text: string): Value | undefined {
   switch (ALL_VARIABLES[name]) {
     case "int":
-      return Number.isFinite(Number(text)) ? Number(text) : 0;
+      return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
     case "bool":
-      return !["", "0", "false", "no", "off"].includes(text.toLowerCase());
+      return TRUTHS.get(text.toLowerCase());
     case "list":
       return text === "" ? [] : text.split(",").map((item) => item.trim());
     case "str":
-    case "ip":
       return text;
+    case "ip":
+      return text === "" ? text : canonicalIp(text);
     default:
       if (text === "true" || text === "false") return text === "true";
       return /^-?\d+(?:\.\d+)?$/.test(text) && formatNumber(Number(text)) === text ? Number(text) : text;
   }
+}
+
+const TRUTHS: ReadonlyMap<string, boolean> = new Map([
+  ...["true", "1", "yes", "on"].map((word) => [word, true] as const),
+  ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
+]);
+
+// Reference §2.4: IP addresses are canonical text, IPv4-mapped IPv6 appears as IPv4.
+function canonicalIp(text: string): string | undefined {
+  if (!ipaddr.isValid(text) || (!text.includes(":") && !ipaddr.IPv4.isValidFourPartDecimal(text))) return undefined;
+  return ipaddr.process(text).toString();
 }
 
 /** A value for people: text and numbers as they are, arrays as JSON. */

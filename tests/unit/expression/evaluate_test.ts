@@ -26,6 +26,11 @@ Deno.test("variables given as text are read by the variable's type", () => {
   assert.equal(parseVariable("retry_num", "3"), 3);
   assert.equal(parseVariable("is_tls", "true"), true);
   assert.equal(parseVariable("is_tls", "0"), false);
+  assert.equal(parseVariable("is_tls", "maybe"), undefined);
+  assert.equal(parseVariable("retry_num", "many"), undefined);
+  assert.equal(parseVariable("remote_ip", "::ffff:192.0.2.4"), "192.0.2.4");
+  assert.equal(parseVariable("remote_ip", "2001:DB8:0::1"), "2001:db8::1");
+  assert.equal(parseVariable("remote_ip", "somewhere"), undefined);
   assert.equal(parseVariable("sender", "123"), "123");
   assert.deepEqual(parseVariable("recipients", "a@b, c@d"), ["a@b", "c@d"]);
   assert.deepEqual(parseVariable("recipients", ""), []);
