@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock/mod.ts";
 import { openStore, StatementError, type Store, StoreUnavailable } from "../../src/store/mod.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { type Sqld, startSqld } from "../support/sqld.ts";
 import {
   deferred,
@@ -96,6 +97,32 @@ for (const scheme of ["http", "ws"]) {
     await store.close();
   });
 }
+
+Deno.test("sqld: a certificate that does not verify is refused unless the store says otherwise", async () => {
+  await using server = await startSqld();
+  const { cert, privateKey } = await makeCertificate({ names: ["localhost"] });
+  // sqld speaks plain http here; what shows the certificate is a proxy in front of it.
+  const proxy = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, cert, key: privateKey, onListen: () => {} },
+    async (request) => {
+      const { pathname, search } = new URL(request.url);
+      return await fetch(`http://127.0.0.1:${server.port}${pathname}${search}`, {
+        method: request.method,
+        headers: request.headers,
+        body: request.method === "GET" ? null : await request.arrayBuffer(),
+      });
+    },
+  );
+  for (const scheme of ["https", "libsql", "wss"]) {
+    const config = storeConfig(`${scheme}://127.0.0.1:${proxy.addr.port}`);
+    await assert.rejects(openStore(config, { emit: () => {}, clock: systemClock }), StoreUnavailable, scheme);
+    const store = await openStore({ ...config, allowInvalidCerts: true }, { emit: () => {}, clock: systemClock });
+    await store.write([{ sql: "INSERT OR REPLACE INTO blobs VALUES (1, 0, ?)", args: [new Uint8Array([1, 2, 3])] }]);
+    assert.deepEqual((await store.read("SELECT chunk FROM blobs")).rows, [[new Uint8Array([1, 2, 3])]]);
+    await store.close();
+  }
+  await proxy.shutdown();
+});
 
 Deno.test("sqld: of two nodes one is killed in mid-delivery, the other takes its work over", async () => {
   await using server = await startSqld();
