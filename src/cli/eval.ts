@@ -16,6 +16,7 @@ import {
   parseVariable,
   type Value,
 } from "../expression/mod.ts";
+import { createHttpLists } from "../directory/mod.ts";
 import { closeStores, createFunctionHost, createLookups, openStores } from "../server/mod.ts";
 import { load } from "./configuration.ts";
 import type { Output } from "./output.ts";
@@ -123,10 +124,12 @@ function bare(): EvalWorld {
 async function configured(config: Config): Promise<EvalWorld> {
   const stores = await openStores(config, { emit: () => {}, clock: systemClock });
   const resolver = createResolver(config.resolver, { clock: systemClock, random: Math.random, emit: () => {} });
+  const httpLists = createHttpLists({ clock: systemClock, emit: () => {} });
   return {
     environment: config.environment,
-    functions: createLookups(config, { stores, resolver, clock: systemClock }).functions,
+    functions: createLookups(config, { stores, resolver, clock: systemClock, httpLists }).functions,
     async close() {
+      httpLists.close();
       resolver.close();
       await closeStores(stores);
     },

@@ -2,15 +2,9 @@
 
 import type { CompileEnvironment } from "../expression/mod.ts";
 import type { Setting } from "../expression/types.ts";
-import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig } from "./limits.ts";
+import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig, Rate } from "./limits.ts";
 
 export type * from "./limits.ts";
-
-/** Rate: `count` events per `period` milliseconds. */
-export interface Rate {
-  readonly count: number;
-  readonly period: number;
-}
 
 /** A network: address and prefix length. */
 export interface Network {

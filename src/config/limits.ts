@@ -1,7 +1,12 @@
 /** Configuration of what slows clients down or shuts them out, and of lists that are fetched. */
 
 import type { Setting } from "../expression/types.ts";
-import type { Rate } from "./config.ts";
+
+/** Rate: `count` events per `period` milliseconds. */
+export interface Rate {
+  readonly count: number;
+  readonly period: number;
+}
 
 /** Where an inbound limiter counts: connections, messages (at MAIL) or recipients (at RCPT). */
 export type LimiterStage = "connection" | "message" | "recipient";

@@ -167,6 +167,8 @@ function reasonOf(error: unknown, url: string): string {
 export interface HttpLists {
   /** Gives the lists of a configuration by id; those of an earlier one that are not among them are closed. */
   use(configs: ReadonlyMap<string, HttpLookupConfig>): ReadonlyMap<string, HttpList>;
+  /** Begins to fetch those in use. */
+  start(): void;
   close(): void;
 }
 
@@ -187,6 +189,9 @@ export function createHttpLists(options: HttpListOptions): HttpLists {
       for (const [id, { list }] of current) if (next.get(id)?.list !== list) list.close();
       current = next;
       return new Map([...next].map(([id, { list }]) => [id, list]));
+    },
+    start() {
+      for (const { list } of current.values()) list.start();
     },
     close() {
       for (const { list } of current.values()) list.close();

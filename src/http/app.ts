@@ -121,6 +121,10 @@ export function createHttpApp(deps: HttpDependencies): HttpApp {
 
   async function answer(exchange: Exchange): Promise<Response> {
     const { request, url } = exchange;
+    if (deps.blocked?.(exchange.clientIp) === true) {
+      emit("security.ip-blocked", { listener: exchange.info.listener, remoteIp: exchange.clientIp, reason: "blocked" });
+      return problem(403, "Requests from this address are not served.", { connection: "close" });
+    }
     const status = await config.allowedEndpoint.evaluate(exchange.scope);
     if (status !== 200) {
       return problem(isErrorStatus(status) ? status : 403, "This path is not served here (http.allowed-endpoint).");

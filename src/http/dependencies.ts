@@ -110,6 +110,8 @@ export interface HttpDependencies {
   readonly directoryHasAdministrators: boolean;
   /** Checks a login in `storage.directory`. Rejects with `LookupUnavailable` if that cannot be reached. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** Whether requests of this address are refused (`server.blocked-ip`, bans); absent: none is. */
+  blocked?(ip: string): boolean;
   /** Compares a password with a configured secret, which may be a hash. */
   verifySecret(secret: string, password: string): boolean | Promise<boolean>;
   /** Mailboxes that may be looked into; development only. */

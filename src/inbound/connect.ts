@@ -1,6 +1,7 @@
 /** The start of a session: limits are evaluated and the client is greeted. */
 
 import { type Reply, reply } from "../smtp/mod.ts";
+import { admit, refuseEarlyTalker } from "./admission.ts";
 import { filterStage } from "./filters.ts";
 import type { Session } from "./session.ts";
 
@@ -8,6 +9,8 @@ import type { Session } from "./session.ts";
 export async function greet(session: Session): Promise<Reply> {
   const { config, listenerGreetings } = session.deps;
   await session.refreshLimits();
+  const refusal = await admit(session, "connection") ?? await refuseEarlyTalker(session);
+  if (refusal !== undefined) return refusal;
   const hostname = await session.evaluate(config.connect.hostname);
   if (session.filters !== undefined) {
     const filtered = await filterStage(session, session.filters, "connect", session.fate);

@@ -6,6 +6,7 @@ import type { Directory } from "../directory/directory.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { InboundLimits } from "../throttle/mod.ts";
 import type { ContentWriter, MessageId, NewMessage } from "../queue/types.ts";
 
 /** The part of the queue that a session uses. */
@@ -27,6 +28,16 @@ export interface InboundDependencies {
   readonly functions: FunctionHost;
   /** Milters, scripts and hooks; absent if there are none, which costs sessions nothing. */
   readonly filters?: FilterChain;
+  /** `[[queue.limiter.inbound]]`; absent: nothing is limited. */
+  readonly limits?: InboundLimits;
+  /** Whether an address is in `server.allowed-ip`; absent: every one counts as if it were. */
+  readonly isTrusted?: (ip: string) => boolean;
+  /**
+   * Whether a login name had too many failures lately, and is refused whatever its password.
+   *
+   * @throws {LookupUnavailable} (rejects) if that cannot be found out
+   */
+  readonly loginRefused?: (account: string) => boolean | Promise<boolean>;
   readonly queue: Intake;
   readonly clock: Clock;
   readonly emit: Emit;

@@ -10,6 +10,7 @@ import {
   type Reply,
   reply,
 } from "../smtp/mod.ts";
+import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
 import { admitParameters, ownsAddress } from "./mail_parameters.ts";
@@ -65,11 +66,17 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
     clearVariables(session);
     return reply(550, "5.7.1", "Sender is not allowed");
   }
+  const limited = await admit(session, "message");
+  if (limited !== undefined) {
+    clearVariables(session);
+    return limited;
+  }
   const transaction = openTransaction(sender, parameters);
   if (session.filters !== undefined) {
     const refusal = await filterMail(session, session.filters, transaction);
     if (refusal !== undefined) {
       clearVariables(session);
+      session.releasePermits();
       session.filters.reset();
       return refusal;
     }

@@ -11,6 +11,7 @@ import {
   type Reply,
   reply,
 } from "../smtp/mod.ts";
+import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
 import { resolveInAnySpelling } from "./recipient.ts";
@@ -48,6 +49,8 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
     }
   }
 
+  const limited = await admit(session, "recipient");
+  if (limited !== undefined) return limited;
   const decision = await decide(session, address);
   if (decision.kind === "refused") {
     emit(decision.event, { session: session.id, remoteIp: session.connection.remote.ip, to: address });

@@ -56,7 +56,12 @@ export async function serveSession(
   session.dispose();
   // A session that was ended from outside closes itself once its last reply is out.
   if (!session.expired) connection.close();
-  deps.emit("smtp.connection-end", { ...fields, reason, elapsed: deps.clock.now() - session.started });
+  deps.emit("smtp.connection-end", {
+    ...fields,
+    reason,
+    commands: session.commands,
+    elapsed: deps.clock.now() - session.started,
+  });
 }
 
 async function lastWord(session: Session, farewell: Reply): Promise<void> {
@@ -69,7 +74,9 @@ async function lastWord(session: Session, farewell: Reply): Promise<void> {
 }
 
 async function run(session: Session): Promise<EndReason> {
-  const greeting = await safely(session, () => greet(session));
+  const greeted = await safely(session, () => greet(session));
+  // RFC 5321 §4.2.4.2 and 4.3.2: a server that cannot serve now says 421 and closes.
+  const greeting = greeted === UNAVAILABLE ? reply(421, "4.3.0", "A lookup failed for now, closing") : greeted;
   session.send(greeting, { enhanced: greeting.code >= 400 });
   if (greeting.code >= 400) session.ending = "refused";
   while (session.ending === undefined) {
@@ -81,8 +88,9 @@ async function run(session: Session): Promise<EndReason> {
     }
     const line = await session.readLine(LONGEST_AUTH_COMMAND);
     session.idle = false;
+    session.commands++;
     await execute(session, line);
-    if (session.outputFull) await session.flush();
+    if (session.outputFull || session.mustFlush) await session.flush();
   }
   await session.flush();
   return session.ending;

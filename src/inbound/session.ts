@@ -4,6 +4,7 @@ import type { Timer } from "../clock/mod.ts";
 import type { Scope, Setting, Value } from "../expression/mod.ts";
 import type { Account } from "../directory/mod.ts";
 import type { ServerConnection } from "../net/mod.ts";
+import type { Release } from "../throttle/mod.ts";
 import type { FilterRun } from "../filter/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";
 import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
@@ -98,6 +99,8 @@ export class Session {
   /** What filters decided about all messages of the session. */
   readonly fate: Fate = { discarded: false, held: false };
 
+  /** Commands so far, understood or not. */
+  commands = 0;
   authFailures = 0;
   rcptFailures = 0;
   messages = 0;
@@ -116,6 +119,12 @@ export class Session {
   /** The last reply of a session that is to end at the next such moment. */
   farewell: Reply | undefined;
 
+  /** Set after a pause: the reply goes out before the next command, so that a client that has gone is noticed. */
+  mustFlush = false;
+
+  #permits = { session: [] as Release[], transaction: [] as Release[] };
+  #ahead: { readonly read: Promise<number | null>; count: number | null | undefined } | undefined;
+  #wake: (() => void) | undefined;
   #output: Uint8Array[] = [];
   #outputLength = 0;
   #commandBuffer = new Uint8Array(COMMAND_READ);
@@ -195,6 +204,7 @@ export class Session {
 
   /** Writes the waiting replies in one go. */
   async flush(): Promise<void> {
+    this.mustFlush = false;
     if (this.#outputLength === 0) return;
     const bytes = join(this.#output, this.#outputLength);
     this.#output = [];
@@ -237,19 +247,46 @@ export class Session {
 
   async #read(buffer: Uint8Array): Promise<Uint8Array> {
     if (this.#expired !== undefined) throw new SessionEnded(this.#expired);
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const target = ahead === undefined ? buffer : this.#commandBuffer;
     let count: number | null;
     try {
-      count = await this.connection.read(buffer);
+      count = await (ahead?.read ?? this.connection.read(target));
     } catch {
       throw new SessionEnded(this.#expired ?? "broken");
     }
     if (count === null) throw new SessionEnded(this.#expired ?? "closed");
     this.#lastProgress = this.deps.clock.now();
-    return buffer.subarray(0, count);
+    return target.subarray(0, count);
+  }
+
+  /** Begins to read before anything is awaited from the client; the next read gives what comes. */
+  readAhead(): void {
+    const read = this.connection.read(this.#commandBuffer);
+    const ahead: { readonly read: typeof read; count: number | null | undefined } = { read, count: undefined };
+    this.#ahead = ahead;
+    read.then((count) => ahead.count = count, () => ahead.count = null);
+  }
+
+  /** Whether {@link readAhead} has got something. */
+  get hasReadAhead(): boolean {
+    return (this.#ahead?.count ?? 0) > 0;
+  }
+
+  /** Keeps what must be given back when the transaction, or the session, ends. */
+  keepPermit(until: "session" | "transaction", release: Release): void {
+    this.#permits[until].push(release);
+  }
+
+  /** Gives back what counts as long as there is a transaction. */
+  releasePermits(): void {
+    for (const release of this.#permits.transaction.splice(0)) release();
   }
 
   /** Ends the transaction and drops what it has stored. */
   resetTransaction(): void {
+    this.releasePermits();
     if (this.transaction !== undefined) this.filters?.reset();
     this.transaction?.chunks?.abort();
     this.transaction = undefined;
@@ -278,18 +315,34 @@ export class Session {
     return this.#expired !== undefined;
   }
 
-  /** Waits while nothing is read from the client, so that guessing is slow. Ends early when the session is out of time. */
+  /**
+   * Waits while nothing is read from the client, so that guessing is slow. Costs a timer. Ends early when the session is
+   * ended.
+   */
   async pause(milliseconds: number): Promise<void> {
     if (milliseconds <= 0) return;
-    await new Promise<void>((resolve) => this.deps.clock.after(milliseconds, resolve));
+    await this.flush();
+    if (this.#expired !== undefined) throw new SessionEnded(this.#expired);
+    // The silence is ours: it begins to count against the client when the pause is over.
+    this.#lastProgress = this.deps.clock.now() + milliseconds;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = this.deps.clock.after(milliseconds, resolve);
+    });
+    timer?.cancel();
+    this.#wake = undefined;
     if (this.#expired !== undefined) throw new SessionEnded(this.#expired);
     this.#lastProgress = this.deps.clock.now();
+    this.mustFlush = true;
   }
 
   /** Stops the session's timer; called once when it ends. */
   dispose(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.releasePermits();
+    for (const release of this.#permits.session.splice(0)) release();
     this.filters?.close();
     this.transaction?.chunks?.abort();
   }
@@ -301,6 +354,7 @@ export class Session {
   expire(reason: EndReason, farewell: Reply): void {
     if (this.#expired !== undefined) return;
     this.#expired = reason;
+    this.#wake?.();
     this.send(farewell);
     const bytes = join(this.#output, this.#outputLength);
     this.#output = [];

@@ -1,6 +1,6 @@
 /** The functions of expressions that reach outside, over the directories, lists, stores and DNS of a configuration. */
 
-import type { Directory, List } from "../directory/mod.ts";
+import type { Directory, KeyedList } from "../directory/mod.ts";
 import { DnsError, type Resolver } from "../dns/mod.ts";
 import { type FunctionHost, LookupUnavailable, type Value } from "../expression/mod.ts";
 import { type Store, StoreUnavailable } from "../store/mod.ts";
@@ -10,8 +10,8 @@ export interface FunctionSources {
   readonly directories: ReadonlyMap<string, Directory>;
   /** Id of the directory that `''` means, if there is one. */
   readonly defaultDirectory: string | undefined;
-  /** Lists of `lookup.*` and `memory` stores. */
-  readonly lists: ReadonlyMap<string, List>;
+  /** Lists of `lookup.*`, `http-lookup.*` and `memory` stores. */
+  readonly lists: ReadonlyMap<string, KeyedList>;
   readonly stores: ReadonlyMap<string, Store>;
   /** Named SQL by store id and name (`store.<id>.query.<name>`). */
   readonly queries: ReadonlyMap<string, Readonly<Record<string, string>>>;
@@ -35,9 +35,7 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
   };
   const lookupStore = (id: string) => store(id, sources.lookupStore);
 
-  const keyGet = async (list: string, key: string): Promise<Value> => {
-    const entries = sources.lists.get(list);
-    if (entries !== undefined) return entries.get(key) ?? "";
+  const storedValue = async (list: string, key: string): Promise<Value> => {
     const named = namedQuery(sources, list);
     if (named !== undefined) {
       const { rows } = await reach(() => store(named.store, "").read(named.sql, [key]));
@@ -54,7 +52,9 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
       any(directoriesFor(id), async (directory) => (await directory.recipients(address)).length > 0),
     keyGet: (list, key) => {
       const entries = sources.lists.get(list);
-      return entries === undefined ? keyGet(list, key) : entries.get(key) ?? "";
+      if (entries === undefined) return storedValue(list, key);
+      const value = entries.get(key);
+      return value instanceof Promise ? value.then((found) => found ?? "") : value ?? "";
     },
     keyExists: (list, key) => {
       const entries = sources.lists.get(list);

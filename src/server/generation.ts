@@ -2,13 +2,15 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createDirectory, createList, type Directory, type List } from "../directory/mod.ts";
+import { createDirectory, createList, type Directory, type HttpLists, type KeyedList } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import type { InboundDependencies } from "../inbound/mod.ts";
 import type { Queue } from "../queue/mod.ts";
+import { networkSet } from "../net/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
+import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createFunctionHost } from "./functions.ts";
 
 /** The parts of one configuration that are in force until the next reload. */
@@ -56,7 +58,9 @@ export function forwardingHost(): ForwardingHost {
 export interface World {
   readonly stores: ReadonlyMap<string, Store>;
   readonly resolver: Resolver;
+  readonly httpLists: HttpLists;
   readonly functions: ForwardingHost;
+  readonly throttle: Throttle;
   readonly queue: Queue;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -69,14 +73,17 @@ export interface Lookups {
 }
 
 /** Builds the directories and lists of a configuration, and the functions that reach them. */
-export function createLookups(config: Config, world: Pick<World, "stores" | "resolver" | "clock">): Lookups {
+export function createLookups(
+  config: Config,
+  world: Pick<World, "stores" | "resolver" | "clock" | "httpLists">,
+): Lookups {
   const { stores, resolver, clock } = world;
   const { threadPool, hostname } = config.server;
   const directories = new Map<string, Directory>();
   for (const [id, directory] of config.directories) {
     directories.set(id, createDirectory(directory, { threadPool, clock, stores, resolver, hostname }));
   }
-  const lists = new Map<string, List>();
+  const lists = new Map<string, KeyedList>(world.httpLists.use(config.httpLookups));
   for (const [name, entries] of config.lookups) lists.set(name, createList(entries));
   const queries = new Map<string, Readonly<Record<string, string>>>();
   for (const [id, store] of config.stores) {
@@ -100,6 +107,7 @@ export function createLookups(config: Config, world: Pick<World, "stores" | "res
 export function createGeneration(config: Config, world: World): Generation {
   const { directories, functions } = createLookups(config, world);
   world.functions.use(functions);
+  world.httpLists.start();
   const defaultDirectory = config.storage.directory === undefined
     ? undefined
     : directories.get(config.storage.directory);
@@ -115,6 +123,9 @@ export function createGeneration(config: Config, world: World): Generation {
       listenerGreetings: greetings,
       directories,
       functions,
+      limits: createInboundLimits(config.inboundLimiters, world.throttle),
+      isTrusted: networkSet(config.server.allowedIp),
+      loginRefused: (account) => world.throttle.abuse.loginRefused(account),
       queue: world.queue,
       clock: world.clock,
       emit: world.emit,

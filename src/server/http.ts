@@ -26,8 +26,14 @@ export interface HttpWorld {
   readonly mailboxRoot?: string;
   listeners(): readonly ListenerView[];
   draining(): boolean;
+  /** Whether a store has been found unusable and not yet usable again. */
+  storeLost(): boolean;
   /** `storage.directory` of the configuration in force. */
   directory(): Directory | undefined;
+  /** Whether requests of this address are refused. */
+  blocked(ip: string): boolean;
+  /** Whether a login name had too many failures. May reject with `LookupUnavailable`. */
+  loginRefused(account: string): boolean | Promise<boolean>;
 }
 
 /** The app of one configuration. */
@@ -47,18 +53,21 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
     listeners: () => world.listeners(),
     async ready() {
       if (world.draining()) return { ready: false, reasons: ["the server is stopping"] };
+      if (world.storeLost()) return { ready: false, reasons: ["the store cannot be used"] };
       try {
         await queue.stats();
         return { ready: true, reasons: [] };
       } catch {
-        return { ready: false, reasons: ["the store cannot be used"] };
+        return { ready: false, reasons: ["the store cannot be read"] };
       }
     },
     metricsText: () => telemetry.metrics.metrics(),
     // Whether a database has some is known only at a login, so it counts as one that does; other types know none.
     directoryHasAdministrators: directory?.type === "sql" ||
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
+    blocked: (ip) => world.blocked(ip),
     async login(user, password) {
+      if (await world.loginRefused(user)) return { kind: "refused" };
       return await world.directory()?.login(user, password) ?? { kind: "refused" };
     },
     verifySecret: (secret, password) => verifySecret(secret, password),

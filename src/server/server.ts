@@ -12,17 +12,19 @@ import {
   networkSet,
   type ServerConnection,
 } from "../net/mod.ts";
-import { closePasswordPool } from "../directory/mod.ts";
+import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
 import { createDelivery } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createTelemetry } from "../telemetry/mod.ts";
+import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
+import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
 import { createSessions } from "./sessions.ts";
 import { closeStores, openStores } from "./stores.ts";
@@ -112,10 +114,14 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const gate = Promise.withResolvers<Generation>();
     gate.promise.catch(() => {});
     let current: Generation | undefined;
-    let blocked = blocklist(config);
+    let addresses = addressRules(config);
+    let banned = (_ip: string) => false;
+    const blocked = (ip: string) => !addresses.allowed(ip) && (addresses.blocked(ip) || banned(ip));
     const listeners = new Map<string, OpenListener>();
     const onConnection = async (connection: ServerConnection) => {
       const generation = current ?? await gate.promise;
+      // Whoever came before the ban list was read has not been held against it.
+      if (banned(connection.remote.ip) && blocked(connection.remote.ip)) return connection.close();
       await sessions.serve(connection, generation.inbound);
     };
     const open = (next: Config) => {
@@ -130,8 +136,14 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
             clock,
             emit,
             serverLimit,
-            blocked: (ip) => blocked(ip),
+            blocked,
             onConnection,
+            onRefused: ({ listener, remote, reason }) =>
+              emit(reason === "blocked" ? "security.ip-blocked" : "limit.concurrent-connection", {
+                listener,
+                remoteIp: remote.ip,
+                reason,
+              }),
           });
           listeners.set(listener.id, { protocol: listener.protocol, listener: opened });
         }
@@ -155,19 +167,39 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => lock.release());
     const resolver = options.resolver ?? createResolver(config.resolver, { clock, random, emit });
     const functions = forwardingHost();
-    const generationOf = (next: Config, queue: Queue): Generation =>
-      createGeneration(next, { stores, resolver, functions, queue, clock, emit });
+    const httpLists = createHttpLists({ clock, emit });
+    undo.push(() => httpLists.close());
 
-    let reportConfig = config;
+    let inForce = config;
     const buildNotice = createDsnBuilder({
       hostname: config.server.hostname,
       reportDomain: config.report.domain,
-      from: (message) => senderOfNotices(reportConfig, message.envelope.sender, functions.host),
+      from: (message) => senderOfNotices(inForce, message.envelope.sender, functions.host),
       clock,
       random,
     });
     const data = stores.get(config.storage.data);
     if (data === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not defined`);
+    const throttle = await openThrottle({
+      counters: stores.get(config.storage.lookup) ?? data,
+      data,
+      clock,
+      emit,
+      nodeId: config.cluster.nodeId,
+      lease: config.cluster.lease,
+      autoBan: config.server.autoBan,
+      allowed: (ip) => addresses.allowed(ip),
+      onBan: (ip) => {
+        if (!addresses.allowed(ip)) sessions.ban(ip);
+      },
+    });
+    banned = throttle.bans.has;
+    undo.push(() => throttle.close());
+    undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
+    const purges = startPurges(config, { stores, clock, emit });
+    undo.push(() => purges.close());
+    const generationOf = (next: Config, queue: Queue): Generation =>
+      createGeneration(next, { stores, resolver, httpLists, functions, throttle, queue, clock, emit });
     const queue = await openQueue({
       store: data,
       config: config.queue,
@@ -219,10 +251,17 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       functions: functions.host,
       listeners: list,
       draining: () => draining,
+      storeLost: () => lost.size > 0,
       directory: () => current?.defaultDirectory,
+      blocked,
+      loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),
     };
     // A reload replaces the app, not its listeners.
+    // The store says when it is lost and when it works again; readiness follows.
+    const lost = new Set<unknown>();
+    undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
+    undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
     let app = createApp(config, world);
     const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
     undo.push(() => http.close());
@@ -248,16 +287,29 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       queue,
       listeners: list,
       async reload(next) {
-        certificates.replace(next.certificates);
-        open(next);
+        // What can fail comes first, so that the old configuration can go on.
+        try {
+          certificates.replace(next.certificates);
+          open(next);
+          await http.use(next);
+        } catch (error) {
+          certificates.replace(inForce.certificates);
+          open(inForce);
+          await http.use(inForce);
+          throw error;
+        }
+        for (const key of waitingForRestart(inForce, next)) {
+          emit("config.build-warning", { key, reason: "the change takes effect at the next start" });
+        }
+        inForce = next;
         serverLimit.limit = next.server.maxConnections;
-        blocked = blocklist(next);
-        reportConfig = next;
+        addresses = addressRules(next);
+        throttle.abuse.reconfigure(next.server.autoBan);
+        purges.reconfigure(next);
         const last = current;
         current = generationOf(next, queue);
         last?.retire();
         app = createApp(next, world);
-        await http.use(next);
         queue.reconfigure(next.queue);
         delivery.reconfigure(next.queue);
         await telemetry.reconfigure({
@@ -275,16 +327,27 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   }
 }
 
+/** Keys that differ but are read only at a start. */
+function waitingForRestart(before: Config, after: Config): string[] {
+  const read: Readonly<Record<string, (config: Config) => unknown>> = {
+    "server.hostname": (config) => config.server.hostname,
+    "report.domain": (config) => config.report.domain,
+    "store": (config) => [...config.stores],
+    "storage.data": (config) => config.storage.data,
+    "cluster": (config) => config.cluster,
+    "resolver": (config) => config.resolver,
+  };
+  return Object.keys(read).filter((key) => JSON.stringify(read[key]?.(before)) !== JSON.stringify(read[key]?.(after)));
+}
+
 /** A number from 0 up to, not including, 1 that nobody can foretell; DNS ids are made of it. */
 function secureRandom(): number {
   const [word] = crypto.getRandomValues(new Uint32Array(1));
   return (word ?? 0) / 2 ** 32;
 }
 
-function blocklist(config: Config): (ip: string) => boolean {
-  const blocked = networkSet(config.server.blockedIp);
-  const allowed = networkSet(config.server.allowedIp);
-  return (ip) => blocked(ip) && !allowed(ip);
+function addressRules(config: Config) {
+  return { blocked: networkSet(config.server.blockedIp), allowed: networkSet(config.server.allowedIp) };
 }
 
 /** Name and address in From of a notification; the plain ones if an expression would have to wait for a lookup. */

@@ -5,6 +5,7 @@ import { type InboundDependencies, serveSession, type Session } from "../inbound
 import type { ServerConnection } from "../net/mod.ts";
 import { reply } from "../smtp/mod.ts";
 
+const BANNED = reply(421, "4.7.0", "Your address is banned here, closing");
 const FAREWELL = reply(421, "4.3.2", "Server is shutting down, try again later");
 
 /** The running sessions of all SMTP and LMTP listeners. */
@@ -12,6 +13,8 @@ export interface Sessions {
   /** Serves a connection until it ends. Never rejects. */
   serve(connection: ServerConnection, deps: InboundDependencies): Promise<void>;
   readonly count: number;
+  /** Closes the connections of an address that has come to be banned. */
+  ban(ip: string): void;
   /**
    * Ends every session: idle ones now, others when their transaction is over, and after `grace` milliseconds whatever
    * is left. A message whose 250 has not been written may then still be committed; the client will send it again.
@@ -36,6 +39,11 @@ export function createSessions(clock: Clock): Sessions {
     },
     get count() {
       return running.size;
+    },
+    ban(ip) {
+      for (const session of running.keys()) {
+        if (session.connection.remote.ip === ip) session.expire("refused", BANNED);
+      }
     },
     async stop(grace) {
       stopping = true;
