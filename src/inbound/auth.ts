@@ -99,7 +99,7 @@ async function conclude(session: Session, mechanism: string, run: () => Promise<
   };
   let result: SaslResult;
   try {
-    result = await run();
+    result = await unlessHeldBack(session, await run());
   } catch (error) {
     if (!(error instanceof LookupUnavailable)) throw error;
     emit("auth.error", { ...fields, reason: error.message });
@@ -118,6 +118,13 @@ async function conclude(session: Session, mechanism: string, run: () => Promise<
     case "refused":
       return await refuse(session, { ...fields, account: result.name }, result.reply);
   }
+}
+
+/** A login name that failed too often, from wherever, is refused although the secret was right (`server.auto-ban.auth`). */
+async function unlessHeldBack(session: Session, result: SaslResult): Promise<SaslResult> {
+  if (result.kind !== "accepted") return result;
+  const name = result.name ?? result.account.name;
+  return await session.deps.loginRefused?.(name) === true ? { kind: "refused", name } : result;
 }
 
 async function refuse(

@@ -14,7 +14,8 @@ export interface Response {
 
 /** How an exchange ended. */
 export type SaslResult =
-  | { readonly kind: "accepted"; readonly account: Account }
+  /** `name` is what the client called itself, where that may differ from the account's name. */
+  | { readonly kind: "accepted"; readonly account: Account; readonly name?: string }
   /** `name` is whom the client claims to be; `reply` stands in for the usual one. */
   | { readonly kind: "refused"; readonly name: string; readonly reply?: Reply }
   /** The exchange broke off before anything could be checked. */

@@ -42,5 +42,7 @@ async function check(
   const result = await directory.login(user, password);
   // RFC 4616 §2: acting for somebody else is not offered.
   const allowed = authorize === "" || authorize === user;
-  return result.kind === "accepted" && allowed ? result : { kind: "refused", name: user };
+  return result.kind === "accepted" && allowed
+    ? { kind: "accepted", account: result.account, name: user }
+    : { kind: "refused", name: user };
 }

@@ -19,5 +19,5 @@ export async function secretsOf(directory: Directory, name: string): Promise<rea
 /** The account of a name whose secret was proven, or not. */
 export async function accountWith(directory: Directory, name: string, proven: boolean): Promise<SaslResult> {
   const account = proven ? await directory.account(name) : undefined;
-  return account === undefined ? { kind: "refused", name } : { kind: "accepted", account };
+  return account === undefined ? { kind: "refused", name } : { kind: "accepted", account, name };
 }
