@@ -11,6 +11,7 @@ import {
   type RecipientState,
 } from "../queue/mod.ts";
 import { closeStores, openStores } from "../server/mod.ts";
+import { fromFileUrl } from "../store/mod.ts";
 import { load } from "./configuration.ts";
 import { type Output, printable, table } from "./output.ts";
 
@@ -78,6 +79,12 @@ async function withQueue(
 ): Promise<number> {
   const config = await load(options.config, output, { warnings: false });
   if (config === undefined) return 1;
+  const data = config.stores.get(config.storage.data);
+  const file = data?.type === "libsql" && data.url.startsWith("file:") ? fromFileUrl(data.url) : undefined;
+  if (file !== undefined && !await exists(file)) {
+    output.error(`there is no queue yet: ${file} (store.${config.storage.data}) is made when the server starts`);
+    return 1;
+  }
   const quiet = { emit: () => {}, clock: systemClock };
   const stores = await openStores(config, quiet, [config.storage.data]);
   try {
@@ -86,6 +93,16 @@ async function withQueue(
     return await action(openQueueOffline({ store, clock: systemClock }));
   } finally {
     await closeStores(stores);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

@@ -61,7 +61,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
         return { ready: false, reasons: ["the store cannot be read"] };
       }
     },
-    metricsText: () => telemetry.metrics.metrics(),
+    metricsText: () => telemetry.metricsText(),
     // Whether a database has some is known only at a login, so it counts as one that does; other types know none.
     directoryHasAdministrators: directory?.type === "sql" ||
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),

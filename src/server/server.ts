@@ -267,6 +267,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => http.close());
     await http.use(config);
     registerGauges(telemetry, list, queue);
+    if (config.http.prometheus.enable) await telemetry.collectDurations();
 
     current = generation;
     gate.resolve(generation);
@@ -310,6 +311,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         current = generationOf(next, queue);
         last?.retire();
         app = createApp(next, world);
+        if (next.http.prometheus.enable) await telemetry.collectDurations();
         queue.reconfigure(next.queue);
         delivery.reconfigure(next.queue);
         await telemetry.reconfigure({

@@ -1,6 +1,6 @@
 /** The numbers behind /metrics: how often each event happened, how long things took, and gauges that others supply. */
 
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Gauge } from "prom-client";
 import type { Clock } from "../clock/mod.ts";
 import { type EventName, EVENTS } from "./event.ts";
 import { within } from "./within.ts";
@@ -44,7 +44,13 @@ const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 72
 
 /** Metrics of one telemetry instance. */
 export interface Metrics {
-  readonly registry: Registry;
+  /**
+   * Begins to measure durations. Until then nothing is kept of them, and the metrics library is not even loaded: it
+   * would add a sixth to the memory of an idle server.
+   */
+  collect(): Promise<void>;
+  /** The Prometheus text; begins to collect if that has not been done. */
+  text(): Promise<string>;
   /** The histogram fed by this event, if any. */
   durationOf(event: EventName): ((seconds: number) => void) | undefined;
   /**
@@ -64,8 +70,57 @@ export interface MetricsOptions {
   readonly onGaugeError: (name: string, error: unknown) => void;
 }
 
-/** Builds the registry with event counters, histograms and the resident memory. */
+interface GaugeDefinition {
+  readonly help: string;
+  readonly read: ReadGauge;
+  readonly labelNames: readonly string[];
+}
+
+/** What {@link openRegistry} gives. */
+interface OpenRegistry {
+  text(): Promise<string>;
+  addGauge(name: string, gauge: GaugeDefinition): void;
+}
+
+/** Keeps event counters, histograms and gauges, with the resident memory among them. */
 export function createMetrics(options: MetricsOptions): Metrics {
+  const observers = new Map<string, (seconds: number) => void>();
+  const gauges = new Map<string, GaugeDefinition>();
+  let opening: Promise<OpenRegistry> | undefined;
+  let opened: OpenRegistry | undefined;
+
+  const open = async () => {
+    const registry = await openRegistry(options, observers);
+    for (const [name, gauge] of gauges) registry.addGauge(name, gauge);
+    return opened = registry;
+  };
+  const registerGauge: Metrics["registerGauge"] = (name, help, read, labelNames = []) => {
+    const gauge = { help, read, labelNames };
+    gauges.set(name, gauge);
+    opened?.addGauge(name, gauge);
+  };
+  registerGauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
+
+  return {
+    async collect() {
+      await (opening ??= open());
+    },
+    async text() {
+      return await (await (opening ??= open())).text();
+    },
+    durationOf(event) {
+      const feeds = DURATIONS.some(({ events }) => events.includes(event));
+      return feeds ? (seconds) => observers.get(event)?.(seconds) : undefined;
+    },
+    registerGauge,
+  };
+}
+
+async function openRegistry(
+  options: MetricsOptions,
+  observers: Map<string, (seconds: number) => void>,
+): Promise<OpenRegistry> {
+  const { Counter, Gauge, Histogram, Registry } = await import("prom-client");
   const registry = new Registry();
 
   new Counter({
@@ -83,37 +138,35 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
   });
 
-  const durations = new Map<string, (seconds: number) => void>();
   for (const { events, name, help } of DURATIONS) {
     const histogram = new Histogram({ name, help, buckets: BUCKETS, registers: [registry] });
-    for (const event of events) durations.set(event, (seconds) => histogram.observe(seconds));
+    for (const event of events) observers.set(event, (seconds) => histogram.observe(seconds));
   }
 
-  function registerGauge(name: string, help: string, read: ReadGauge, labelNames: readonly string[] = []): void {
-    registry.removeSingleMetric(name);
-    new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [registry],
-      async collect(this: Gauge) {
-        try {
-          const reading = await within(Promise.resolve(read()), GAUGE_TIMEOUT, options.clock);
-          const readings = typeof reading === "number" ? [{ value: reading }] : reading;
-          this.reset();
-          if (readings.length === 0 && labelNames.length === 0) this.remove();
-          for (const { labels = {}, value } of readings.slice(0, MOST_READINGS)) this.set({ ...labels }, value);
-        } catch (error) {
-          // A gauge that cannot be read is left out: a stale or zero value would be taken for the truth.
-          this.reset();
-          if (labelNames.length === 0) this.remove();
-          options.onGaugeError(name, error);
-        }
-      },
-    });
-  }
-
-  registerGauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
-
-  return { registry, durationOf: (event) => durations.get(event), registerGauge };
+  return {
+    text: () => registry.metrics(),
+    addGauge(name, { help, read, labelNames }) {
+      registry.removeSingleMetric(name);
+      new Gauge({
+        name,
+        help,
+        labelNames: [...labelNames],
+        registers: [registry],
+        async collect(this: Gauge) {
+          try {
+            const reading = await within(Promise.resolve(read()), GAUGE_TIMEOUT, options.clock);
+            const readings = typeof reading === "number" ? [{ value: reading }] : reading;
+            this.reset();
+            if (readings.length === 0 && labelNames.length === 0) this.remove();
+            for (const { labels = {}, value } of readings.slice(0, MOST_READINGS)) this.set({ ...labels }, value);
+          } catch (error) {
+            // A gauge that cannot be read is left out: a stale or zero value would be taken for the truth.
+            this.reset();
+            if (labelNames.length === 0) this.remove();
+            options.onGaugeError(name, error);
+          }
+        },
+      });
+    },
+  };
 }

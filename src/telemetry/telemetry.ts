@@ -1,7 +1,6 @@
 /** Takes events and spreads them: to counters always, to log lines and observers as configured. */
 
 import { configureSync, getLogger, type Logger, type LogLevel, type LogRecord, type Sink } from "@logtape/logtape";
-import type { Registry } from "prom-client";
 import { type Clock, systemClock } from "../clock/mod.ts";
 import type { TracerConfig } from "../config/config.ts";
 import { type Batch, createBatch } from "./batch.ts";
@@ -40,8 +39,10 @@ export interface ObservedEvent {
 /** The telemetry of one program. */
 export interface Telemetry {
   readonly emit: Emit;
-  /** Counters, histograms and gauges; `metrics.metrics()` gives the Prometheus text. */
-  readonly metrics: Registry;
+  /** Begins to measure how long things take, for the histograms. Without it they start at the first {@link metricsText}. */
+  collectDurations(): Promise<void>;
+  /** Counters, histograms and gauges as Prometheus text. */
+  metricsText(): Promise<string>;
   /**
    * Adds a gauge that is read when /metrics is asked for, at most two seconds. A name used before is replaced.
    *
@@ -283,7 +284,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 
   return {
     emit,
-    metrics: metrics.registry,
+    collectDurations: metrics.collect,
+    metricsText: metrics.text,
     registerGauge: metrics.registerGauge,
     observe(events, observer) {
       const matches = matcher(events.map((name) => [name, "observe"]));

@@ -174,3 +174,39 @@ Deno.test("a reload opens and closes HTTP listeners and uses the new settings", 
     assert.equal(response.headers.get("x-kept"), "yes");
   }
 });
+
+Deno.test("a reload says which changes wait for the next start", async () => {
+  await using test = await startTestServer();
+  const next = testConfiguration("", test);
+  await test.server.reload({ ...next, cluster: { ...next.cluster, nodeId: "another" } });
+  const warning = await test.event("config.build-warning");
+  assert.equal(warning.fields.key, "cluster");
+});
+
+Deno.test("a reload that cannot bind a port leaves the old configuration in force", async () => {
+  await using test = await startTestServer();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const next = testConfiguration(
+    `server.listener.extra = { bind = "127.0.0.1:${taken.addr.port}", protocol = "smtp" }\n` +
+      `session.connect.greeting = "'new'"\n`,
+    test,
+  );
+  await assert.rejects(test.server.reload(next), new RegExp(`extra.*127\\.0\\.0\\.1:${taken.addr.port}`));
+  using client = await connectClient(test.address("smtp"));
+  assert.equal(await client.reply(), "220 mx.example.org ESMTP godwit");
+});
+
+Deno.test("a server without its store is not ready, and is again when the store works", async () => {
+  await using test = await startTestServer(`server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\n`);
+  const { hostname, port } = test.address("http");
+  const ready = async () => {
+    const response = await fetch(`http://${hostname}:${port}/readyz`);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await ready(), 200);
+  test.server.telemetry.emit("store.unavailable", { id: "data", reason: "locked" });
+  assert.equal(await ready(), 503);
+  test.server.telemetry.emit("store.recovered", { id: "data" });
+  assert.equal(await ready(), 200);
+});

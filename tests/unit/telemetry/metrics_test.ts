@@ -22,23 +22,24 @@ Deno.test("events are counted by name whether or not they are logged", async () 
   telemetry.emit("smtp.raw-input");
   telemetry.emit("smtp.raw-input");
   telemetry.emit("server.startup");
-  const text = await telemetry.metrics.metrics();
+  const text = await telemetry.metricsText();
   assert.match(text, /^# TYPE godwit_events_total counter$/m);
   assert.match(text, /^godwit_events_total\{event="smtp\.raw-input"\} 2$/m);
   assert.match(text, /^godwit_events_total\{event="server\.startup"\} 1$/m);
   assert.match(text, /^godwit_events_total\{event="auth\.failed"\} 0$/m);
   assert.doesNotMatch(text, /event="smtp\.raw-output"/, "chatter that never happened");
-  assert.match(await telemetry.metrics.metrics(), /^godwit_events_total\{event="smtp\.raw-input"\} 2$/m);
+  assert.match(await telemetry.metricsText(), /^godwit_events_total\{event="smtp\.raw-input"\} 2$/m);
   await telemetry.close();
 });
 
 Deno.test("disabled events are not counted", async () => {
   const { telemetry } = start(["smtp.*", "server.startup"]);
+  await telemetry.collectDurations();
   telemetry.emit("smtp.ehlo");
   telemetry.emit("smtp.connection-end", { elapsed: 1000 });
   telemetry.emit("server.startup");
   telemetry.emit("server.shutdown");
-  const text = await telemetry.metrics.metrics();
+  const text = await telemetry.metricsText();
   assert.doesNotMatch(text, /event="smtp\./);
   assert.doesNotMatch(text, /server\.startup"/);
   assert.match(text, /event="server\.shutdown"\} 1/);
@@ -48,11 +49,12 @@ Deno.test("disabled events are not counted", async () => {
 
 Deno.test("elapsed milliseconds fill the histograms in seconds", async () => {
   const { telemetry } = start();
+  await telemetry.collectDurations();
   telemetry.emit("delivery.delivered", { elapsed: 250 });
   telemetry.emit("delivery.delivered", { elapsed: 20_000 });
   telemetry.emit("delivery.delivered", {});
   telemetry.emit("smtp.connection-end", { elapsed: 3 });
-  const text = await telemetry.metrics.metrics();
+  const text = await telemetry.metricsText();
   assert.match(text, /^godwit_delivery_duration_seconds_bucket\{le="0\.5"\} 1$/m);
   assert.match(text, /^godwit_delivery_duration_seconds_bucket\{le="60"\} 2$/m);
   assert.match(text, /^godwit_delivery_duration_seconds_sum 20\.25$/m);
@@ -70,9 +72,9 @@ Deno.test("gauges are read when asked for, with labels, and label values are esc
     () => Promise.resolve([{ labels: { queue: 're"mote', state: "queued" }, value: depth }]),
     ["queue", "state"],
   );
-  assert.match(await telemetry.metrics.metrics(), /^godwit_queue_recipients\{queue="re\\"mote",state="queued"\} 3$/m);
+  assert.match(await telemetry.metricsText(), /^godwit_queue_recipients\{queue="re\\"mote",state="queued"\} 3$/m);
   depth = 4;
-  const text = await telemetry.metrics.metrics();
+  const text = await telemetry.metricsText();
   assert.match(text, /^godwit_ready 1$/m);
   assert.match(text, /^godwit_queue_recipients\{queue="re\\"mote",state="queued"\} 4$/m);
   await telemetry.close();
@@ -85,7 +87,8 @@ Deno.test("a gauge that fails or stalls is left out and the others are served", 
   });
   telemetry.registerGauge("godwit_stalled", "Stalled", () => new Promise(() => {}));
   telemetry.registerGauge("godwit_fine", "Fine", () => 5);
-  const asked = telemetry.metrics.metrics();
+  await telemetry.collectDurations();
+  const asked = telemetry.metricsText();
   await settle();
   await clock.advance(2000);
   const text = await asked;
@@ -97,6 +100,6 @@ Deno.test("a gauge that fails or stalls is left out and the others are served", 
 
 Deno.test("resident memory is always there", async () => {
   const { telemetry } = start();
-  assert.match(await telemetry.metrics.metrics(), /^process_resident_memory_bytes [1-9]\d{6,}$/m);
+  assert.match(await telemetry.metricsText(), /^process_resident_memory_bytes [1-9]\d{6,}$/m);
   await telemetry.close();
 });
