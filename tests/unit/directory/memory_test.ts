@@ -106,3 +106,14 @@ Deno.test("one slow hash of the usual kind is checked whoever logs in, and grant
   assert.deepEqual(await slowChecks("plain", PASSWORD), ["refused", 1]);
   assert.deepEqual(await slowChecks("plain", "plain"), ["accepted", 1]);
 });
+
+Deno.test("plain secrets can be told where there are some, and only those of their account", async () => {
+  const { directory } = directoryOf([
+    principal({ name: "ana", secret: ["{PLAIN}one", HASH, "two"] }),
+    principal({ name: "bob", secret: [HASH] }),
+  ]);
+  assert.deepEqual(await directory.plainSecrets?.("ana"), ["one", "two"]);
+  assert.deepEqual(await directory.plainSecrets?.("bob"), []);
+  assert.deepEqual(await directory.plainSecrets?.("nobody"), []);
+  assert.equal(directoryOf([principal({ name: "bob", secret: [HASH] })]).directory.plainSecrets, undefined);
+});
