@@ -131,7 +131,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 const INTERRUPTED = failure("deferred", "none", "4.3.2", "the attempt was interrupted: the program stops");
 
 function outcomes(job: DeliveryJob, verdicts: readonly (Verdict | undefined)[]): Outcome[] {
-  return job.recipients.map((recipient, index) => toOutcome(recipient, verdicts[index] ?? INTERRUPTED));
+  return job.recipients.map((recipient, index) => {
+    const verdict = verdicts[index];
+    if (verdict !== undefined) return toOutcome(recipient, verdict);
+    // Nobody refused anything: it is no failed attempt, and the next start tries at once.
+    return { kind: "deferred", recipient: recipient.id, detail: INTERRUPTED.detail, retryAfter: 0 };
+  });
 }
 
 /** The names by which this server may be known in MX records. */

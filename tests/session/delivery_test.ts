@@ -204,3 +204,27 @@ Deno.test("a second server on the same store under the same node id is refused",
   });
   assert.match(answer ?? "", /^250 /);
 });
+
+Deno.test("a stop in mid-attempt costs no attempt, and the next start tries at once", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "godwit_test_" });
+  const clock = new FakeClock();
+  // Accepts connections and never greets.
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = silent.accept();
+  try {
+    {
+      const test = await startTestServer(relayTo({ hostname: "127.0.0.1", port: silent.addr.port }), { folder, clock });
+      await submit(test.address("smtp"), { from: "a@example.net", to: ["x@elsewhere.example"], content: CONTENT });
+      using _connection = await accepted;
+      const stopped = test.server.stop();
+      await clock.advance(5_000);
+      await stopped;
+    }
+    await using peer = await startTestServer("session.rcpt.relay = true\n");
+    await using test = await startTestServer(relayTo(peer.address("smtp")), { folder, clock });
+    const delivered = await test.event("delivery.delivered");
+    assert.equal(delivered.fields.to, "x@elsewhere.example");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
