@@ -17,6 +17,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "smtp-source": "postfix",
   "smtp-sink": "postfix",
   "dovecot": "dovecot-lmtpd",
+  "slapd": "slapd",
+  "gsasl": "gsasl",
 };
 
 async function missingPrograms(): Promise<string[]> {

@@ -37,6 +37,10 @@ export interface ServerSettings {
   readonly relayProtocol?: "smtp" | "lmtp";
   /** Whether anybody may send to other domains. */
   readonly openRelay?: boolean;
+  /** Names in quotes of the mechanisms that are offered where there is TLS; `plain` and `login` by default. */
+  readonly mechanisms?: string;
+  /** Id of the directory of sessions; `people` by default, the one described above. */
+  readonly directory?: string;
 }
 
 const MAIL_TIMEOUT_MS = 30_000;
@@ -183,6 +187,7 @@ export async function waitForMail(maildir: string, count: number): Promise<strin
 
 function configuration(ports: Ports, settings: ServerSettings): string {
   const { toml = "", relayPort = 1, relayProtocol = "smtp", openRelay = false } = settings;
+  const { mechanisms = "'plain', 'login'", directory = "people" } = settings;
   return `[server]
 hostname = "mx.example.net"
 [server.listener.mx]
@@ -211,7 +216,7 @@ type = "libsql"
 url = "file:godwit.db"
 [storage]
 data = "data"
-directory = "people"
+directory = "${directory}"
 [directory.people]
 type = "memory"
 [[directory.people.principals]]
@@ -225,7 +230,7 @@ email = ["bob@example.net"]
 
 [session.auth]
 require = "listener == 'submission' || listener == 'submissions'"
-mechanisms = [ { if = "is_tls && listener != 'mx'", then = "['plain', 'login']" }, { else = false } ]
+mechanisms = [ { if = "is_tls && listener != 'mx'", then = "[${mechanisms}]" }, { else = false } ]
 errors.wait = "10ms"
 [session.rcpt]
 relay = ${openRelay}
