@@ -28,7 +28,7 @@ export interface RateCounter {
    *
    * @throws {LookupUnavailable} (rejects) if the store cannot be used
    */
-  isUsedUp(key: string, rate: Rate): boolean | Promise<boolean>;
+  isUsedUp(key: string, rate: Rate): Promise<boolean>;
 }
 
 /** Rows that expire are written over; ?1 key, ?2 now, ?3 period, ?4 wanted, ?5 limit, ?6 latest believable end. */
@@ -58,6 +58,8 @@ interface Window {
   full: boolean;
   waiting: { readonly succeed: (granted: boolean) => void; readonly fail: (error: unknown) => void }[];
   asking: boolean;
+  /** Settles when nobody waits any more; never rejects. */
+  asked: Promise<void>;
 }
 
 /** Makes a counter over the tables of `store`. */
@@ -66,7 +68,7 @@ export function createRateCounter(options: { readonly store: Store; readonly clo
   const windows = new Map<string, Window>();
 
   const remember = (key: string): Window => {
-    const window: Window = { left: 0, ends: 0, full: false, waiting: [], asking: false };
+    const window: Window = { left: 0, ends: 0, full: false, waiting: [], asking: false, asked: Promise.resolve() };
     windows.set(key, window);
     if (windows.size > MOST_KEYS) {
       for (const [old, { asking }] of windows) {
@@ -120,21 +122,24 @@ export function createRateCounter(options: { readonly store: Store; readonly clo
       }
       return new Promise((succeed, fail) => {
         window.waiting.push({ succeed, fail });
-        if (!window.asking) serve(key, rate, window);
+        if (!window.asking) window.asked = serve(key, rate, window);
       });
     },
     giveBack(key) {
       const window = windows.get(key);
       if (window !== undefined && clock.now() < window.ends) window.left++;
     },
-    isUsedUp(key, rate) {
-      const now = clock.now();
+    async isUsedUp(key, rate) {
       const window = windows.get(key);
+      // What is being counted at the moment has happened before.
+      if (window?.asking === true) await window.asked;
+      const now = clock.now();
       if (window !== undefined && now < window.ends) {
         if (window.left > 0) return false;
         if (window.full) return true;
       }
-      return reachStore(() => store.read(USED, [key, now])).then(({ rows }) => Number(rows[0]?.[0] ?? 0) >= rate.count);
+      const { rows } = await reachStore(() => store.read(USED, [key, now]));
+      return Number(rows[0]?.[0] ?? 0) >= rate.count;
     },
   };
 }

@@ -21,7 +21,7 @@ function watchOf(config: Partial<AutoBanConfig> = {}) {
       return count <= rate.count;
     },
     giveBack() {},
-    isUsedUp: (key, rate) => (counts.get(key) ?? 0) >= rate.count,
+    isUsedUp: (key, rate) => Promise.resolve((counts.get(key) ?? 0) >= rate.count),
   };
   const bans: BanList = {
     has: (ip) => banned.has(ip),
