@@ -108,7 +108,7 @@ export function createContentWriter(context: WriterContext): ContentWriter {
       if (seq === 0) statements.unshift({ sql: INSERT_SPILL, args: [id, slot, now()] });
       seq++;
       try {
-        await store.write(statements, { undo: dropSpill(id) });
+        await store.write(statements, { undo: () => dropSpill(id) });
         if (chunk.length === CHUNK && chunk.byteOffset === 0) spare = chunk;
       } catch (error) {
         failure = error;

@@ -121,7 +121,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     const now = clock.now();
     const reserved = scheduler.reserve(intake);
     try {
-      await store.write(intakeStatements(intake, reserved, now), { undo: undoIntake(intake) });
+      await store.write(intakeStatements(intake, reserved, now), { undo: () => undoIntake(intake) });
     } catch (error) {
       if (reserved !== undefined) scheduler.unreserve(intake);
       if (error instanceof StoreUnavailable) throw error;

@@ -1,7 +1,7 @@
 /** Evaluates the strategies of the queue, falling back to built-in definitions where a computed id is not defined. */
 
 import type { QueueConfig, ScheduleConfig } from "../config/config.ts";
-import type { EvaluationError, FunctionHost, Setting } from "../expression/types.ts";
+import type { EvaluationError, FunctionHost, Scope, Setting } from "../expression/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { queueScope, type RecipientFacts } from "./scope.ts";
 import type { MessageRecord } from "./record.ts";
@@ -30,6 +30,9 @@ const REMOTE: ScheduleConfig = {
 export function createStrategy(config: QueueConfig, functions: FunctionHost, emit: Emit): Strategy {
   const fallback = config.schedule.get("remote") ?? REMOTE;
 
+  // For settings that look at nothing.
+  const nowhere: Scope = { variables: {}, functions };
+
   const onError = (error: EvaluationError) => {
     if (error.event === "smtp.id-not-found") emit("smtp.id-not-found", { key: error.key, reason: error.message });
     else emit("eval.error", { key: error.key, reason: error.message });
@@ -55,7 +58,8 @@ export function createStrategy(config: QueueConfig, functions: FunctionHost, emi
     now: number,
     read: (id: string) => T,
   ): T | Promise<T> => {
-    const id = setting.evaluate(queueScope(message, recipient, now, functions, onError));
+    const scope = setting.isConstant ? nowhere : queueScope(message, recipient, now, functions, onError);
+    const id = setting.evaluate(scope);
     return typeof id === "string" ? read(id) : id.then(read);
   };
 

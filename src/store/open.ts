@@ -11,6 +11,7 @@ import {
   StatementError,
   type Store,
   StoreUnavailable,
+  type WriteOptions,
   type WriteResult,
 } from "./types.ts";
 import { createPacker, type Done, type Failure, type FromWorker, type ToWorker } from "./wire.ts";
@@ -33,7 +34,7 @@ export interface StoreOptions {
 interface Pending {
   readonly query: boolean;
   readonly statements: readonly Statement[];
-  readonly undo: readonly Statement[] | undefined;
+  readonly undo: WriteOptions["undo"];
   readonly bytes: number;
   readonly since: number;
   readonly succeed: (results: readonly WriteResult[], columns: readonly string[]) => void;
@@ -95,7 +96,7 @@ function createLink(
   const packer = createPacker();
   let waiting: Pending[] = [];
   const sent: Pending[][] = [];
-  const undo: (readonly Statement[])[] = [];
+  const undo: (() => readonly Statement[])[] = [];
   let flushing = false;
   let watch: Timer | undefined;
   let down = false;
@@ -105,7 +106,7 @@ function createLink(
   let whenClosed: (() => void) | undefined;
   let whenIdle: (() => void) | undefined;
 
-  // Its turn, the batch before it and its own each may take the limit of one statement.
+  // The two batches before a group and its own may each wait for a lock up to the limit of one statement.
   const patience = 3 * config.timeout + ANSWER_MARGIN;
 
   const post = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
@@ -153,10 +154,10 @@ function createLink(
   const sweep = () => {
     watch = undefined;
     const now = clock.now();
-    const late = waiting.filter((group) => now - group.since > config.timeout);
+    const late = waiting.filter((group) => now - group.since > patience);
     if (late.length > 0) {
-      waiting = waiting.filter((group) => now - group.since <= config.timeout);
-      for (const group of late) group.fail(unavailable(`no turn within ${config.timeout} ms`));
+      waiting = waiting.filter((group) => now - group.since <= patience);
+      for (const group of late) group.fail(unavailable(`no turn within ${patience} ms`));
     }
     for (const group of sent.flat()) {
       if (group.abandoned || now - group.since <= patience) continue;
@@ -167,7 +168,7 @@ function createLink(
     flush();
   };
 
-  const remember = (statements: readonly Statement[] | undefined) => {
+  const remember = (statements: WriteOptions["undo"]) => {
     if (statements === undefined) return;
     undo.push(statements);
     if (undo.length > MOST_UNDONE) undo.shift();
@@ -175,7 +176,7 @@ function createLink(
 
   const undoLate = () => {
     for (const statements of undo.splice(0)) {
-      submit(false, statements, undefined).catch((error) => {
+      submit(false, statements(), undefined).catch((error) => {
         if (error instanceof StoreUnavailable) remember(statements);
       });
     }
@@ -257,7 +258,7 @@ function createLink(
   const submit = (
     query: boolean,
     statements: readonly Statement[],
-    undone: readonly Statement[] | undefined,
+    undone: WriteOptions["undo"],
   ): Promise<{ results: readonly WriteResult[]; columns: readonly string[] }> => {
     if (crashed !== undefined) return Promise.reject(unavailable(crashed));
     let bytes = 0;

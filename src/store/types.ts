@@ -32,7 +32,7 @@ export interface WriteOptions {
    * What takes the group back. When the answer to a commit never came (time limit, broken connection), the group is
    * reported as failed although it may have been committed; the store then runs these statements as soon as it can.
    */
-  readonly undo?: readonly Statement[];
+  readonly undo?: () => readonly Statement[];
 }
 
 /** A database. Several rooms share one; several processes may share what it stores. */

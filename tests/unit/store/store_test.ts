@@ -282,7 +282,7 @@ Deno.test("a group that was committed after its caller was told otherwise is tak
   const other = new Database(`${folder.path}/queue.db`);
   other.exec("BEGIN IMMEDIATE");
   const written = store.write([{ sql: INSERT, args: [1, "late"] }], {
-    undo: [{ sql: "DELETE FROM notes WHERE id = ?", args: [1] }],
+    undo: () => [{ sql: "DELETE FROM notes WHERE id = ?", args: [1] }],
   });
   const refused = assert.rejects(
     written,
