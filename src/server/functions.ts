@@ -3,7 +3,7 @@
 import type { Directory, KeyedList } from "../directory/mod.ts";
 import { DnsError, type Resolver } from "../dns/mod.ts";
 import { type FunctionHost, LookupUnavailable, type Value } from "../expression/mod.ts";
-import { type Store, StoreUnavailable } from "../store/mod.ts";
+import { StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
 
 /** What the functions reach. */
 export interface FunctionSources {
@@ -21,6 +21,15 @@ export interface FunctionSources {
   readonly resolver: Resolver;
 }
 
+const KEY = "SELECT value FROM lookup_keys WHERE key = ?";
+const COUNTER = "SELECT value FROM counters WHERE name = ?";
+
+/** As the migrations of godwit's own stores have them. */
+const TABLES = [
+  "CREATE TABLE IF NOT EXISTS lookup_keys (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+].map((sql) => ({ sql, args: [] }));
+
 /** Builds the {@link FunctionHost} of a running server. Every failure to reach a source is a {@link LookupUnavailable}. */
 export function createFunctionHost(sources: FunctionSources): FunctionHost {
   const directoriesFor = (id: string): readonly Directory[] => {
@@ -33,7 +42,20 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
     if (found === undefined) throw new LookupUnavailable(`store '${id}' is not open`);
     return found;
   };
-  const lookupStore = (id: string) => store(id, sources.lookupStore);
+  const own = new Map<string, Promise<unknown>>();
+  /** The store of keys and counters. One that is not godwit's own has no tables for them until they are needed. */
+  const lookupStore = async (id: string): Promise<Store> => {
+    const found = store(id, sources.lookupStore);
+    if (id === "" || id === sources.lookupStore || id === sources.dataStore) return found;
+    let made = own.get(id);
+    if (made === undefined) {
+      made = found.write(TABLES);
+      own.set(id, made);
+      made.catch(() => own.delete(id));
+    }
+    await made;
+    return found;
+  };
 
   const storedValue = async (list: string, key: string): Promise<Value> => {
     const named = namedQuery(sources, list);
@@ -41,7 +63,7 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
       const { rows } = await reach(() => store(named.store, "").read(named.sql, [key]));
       return rows[0] === undefined ? "" : toValue(rows[0][0]);
     }
-    const { rows } = await reach(() => lookupStore(list).read("SELECT value FROM lookup_keys WHERE key = ?", [key]));
+    const { rows } = await reach(async () => (await lookupStore(list)).read(KEY, [key]));
     const value = rows[0]?.[0];
     return typeof value === "string" ? JSON.parse(value) as Value : "";
   };
@@ -63,12 +85,12 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
       if (named !== undefined) {
         return reach(() => store(named.store, "").read(named.sql, [key])).then(({ rows }) => rows.length > 0);
       }
-      return reach(() => lookupStore(list).read("SELECT 1 FROM lookup_keys WHERE key = ?", [key]))
+      return reach(async () => (await lookupStore(list)).read(KEY, [key]))
         .then(({ rows }) => rows.length > 0);
     },
     keySet: async (list, key, value) => {
-      await reach(() =>
-        lookupStore(list).write([{
+      await reach(async () =>
+        (await lookupStore(list)).write([{
           sql:
             "INSERT INTO lookup_keys (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
           args: [key, JSON.stringify(value)],
@@ -77,12 +99,12 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
       return true;
     },
     counterGet: async (list, name) => {
-      const { rows } = await reach(() => lookupStore(list).read("SELECT value FROM counters WHERE name = ?", [name]));
+      const { rows } = await reach(async () => (await lookupStore(list)).read(COUNTER, [name]));
       return Number(rows[0]?.[0] ?? 0);
     },
     counterIncr: async (list, name, amount) => {
-      const [result] = await reach(() =>
-        lookupStore(list).write([{
+      const [result] = await reach(async () =>
+        (await lookupStore(list)).write([{
           sql: "INSERT INTO counters (name, value) VALUES (?, ?) " +
             "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
           args: [name, amount],
@@ -137,12 +159,15 @@ async function query(resolver: Resolver, name: string, type: string): Promise<re
   }
 }
 
-/** Turns the failures of stores and DNS into the one that expressions know. */
+/**
+ * Turns the failures of stores and DNS into the one that expressions know. A statement of the administrator that the
+ * database does not take, such as one about a table that is yet to come, is one too: mail waits until it is put right.
+ */
 async function reach<T>(lookup: () => Promise<T>): Promise<T> {
   try {
     return await lookup();
   } catch (error) {
-    if (error instanceof StoreUnavailable || error instanceof DnsError) {
+    if (error instanceof StoreUnavailable || error instanceof StatementError || error instanceof DnsError) {
       throw new LookupUnavailable(error.message, { cause: error });
     }
     throw error;

@@ -1,6 +1,7 @@
 /** Automatic bans through a whole server, or two on one store. */
 
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import type { Client } from "../support/client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { connectFrom, PROXIED } from "../support/proxied.ts";
@@ -90,6 +91,9 @@ Deno.test("a login that failed too often is refused from everywhere, by each mec
   using client = await greeted("198.51.100.1", test);
   const right = `AUTH PLAIN ${btoa("\0ana\0secret")}`;
   assert.match(await client.say(right), /^535 5\.7\.8 /);
+  const [, challenge = ""] = (await client.say("AUTH CRAM-MD5")).split(" ");
+  const digest = createHmac("md5", "secret").update(atob(challenge)).digest("hex");
+  assert.match(await client.say(btoa(`ana ${digest}`)), /^535 5\.7\.8 /);
   assert.match(await client.say(`AUTH PLAIN ${btoa("\0bob\0hidden")}`), /^235 /);
   // The count is over an hour after it began.
   await clock.advance(3_600_000);
