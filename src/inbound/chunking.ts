@@ -61,8 +61,9 @@ async function begin(session: Session, transaction: Transaction): Promise<Conten
   const { config, queue } = session.deps;
   const binary = transaction.parameters.body === "binarymime";
   const mend = !binary && await session.evaluate(config.data.bareNewline) === "normalize";
+  const sizeLimit = await session.evaluate(config.data.limits.size);
   return new ContentIntake(queue.contentWriter(), {
-    sizeLimit: await session.evaluate(config.data.limits.size),
+    sizeLimit,
     normalizer: mend ? new NewlineNormalizer() : undefined,
     scanner: binary || mend ? undefined : new BareNewlineScanner(),
   });

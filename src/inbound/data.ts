@@ -17,9 +17,11 @@ export async function data(session: Session): Promise<readonly Reply[]> {
   // RFC 3030 §3: binary content cannot be sent by DATA.
   if (transaction.parameters.body === "binarymime") return [reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")];
 
+  const sizeLimit = await session.evaluate(config.data.limits.size);
+  const mend = await session.evaluate(config.data.bareNewline) === "normalize";
   const intake = new ContentIntake(queue.contentWriter(), {
-    sizeLimit: await session.evaluate(config.data.limits.size),
-    normalizer: await session.evaluate(config.data.bareNewline) === "normalize" ? new NewlineNormalizer() : undefined,
+    sizeLimit,
+    normalizer: mend ? new NewlineNormalizer() : undefined,
     scanner: undefined,
   });
   session.send(reply(354, "", "Start mail input; end with <CRLF>.<CRLF>"));

@@ -73,18 +73,19 @@ interface Found {
   readonly accounts: readonly string[];
 }
 
-/** Looks an address up; nothing if it is no address or not in a local domain. */
+/** Looks an address up; nothing if it is no address, not in a local domain, or taken only because all are. */
 async function find(session: Session, argument: string): Promise<Found | undefined> {
   const { config, directories } = session.deps;
   const id = await session.evaluate(config.rcpt.directory);
   const directory = id === false ? undefined : directories.get(id);
   const address = asAddress(argument.trim().replace(/^<(.*)>$/, "$1"));
   if (directory === undefined || address === undefined) return undefined;
-  const found = await resolveInAnySpelling(directory, address, {
-    subAddressing: await session.evaluate(config.rcpt.subAddressing),
-    catchAll: false,
-  });
+  const subAddressing = await session.evaluate(config.rcpt.subAddressing);
+  const found = await resolveInAnySpelling(directory, address, { subAddressing, catchAll: false });
   if (found.kind === "not-local") return undefined;
   if (found.kind === "local") return { directory, address: found.address, accounts: found.accounts };
+  const catchAll = await session.evaluate(config.rcpt.catchAll);
+  const caught = await resolveInAnySpelling(directory, address, { subAddressing, catchAll });
+  if (caught.kind === "local") return undefined;
   return { directory, address, accounts: [] };
 }

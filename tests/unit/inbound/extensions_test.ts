@@ -397,6 +397,33 @@ Deno.test("VRFY and EXPN answer from the directory where they are on, and keep s
   );
 });
 
+Deno.test("VRFY does not deny an address that RCPT would take by the catch-all", async () => {
+  const world = sessionWorld({ settings: `${ALL}\nsession.rcpt.catch-all = "'bob@example.org'"` });
+  const client = await greeted(world);
+  await dialogue(client, ["VRFY anybody@example.org", "252 2.5.2"], ["EXPN anybody@example.org", "550 5.1.1"]);
+});
+
+Deno.test("settings that cannot be looked up cost DATA with 451, and no content is begun", async () => {
+  const { LookupUnavailable } = await import("../../../src/expression/mod.ts");
+  const world = sessionWorld({
+    settings: `session.data.limits.size = "if_then(rcpt != '' && key_exists('data', rcpt), 1, 1000)"`,
+    functions: {
+      keyExists: () => {
+        throw new LookupUnavailable("no store");
+      },
+    },
+  });
+  const client = await greeted(world);
+  await dialogue(
+    client,
+    ["MAIL FROM:<a@example.net>", "250"],
+    ["RCPT TO:<ana@example.org>", "250"],
+    ["DATA", "451 4.3.0"],
+    ["NOOP", "250"],
+  );
+  assert.equal(world.queue.pending, 0);
+});
+
 Deno.test("VRFY and EXPN: international answers go only to who asks for them (RFC 6531 §3.7.4)", async () => {
   const client = await greeted(sessionWorld({ settings: ALL }));
   await dialogue(
