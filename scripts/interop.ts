@@ -17,6 +17,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "smtp-source": "postfix",
   "smtp-sink": "postfix",
   "dovecot": "dovecot-lmtpd",
+  // These have no program in the path.
+  "../lib/dovecot/imap": "dovecot-imapd",
+  "../lib/dovecot/submission": "dovecot-submissiond",
   "slapd": "slapd",
   "gsasl": "gsasl",
 };

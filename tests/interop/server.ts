@@ -41,6 +41,8 @@ export interface ServerSettings {
   readonly mechanisms?: string;
   /** Id of the directory of sessions; `people` by default, the one described above. */
   readonly directory?: string;
+  /** Id of the directory that checks logins, if it is another one. */
+  readonly logins?: string;
 }
 
 const MAIL_TIMEOUT_MS = 30_000;
@@ -187,7 +189,7 @@ export async function waitForMail(maildir: string, count: number): Promise<strin
 
 function configuration(ports: Ports, settings: ServerSettings): string {
   const { toml = "", relayPort = 1, relayProtocol = "smtp", openRelay = false } = settings;
-  const { mechanisms = "'plain', 'login'", directory = "people" } = settings;
+  const { mechanisms = "'plain', 'login'", directory = "people", logins = directory } = settings;
   return `[server]
 hostname = "mx.example.net"
 [server.listener.mx]
@@ -229,6 +231,7 @@ secret = "secret-bob"
 email = ["bob@example.net"]
 
 [session.auth]
+directory = "'${logins}'"
 require = "listener == 'submission' || listener == 'submissions'"
 mechanisms = [ { if = "is_tls && listener != 'mx'", then = "[${mechanisms}]" }, { else = false } ]
 errors.wait = "10ms"
