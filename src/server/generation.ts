@@ -2,7 +2,14 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createDirectory, createList, type Directory, type HttpLists, type KeyedList } from "../directory/mod.ts";
+import {
+  createDirectory,
+  createList,
+  type Directory,
+  type HttpLists,
+  type KeyedList,
+  resolveRecipient,
+} from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import type { InboundDependencies } from "../inbound/mod.ts";
@@ -17,8 +24,8 @@ import { createFunctionHost } from "./functions.ts";
 export interface Generation {
   readonly inbound: InboundDependencies;
   readonly defaultDirectory: Directory | undefined;
-  /** Account that an address of the default directory belongs to, `""` if none. */
-  accountOf(address: string): Promise<string>;
+  /** Account of the default directory that mail for an address goes to. */
+  accountOf(address: string): Promise<string | undefined>;
   /** Lets go of what directories keep open. Sessions that still run under this configuration are not disturbed. */
   retire(): void;
 }
@@ -131,8 +138,9 @@ export function createGeneration(config: Config, world: World): Generation {
       emit: world.emit,
     },
     async accountOf(address) {
-      const names = await defaultDirectory?.recipients(address) ?? [];
-      return names[0] ?? "";
+      if (defaultDirectory === undefined) return undefined;
+      const found = await resolveRecipient(defaultDirectory, address, { subAddressing: true, catchAll: true });
+      return found.kind === "local" ? found.accounts[0] : undefined;
     },
     retire() {
       for (const directory of directories.values()) directory.close?.();
