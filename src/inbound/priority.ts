@@ -3,7 +3,7 @@
 /** A priority assignment policy, as `session.extensions.mt-priority` names it. */
 export type PriorityPolicy = "mixer" | "stanag4406" | "nsep";
 
-// RFC 6710, the appendices on military messaging, MIXER (RFC 2156) and NS/EP: lowest level first.
+// RFC 6710, the appendices on military messaging and MIXER (RFC 2156); for NS/EP see docs/decisions.md. Lowest first.
 const LEVELS: Readonly<Record<PriorityPolicy, readonly number[]>> = {
   mixer: [-4, 0, 4],
   stanag4406: [-4, -2, 0, 2, 4, 6],
