@@ -2,6 +2,7 @@
 
 import type { RouteConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
+import { type Content, editHeader, firstField, parseHeader } from "../message/mod.ts";
 import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
 import { addressLocal, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
 import { type MaildirWriter, pathPart } from "./maildir.ts";
@@ -30,7 +31,7 @@ export async function deliverLocal(
     // RFC 5321 §4.4: final delivery puts the reverse-path at the top.
     let top = `Return-Path: ${formatPath(message.envelope.sender)}\r\n`;
     if (context.deliveredTo) top += `Delivered-To: ${formatPath(recipient.address).slice(1, -1)}\r\n`;
-    const path = await context.writer.write(folder, encoder.encode(top), message.content);
+    const path = await context.writer.write(folder, encoder.encode(top), withoutReturnPath(message.content));
     return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text: "delivered", dsnRelayed: false };
   } catch (error) {
     if (error instanceof LookupUnavailable) {
@@ -38,6 +39,27 @@ export async function deliverLocal(
     }
     return ioFailure(error);
   }
+}
+
+/** RFC 5321 §4.4: a message has one Return-Path, so what stands there from earlier gives way. */
+function withoutReturnPath(content: Content): Content {
+  const header = parseHeader(content.head);
+  if (firstField(header, "return-path") === undefined) return content;
+  const editor = editHeader(content.head, header);
+  editor.deleteAll("return-path");
+  const head = editor.result();
+  return {
+    size: content.size - content.head.length + head.length,
+    head,
+    complete: content.complete,
+    async *chunks() {
+      let first = true;
+      for await (const chunk of content.chunks()) {
+        yield first ? head : chunk;
+        first = false;
+      }
+    },
+  };
 }
 
 /** The path with `{domain}`, `{local}` and `{account}` filled in. */

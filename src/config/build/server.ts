@@ -57,6 +57,15 @@ function buildListener({ reader }: BuildContext, id: string): ListenerConfig | u
     return undefined;
   }
   const enable = reader.get("server.listener.<id>.tls.enable", id);
+  const asked = reader.isSet("server.listener.<id>.tls.implicit", id) &&
+    reader.get("server.listener.<id>.tls.implicit", id);
+  if (asked && !enable) {
+    reader.error(
+      "server.listener.<id>.tls.implicit",
+      [id],
+      `listener '${id}' cannot speak TLS from the first byte while its tls.enable is false; change one of them`,
+    );
+  }
   const implicit = enable && reader.get("server.listener.<id>.tls.implicit", id);
   return {
     id,
@@ -86,12 +95,25 @@ function buildListener({ reader }: BuildContext, id: string): ListenerConfig | u
   };
 }
 
-/** Reference §3: a socket option the runtime cannot set is accepted with a load warning. */
+/** What the runtime cannot do is accepted with a load warning (reference §3). */
 function checkSocketOptions({ reader }: BuildContext): void {
+  const advise = (pattern: Pattern, ids: readonly string[], message: string) => {
+    if (reader.isSet(pattern, ...ids)) reader.warning(pattern, ids, message);
+  };
+  const refused =
+    "the runtime leaves the choice to the client: one whose first choice is a suite named here is refused, " +
+    "in TLS 1.3 and, if its first choice there is named too, in TLS 1.2";
+  const order = "the runtime always follows the client's order";
   const warn = (pattern: Pattern, ids: readonly string[]) => {
     if (reader.isSet(pattern, ...ids)) reader.warning(pattern, ids, "the runtime cannot set this option of a socket");
   };
   const listeners = reader.names("server.listener");
+  advise("server.tls.disable-ciphers", [], refused);
+  advise("server.tls.ignore-client-order", [], order);
+  for (const id of listeners) {
+    advise("server.listener.<id>.tls.disable-ciphers", [id], refused);
+    advise("server.listener.<id>.tls.ignore-client-order", [id], order);
+  }
   for (const option of ["ttl", "tos", "send-buffer-size", "recv-buffer-size", "linger"] as const) {
     warn(`server.socket.${option}`, []);
     for (const id of listeners) warn(`server.listener.<id>.socket.${option}`, [id]);

@@ -115,6 +115,17 @@ tls.implicit = true`,
     ],
   ],
   [
+    "TLS from the first byte where TLS is off",
+    `[server.listener.a]
+bind = "192.0.2.1:465"
+protocol = "smtp"
+tls.enable = false
+tls.implicit = true`,
+    [
+      /^server\.listener\.a\.tls\.implicit: line 5: listener 'a' cannot speak TLS from the first byte while its tls\.enable is false/,
+    ],
+  ],
+  [
     "the same inherited from server.tls",
     `server.tls.implicit = true
 server.listener.a = { bind = "192.0.2.1:465", protocol = "smtp" }

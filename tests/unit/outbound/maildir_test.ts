@@ -142,6 +142,20 @@ Deno.test("a Maildir that was removed is made again", async () => {
   });
 });
 
+Deno.test("a Return-Path from earlier gives way to the one of the final delivery", async () => {
+  await withMaildirs("{local}", async ({ deliver, root }) => {
+    const content = contentOf(
+      "Return-Path: <old@example.net>\r\nSubject: x\r\nReturn-Path: <older@example.net>\r\n\r\ntext\r\n",
+    );
+    await deliver(jobFor(["b@rcpt.example"], { ...local, message: { content } }));
+    const [name] = await files(join(root, "b/new"));
+    const text = await Deno.readTextFile(join(root, "b/new", name ?? ""));
+    assert.deepEqual(text.match(/^Return-Path: .*$/gm)?.length, 1);
+    assert.ok(text.endsWith("Subject: x\r\n\r\ntext\r\n"));
+    assert.ok(name?.endsWith(`,S=${text.length}`));
+  });
+});
+
 Deno.test("a path that cannot be written is a deferral", async () => {
   await withMaildirs("file/{local}", async ({ deliver, root }) => {
     await Deno.writeTextFile(join(root, "file"), "in the way");
