@@ -83,7 +83,8 @@ function bindOf({ reader }: BuildContext, id: string): LdapDirectoryConfig["bind
     return undefined;
   }
   // RFC 4513 §5.1.2: a bind with a name and no password is nobody's.
-  if (secret === undefined || secret === "") {
+  const node = reader.node("directory.<id>.bind.secret", id);
+  if (node === undefined || (node.kind === "scalar" && node.value === "")) {
     reader.error("directory.<id>.bind.secret", [id], "required: 'bind.dn' names an account, and this is its password");
   }
   return { dn, secret: secret ?? "" };
@@ -96,7 +97,7 @@ function authOf({ reader }: BuildContext, id: string): LdapDirectoryConfig["auth
   if (method !== "template") return { method };
   if (template === undefined) {
     reader.error("directory.<id>.bind.auth.template", [id], 'required: the method is "template", found nothing');
-  } else if (!/\{(?:username|local)\}/.test(template)) {
+  } else if (template !== "" && !/\{(?:username|local)\}/.test(template)) {
     const found = reader.found("directory.<id>.bind.auth.template", id);
     const message = `expected a DN with {username} or {local} such as "uid={username},ou=people,dc=example,dc=net"`;
     reader.error("directory.<id>.bind.auth.template", [id], `${message}, found ${found}`);

@@ -55,6 +55,8 @@ Deno.test("an LDAP directory is told what its filters, template and accounts lac
   check(`${LDAP}, bind = { dn = "cn=a" } }`, [
     /^directory\.d\.bind\.secret: line 1: required: 'bind\.dn' names an account/,
   ]);
+  check(`${LDAP}, bind = { dn = "cn=a", secret = "" } }`, [/^directory\.d\.bind\.secret: line 1: required/]);
+  check(`${LDAP}, bind = { dn = "cn=a", secret = "%{env:NOT_SET}%" } }`, [/"NOT_SET" is not set/]);
   check(`${LDAP}, bind = { secret = "s" } }`, [/^directory\.d\.bind\.dn: line 1: required/]);
   check(`${LDAP}, bind.auth.method = "template" }`, [/^directory\.d\.bind\.auth\.template: line 1: required/]);
   check(`${LDAP}, bind.auth = { method = "template", template = "uid=ana,o=x" } }`, [

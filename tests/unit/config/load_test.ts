@@ -135,7 +135,13 @@ Deno.test("the example configuration loads with everything in it switched on", a
   const switchedOn = text.split("\n").filter((line, index) => line !== example.split("\n")[index]);
   assert.ok(switchedOn.length >= 25, switchedOn.join("\n"));
   const { config, problems } = load(text, {
-    env: { GODWIT_DB_TOKEN: "t", POSTMASTER_HASH: "$argon2id$x", RELAY_SECRET: "s", GODWIT_TOKEN: "t" },
+    env: {
+      GODWIT_DB_TOKEN: "t",
+      LDAP_SECRET: "s",
+      POSTMASTER_HASH: "$argon2id$x",
+      RELAY_SECRET: "s",
+      GODWIT_TOKEN: "t",
+    },
     files: { "/etc/godwit/tls/fullchain.pem": cert, "/etc/godwit/tls/key.pem": privateKey },
   });
   assert.deepEqual(problems, []);
