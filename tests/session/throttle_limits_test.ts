@@ -277,3 +277,18 @@ Deno.test("a session that lasts too long, is silent too long or moves too much i
   await clock.advance(30_000);
   assert.match(await lasting.reply(), /^421 4\.4\.2 Session has lasted/);
 });
+
+Deno.test("counters that have expired are deleted when the store is purged", async () => {
+  // 12:00 in UTC; the purge comes within the hour in whatever time zone this runs.
+  const clock = new FakeClock();
+  const settings = limiter('key = ["sender"], rate = "1/10m"');
+  await using test = await startTestServer(settings + 'store.extra = { type = "memory" }\n', { clock });
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await client.say("EHLO client.example");
+  assert.match(await client.say("MAIL FROM:<a@example.net>"), /^250 /);
+  await clock.advance(24 * 3_600_000);
+  const { fields } = await test.event("purge.finished");
+  assert.equal(fields.id, "data");
+  assert.equal(fields.deleted, 1);
+});
