@@ -130,6 +130,7 @@ export function intakeStatements(intake: Intake, lease: Lease | undefined, now: 
     statements.push({
       sql: INSERT_MESSAGE,
       args: [...first, metaOf(message), addresses, message.blob ?? null, body],
+      joint: true,
     });
     if (message.blob !== undefined) {
       for (let at = CHUNK, seq = 0; at < content.head.length; at += CHUNK, seq++) {
@@ -160,6 +161,7 @@ export function intakeStatements(intake: Intake, lease: Lease | undefined, now: 
         recipient.expires ?? null,
         isEmpty(recipient.parameters) ? null : JSON.stringify(recipient.parameters),
       ],
+      joint: true,
     });
   }
   return statements;

@@ -47,6 +47,7 @@ export function settlementStatements(
     statements.push({
       sql: INSERT_EVENT,
       args: [message.id, events.next(), now, name, recipient.address, text, data],
+      joint: true,
     });
 
   for (const settlement of settlements) {
@@ -79,12 +80,12 @@ export function settlementStatements(
     else if (settlement.kind === "failed") {
       note(settlement.expired ? "expired" : "failed", recipient, describe(settlement.detail), data);
     } else note("cancelled", recipient, "", data);
-    statements.push({ sql: DELETE_RECIPIENT, args: [message.id, recipient.seq] });
+    statements.push({ sql: DELETE_RECIPIENT, args: [message.id, recipient.seq], joint: true });
   }
 
   if (ended === 0) return statements;
   if (alone) {
-    statements.push({ sql: DELETE_MESSAGE, args: [message.id] });
+    statements.push({ sql: DELETE_MESSAGE, args: [message.id], joint: true });
     if (message.blob !== undefined) statements.push({ sql: DELETE_BLOB, args: [message.blob] });
   } else {
     statements.push({ sql: INSERT_COMPLETED, args: [message.id, events.next(), now, summary] });

@@ -105,7 +105,7 @@ export async function settleAttempt(
         break;
       default:
         settlements.push(
-          await settleDeferral(message, recipient, outcome?.detail ?? NO_OUTCOME, strategy, now, outcome?.retryAfter),
+          await settleDeferral(message, recipient, outcome?.detail ?? NO_OUTCOME, strategy, now, outcome),
         );
     }
   }
@@ -119,7 +119,7 @@ export async function settleDeferral(
   detail: FailureDetail,
   strategy: Strategy,
   now: number,
-  retryAfter?: number,
+  { retryAfter, notBefore = 0 }: { readonly retryAfter?: number; readonly notBefore?: number } = {},
 ): Promise<Settlement> {
   // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
@@ -135,7 +135,7 @@ export async function settleDeferral(
     ...failed,
     queue: schedule.queueName,
     expires: expiryOf(message, schedule),
-    attemptAt: now + (retryAfter ?? pauseAfter(schedule, attempts)),
+    attemptAt: now + (retryAfter ?? Math.max(notBefore, pauseAfter(schedule, attempts))),
   };
   if (isExhausted(recipient, schedule, now) || isTooOld(recipient, now)) {
     const last = isPastDeadline(message, now) ? deadlineDetail(message, detail) : detail;

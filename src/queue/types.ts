@@ -152,6 +152,8 @@ export type Outcome =
     readonly detail: FailureDetail;
     /** Milliseconds until a limit of ours may allow it, where the schedule is not to decide. */
     readonly retryAfter?: number;
+    /** Milliseconds before which an attempt would be in vain; the schedule decides, but not for earlier. */
+    readonly notBefore?: number;
   }
   | { readonly kind: "failed"; readonly recipient: number; readonly detail: FailureDetail };
 

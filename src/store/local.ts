@@ -6,6 +6,7 @@
 import Database from "libsql";
 import { dirname, fromFileUrl } from "./path.ts";
 import { DatabaseMoved, judgeLocal, unavailable } from "./failure.ts";
+import { JOINT_ROWS, jointStatement } from "./joint.ts";
 import { OpenError } from "./open_error.ts";
 import { countParameters } from "./parameters.ts";
 import type { Executor, Group, GroupResult, StatementResult, Target } from "./wire.ts";
@@ -66,7 +67,10 @@ export function createLocalExecutor(target: Target): Executor {
 
   const transact = (db: Open, groups: readonly Group[]): StatementResult[][] => {
     run(db, { sql: "BEGIN IMMEDIATE", args: [] });
-    const results = groups.map((group) => group.statements.map((statement) => run(db, statement)));
+    const together = groups.length < JOINT_ROWS ? undefined : runJoint(db, groups);
+    const results = groups.map((group) =>
+      group.statements.map((statement) => together?.has(statement) === true ? ONE_ROW : run(db, statement))
+    );
     run(db, { sql: "COMMIT", args: [] });
     return results;
   };
@@ -182,6 +186,32 @@ function run(db: Open, statement: Statement): StatementResult {
   if (prepared.columns.length === 0) return { changes: prepared.run(statement.args), columns: [], rows: [] };
   const rows = prepared.all(statement.args);
   return { changes: rows.length, columns: prepared.columns, rows };
+}
+
+const ONE_ROW: StatementResult = { changes: 1, columns: [], rows: [] };
+
+/** Runs statements that may share a call, as far as they fill one; gives those that are done. */
+function runJoint(db: Open, groups: readonly Group[]): Set<Statement> {
+  const done = new Set<Statement>();
+  const waiting = new Map<string, Statement[]>();
+  for (const { statements } of groups) {
+    for (const statement of statements) {
+      if (statement.joint !== true) continue;
+      const list = waiting.get(statement.sql);
+      if (list === undefined) waiting.set(statement.sql, [statement]);
+      else list.push(statement);
+    }
+  }
+  for (const [sql, statements] of waiting) {
+    const joint = jointStatement(sql);
+    if (joint === undefined) continue;
+    for (let at = 0; at + JOINT_ROWS <= statements.length; at += JOINT_ROWS) {
+      const some = statements.slice(at, at + JOINT_ROWS);
+      run(db, { sql: joint, args: some.flatMap(({ args }) => args) });
+      for (const statement of some) done.add(statement);
+    }
+  }
+  return done;
 }
 
 class WrongArguments extends Error {

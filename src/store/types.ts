@@ -7,6 +7,11 @@ export type SqlValue = null | string | number | bigint | Uint8Array;
 export interface Statement {
   readonly sql: string;
   readonly args: readonly SqlValue[];
+  /**
+   * The statement inserts or deletes one row by its key, and it may run before all others of its group, together with
+   * such statements of other groups. Its result says one row whatever happened.
+   */
+  readonly joint?: true;
 }
 
 /** One row, by column position. */

@@ -15,7 +15,7 @@ export interface Target {
 export interface Work {
   readonly kind: "work";
   /** SQL texts not sent before; they get the next numbers. */
-  readonly texts: readonly string[];
+  readonly texts: readonly { readonly sql: string; readonly joint: boolean }[];
   /** For each group its number of statements; a query outside of any transaction counts as -1. */
   readonly groups: readonly number[];
   /** For each statement the number of its text. */
@@ -114,7 +114,7 @@ export function createPacker(): Packer {
       if (bytes.byteLength <= LARGEST_KEPT && spare.length < MOST_KEPT) spare.push(bytes);
     },
     pack(groups) {
-      const texts: string[] = [];
+      const texts: { sql: string; joint: boolean }[] = [];
       const sizes: number[] = [];
       const statements: number[] = [];
       const arity: number[] = [];
@@ -129,7 +129,7 @@ export function createPacker(): Packer {
           if (text === undefined) {
             text = known.size;
             known.set(statement.sql, text);
-            texts.push(statement.sql);
+            texts.push({ sql: statement.sql, joint: statement.joint === true });
           }
           statements.push(text);
           arity.push(statement.args.length);
@@ -159,7 +159,7 @@ export function createPacker(): Packer {
 
 /** The other end of {@link createPacker}. */
 export function createUnpacker(): (work: Work) => Group[] {
-  const texts: string[] = [];
+  const texts: { readonly sql: string; readonly joint: boolean }[] = [];
   return (work) => {
     texts.push(...work.texts);
     let statement = 0;
@@ -167,7 +167,7 @@ export function createUnpacker(): (work: Work) => Group[] {
     let blob = 0;
     let at = 0;
     const unpack = (): Statement => {
-      const sql = texts[work.statements[statement] ?? -1] ?? "";
+      const { sql, joint } = texts[work.statements[statement] ?? -1] ?? { sql: "", joint: false };
       const args: SqlValue[] = [];
       const end = arg + (work.arity[statement] ?? 0);
       statement++;
@@ -181,7 +181,7 @@ export function createUnpacker(): (work: Work) => Group[] {
           args.push(value);
         }
       }
-      return { sql, args };
+      return joint ? { sql, args, joint } : { sql, args };
     };
     return work.groups.map((size) => {
       const statements: Statement[] = [];
