@@ -61,7 +61,10 @@ export function createHttpList(config: HttpLookupConfig, { clock, emit }: HttpLi
     } catch (error) {
       if (closed) return;
       pause = config.retry;
-      emit("store.http-store-error", { ...fields, reason: reasonOf(signal.aborted ? signal.reason : error, config.url) });
+      emit("store.http-store-error", {
+        ...fields,
+        reason: reasonOf(signal.aborted ? signal.reason : error, config.url),
+      });
     } finally {
       limit.cancel();
       controller = undefined;
