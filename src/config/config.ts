@@ -2,7 +2,14 @@
 
 import type { CompileEnvironment } from "../expression/mod.ts";
 import type { Setting } from "../expression/types.ts";
-import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig, Rate } from "./limits.ts";
+import type {
+  AutoBanConfig,
+  HttpLookupConfig,
+  InboundLimiterConfig,
+  OutboundLimiterConfig,
+  QuotaConfig,
+  Rate,
+} from "./limits.ts";
 
 export type * from "./limits.ts";
 
@@ -201,6 +208,10 @@ export interface QueueConfig {
   readonly tls: ReadonlyMap<string, TlsPolicyConfig>;
   /** EHLO names by source address. */
   readonly sourceIp: ReadonlyMap<string, { readonly ehloHostname: string | undefined }>;
+  /** `[[queue.limiter.outbound]]` that are switched on. */
+  readonly outboundLimiters: readonly OutboundLimiterConfig[];
+  /** `[[queue.quota]]` that are switched on. */
+  readonly quotas: readonly QuotaConfig[];
 }
 
 export interface ReportConfig {

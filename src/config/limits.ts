@@ -35,6 +35,37 @@ export interface InboundLimiterConfig {
   readonly match: Setting<boolean>;
 }
 
+/** A variable that an outbound limiter can count by. */
+export type OutboundLimiterKey = QuotaKey | "mx" | "remote_ip" | "local_ip";
+
+/** One `[[queue.limiter.outbound]]` that is switched on; it has a rate, a concurrency, or both. */
+export interface OutboundLimiterConfig {
+  /** Key path, such as `queue.limiter.outbound[0]`. */
+  readonly id: string;
+  readonly rate: Rate | undefined;
+  readonly concurrency: number | undefined;
+  /** One count for each combination of these. */
+  readonly key: readonly OutboundLimiterKey[];
+  readonly match: Setting<boolean>;
+}
+
+/** A variable that a quota can count by. */
+export type QuotaKey = "sender" | "sender_domain" | "rcpt" | "rcpt_domain";
+
+/** One `[[queue.quota]]` that is switched on; it has a number of messages, a size, or both. */
+export interface QuotaConfig {
+  /** Key path, such as `queue.quota[0]`. */
+  readonly id: string;
+  /** What is counted, whatever the limits and the place in the file. */
+  readonly counts: string;
+  readonly messages: number | undefined;
+  /** Octets. */
+  readonly size: number | undefined;
+  /** One count for each combination of these. */
+  readonly key: readonly QuotaKey[];
+  readonly match: Setting<boolean>;
+}
+
 /** `server.auto-ban.*`; undefined: never for this reason. */
 export interface AutoBanConfig {
   readonly auth: Rate | undefined;

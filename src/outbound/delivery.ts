@@ -8,12 +8,16 @@ import { connect as connectByNet } from "../net/mod.ts";
 import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { deliverLocal, type LocalContext } from "./local.ts";
+import { createDownHosts } from "./down_hosts.ts";
 import { createMaildirWriter } from "./maildir.ts";
 import type { Connect } from "./open_session.ts";
+import { type Counters, createOutboundLimits } from "./outbound_limits.ts";
+import { createPeerCapacity } from "./peer_capacity.ts";
 import { createPool, type PoolLimits } from "./pool.ts";
 import { attemptRemote, type RemoteContext, type RemoteRoute } from "./remote.ts";
 import { localTlsPolicy, type TlsPolicy } from "./tls_policy.ts";
 import { failure, toOutcome, type Verdict } from "./verdict.ts";
+import { createWaitingRoom } from "./waiting_room.ts";
 
 /** What delivery is made with. */
 export interface DeliveryOptions {
@@ -34,6 +38,8 @@ export interface DeliveryOptions {
   readonly connect?: Connect;
   /** Asked about TLS with each host before the local definitions are. */
   readonly policies?: readonly TlsPolicy[];
+  /** Counts for `[[queue.limiter.outbound]]`; without them nothing is limited. */
+  readonly counters?: Counters;
   /** Port of `mx` routes, 25 if not given. */
   readonly mxPort?: number;
   readonly pool?: Partial<PoolLimits>;
@@ -64,6 +70,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     accountOf: options.accountOf,
   };
   let ownNames = namesOf(config, options.hostname);
+  const waiting = createWaitingRoom(clock);
+  const limitsOf = ({ outboundLimiters }: QueueConfig) =>
+    options.counters === undefined || outboundLimiters.length === 0
+      ? undefined
+      : createOutboundLimits(outboundLimiters, { ...options.counters, waiting, clock });
   const remote: RemoteContext = {
     connect: options.connect ?? connectByNet,
     clock,
@@ -71,6 +82,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     functions: options.functions,
     lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => ownNames.has(name) },
     pool,
+    down: createDownHosts(clock),
+    capacity: createPeerCapacity(clock, waiting.wake),
+    waiting,
+    limits: limitsOf(config),
     policies: [...(options.policies ?? []), localTlsPolicy],
     mxPort: options.mxPort ?? 25,
   };
@@ -121,6 +136,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     close: () => pool.close(),
     reconfigure(next) {
       config = next;
+      remote.limits = limitsOf(next);
       ownNames = namesOf(next, options.hostname);
       void pool.drop();
     },

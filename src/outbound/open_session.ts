@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { ConnectionConfig } from "../config/config.ts";
-import type { ClientConnection, ConnectOptions } from "../net/mod.ts";
+import { type ClientConnection, ConnectError, type ConnectFailure, type ConnectOptions } from "../net/mod.ts";
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Pool } from "./pool.ts";
@@ -16,6 +16,13 @@ export type Connect = (options: ConnectOptions) => Promise<ClientConnection>;
 
 /** Enhanced status for a host without TLS where it is required (RFC 3463 X.7.4: security features not supported). */
 export const NO_TLS = "4.7.4";
+
+/** What a connection that failed says of an address; the others say nothing of it. */
+const SILENCE: Readonly<Partial<Record<ConnectFailure, string>>> = {
+  refused: "refused a connection",
+  unreachable: "could not be reached",
+  timeout: "gave no answer",
+};
 
 /** Where to and how. */
 export interface OpenOptions {
@@ -68,8 +75,13 @@ export async function openSession(
   } catch (error) {
     const details = messageOf(error);
     emit("delivery.connect-error", { ...fields, details });
+    const silent = error instanceof ConnectError ? SILENCE[error.kind] : undefined;
     // RFC 3463 X.4.1: no answer from host.
-    return failure("deferred", "connection", "4.4.1", `${host}: ${details}`, { host, elsewhere: true });
+    return failure("deferred", "connection", "4.4.1", `${host}: ${details}`, {
+      host,
+      elsewhere: true,
+      ...(silent === undefined ? {} : { silent }),
+    });
   }
   emit("delivery.connect", { ...fields, localIp: connection.local.ip });
   const session = new Session(connection, { clock: context.clock, host, protocol: options.protocol });
@@ -83,7 +95,7 @@ export async function openSession(
       throw error;
     }
     emit("delivery.greeting-failed", { ...fields, details: error.message });
-    return error.failure;
+    return session.timedOut ? { ...error.failure, silent: "gave no answer" } : error.failure;
   }
   if (refused === undefined) return session;
   context.pool.quit(session);

@@ -8,12 +8,16 @@ import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
+import type { Down, DownHosts } from "./down_hosts.ts";
 import { type Connect, NO_TLS, type OpenOptions, openSession } from "./open_session.ts";
+import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
+import type { PeerCapacity } from "./peer_capacity.ts";
 import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
 import type { TlsPolicy } from "./tls_policy.ts";
 import { transact } from "./transaction.ts";
 import { type Failure, failure, type Verdict } from "./verdict.ts";
+import type { WaitingRoom } from "./waiting_room.ts";
 
 /** A route that leads over the network. */
 export type RemoteRoute = Extract<RouteConfig, { type: "mx" | "relay" }>;
@@ -26,6 +30,11 @@ export interface RemoteContext {
   readonly functions: FunctionHost;
   readonly lookup: HostLookup;
   readonly pool: Pool;
+  readonly down: DownHosts;
+  readonly capacity: PeerCapacity;
+  readonly waiting: WaitingRoom;
+  /** `[[queue.limiter.outbound]]`, if there are any. */
+  limits: OutboundLimits | undefined;
   readonly policies: readonly TlsPolicy[];
   /** Port of `mx` routes: 25 but for tests. */
   readonly mxPort: number;
@@ -61,6 +70,8 @@ class Attempt {
   /** What failed last, and whether it may pass: what is left without an answer gets it. */
   #deferred: Failure | undefined;
   #failed: Failure | undefined;
+  /** A limit of ours that ends this attempt. */
+  #limited: Failure | undefined;
 
   constructor(
     readonly job: DeliveryJob,
@@ -88,7 +99,8 @@ class Attempt {
       this.#note(failure("deferred", "io", "4.3.0", `a setting could not be evaluated: ${error.message}`));
     }
     // One host with a passing trouble is reason enough to come back.
-    let rest = this.#deferred ?? this.#failed ?? failure("deferred", "io", "4.3.0", "no host was tried");
+    let rest = this.#deferred ?? this.#limited ?? this.#failed ??
+      failure("deferred", "io", "4.3.0", "no host was tried");
     // RFC 8689 §4.2.1: a message that asks for REQUIRETLS does not wait for hosts to learn TLS.
     if (this.#requiretls && rest.detail.enhanced === NO_TLS) {
       rest = { ...rest, kind: "failed", detail: { ...rest.detail, enhanced: "5.7.30" } };
@@ -119,44 +131,137 @@ class Attempt {
         this.#note(addresses);
         continue;
       }
-      tried++;
+      let asked = false;
       for (const ip of addresses.ips) {
         if (this.#aborted) return;
-        const connected = await this.#tryAddress(host, ip, addresses.security);
-        if (!this.verdicts.includes(undefined)) return;
+        const how = await this.#tryAddress(host, ip, addresses.security);
+        if (how !== "down") asked = true;
+        if (how === "limited" || !this.verdicts.includes(undefined)) return;
         // A host that took part in a transaction has answered for all its addresses.
-        if (connected) break;
+        if (how === "used") break;
       }
+      // Neither does one that is known to be down.
+      if (asked) tried++;
     }
   }
 
-  /** Tries one address; true if it came to a transaction. */
-  async #tryAddress(host: Host, ip: string, addressSecurity: Host["security"]): Promise<boolean> {
+  /** Tries one address. */
+  async #tryAddress(host: Host, ip: string, addressSecurity: Host["security"]): Promise<Way> {
     const options = await this.#openOptions(host, ip, addressSecurity);
     if ("kind" in options) {
       this.#note(options);
-      return false;
+      return "failed";
     }
-    const { pool, emit } = this.context;
     const key = poolKey(this.route.id, options);
-    const kept = pool.take(key);
+    const { limits } = this.context;
+    return limits === undefined ? await this.#deliver(options, key) : await this.#deliverWithin(limits, options, key);
+  }
+
+  /** As {@link #deliver}, for the recipients that the limiters let pass. */
+  async #deliverWithin(limits: OutboundLimits, options: OpenOptions, key: string): Promise<Way> {
+    let admission: OutboundAdmission;
+    try {
+      admission = await limits.admit(this.#scope, this.job.recipients, this.#open(), this.signal);
+    } catch (error) {
+      if (!(error instanceof LookupUnavailable)) throw error;
+      const text = `the limits of queue.limiter.outbound cannot be told for now: ${error.message}`;
+      this.#limited = failure("deferred", "io", "4.3.0", text, { retryAfter: UNTOLD });
+      return "limited";
+    }
+    let way: Way = "limited";
+    try {
+      for (const [index, limited] of admission.refused) {
+        const { lastError, host, text } = limited.detail;
+        const event = lastError === "rate" ? "delivery.rate-limit-exceeded" : "delivery.concurrency-limit-exceeded";
+        this.context.emit(event, { host, to: this.job.recipients[index]?.address, details: text });
+        this.verdicts[index] = this.#deferred ?? limited;
+      }
+      if (admission.admitted > 0) way = await this.#deliver(options, key);
+      return way;
+    } finally {
+      admission.end(way === "used" || way === "failed");
+    }
+  }
+
+  async #deliver(options: OpenOptions, key: string): Promise<Way> {
+    const { host, ip } = options;
+    const kept = this.context.pool.take(key);
     if (kept !== undefined) {
-      emit("delivery.connection-reused", { host: host.name, remoteIp: ip });
-      if (await this.#use(kept, options) || this.#aborted) return true;
+      this.context.emit("delivery.connection-reused", { host, remoteIp: ip });
+      if (await this.#use(kept, options) || this.#aborted) return "used";
       // The kept connection had died meanwhile; that says nothing about the host.
     }
-    const opened = await openSession(options, this.context, (session) => {
-      this.#session = session;
-      if (this.#aborted) session.close();
-    });
-    this.#session = undefined;
+    const opened = await this.#connect(options, key);
     if ("kind" in opened) {
-      this.#note(opened);
-      return false;
+      if (opened.retryAfter === undefined) this.#note(opened);
+      else this.#limited = opened;
+      return opened.untried ? "down" : opened.retryAfter === undefined ? "failed" : "limited";
     }
-    opened.key = key;
     await this.#use(opened, options, true);
-    return true;
+    return "used";
+  }
+
+  /** A new session, or a kept one that came back while this waited for the peer to take another connection. */
+  async #connect(options: OpenOptions, key: string): Promise<Session | Failure> {
+    const { down, capacity, waiting, pool, clock } = this.context;
+    const { host, ip, port } = options;
+    const endpoint = `${ip} ${port}`;
+    const until = clock.now() + PATIENCE;
+    while (true) {
+      if (this.#aborted) return failure("deferred", "none", "4.3.2", "the attempt was interrupted", { host });
+      if (capacity.hasRoom(endpoint)) {
+        const known = down.ask(`${endpoint} ${options.localIp ?? ""}`);
+        if (known !== undefined) return notTried(options, known);
+        const opened = await this.#openCounted(options, endpoint);
+        if (!("kind" in opened)) {
+          opened.key = key;
+          return opened;
+        }
+        if (opened.detail.status !== 421 || !capacity.refused(endpoint)) return opened;
+        this.context.emit("delivery.concurrency-limit-exceeded", { host, remoteIp: ip, details: opened.detail.text });
+      }
+      const limit = capacity.limitOf(endpoint) ?? 1;
+      const woken = await waiting.wait(endpoint, { most: Math.min(limit, MOST_WAITING), until, signal: this.signal });
+      if (!woken) {
+        const text = `${host}[${ip}] takes no more than ${limit} connection${limit === 1 ? "" : "s"} from here ` +
+          "at the same time; the message waits for its turn";
+        const retryAfter = waiting.turn(endpoint, TURN / limit, SHORTEST_TURN);
+        return failure("deferred", "concurrency", "4.4.5", text, { host, retryAfter });
+      }
+      const kept = pool.take(key);
+      if (kept !== undefined) return kept;
+    }
+  }
+
+  /** Opens a session, counts it, and remembers whether the address answers. */
+  async #openCounted(options: OpenOptions, endpoint: string): Promise<Session | Failure> {
+    const { down, capacity } = this.context;
+    const address = `${endpoint} ${options.localIp ?? ""}`;
+    const place = capacity.take(endpoint);
+    let standing = false;
+    try {
+      const opened = await openSession(options, this.context, (session) => {
+        standing = true;
+        session.endpoint = endpoint;
+        session.onClose = place.free;
+        this.#session = session;
+        if (this.#aborted) session.close();
+      });
+      this.#session = undefined;
+      if (!("kind" in opened)) {
+        place.established();
+        down.answered(address);
+      } else if (opened.silent !== undefined) {
+        down.failed(address, opened.silent);
+      } else if (opened.detail.status > 0) {
+        down.answered(address);
+      } else {
+        down.unknown(address);
+      }
+      return opened;
+    } finally {
+      if (!standing) place.free();
+    }
   }
 
   async #openOptions(
@@ -261,7 +366,9 @@ class Attempt {
       }
     } finally {
       this.#session = undefined;
-      this.context.pool.keep(session);
+      const { pool, waiting } = this.context;
+      pool.keep(session);
+      if (waiting.occupied) waiting.wake(session.endpoint);
     }
     return true;
   }
@@ -295,6 +402,29 @@ class Attempt {
     for (let i = 0; i < this.verdicts.length; i++) if (this.verdicts[i] === undefined) open.push(i);
     return open;
   }
+}
+
+// Milliseconds that a job waits in memory for a place, and how many do for one peer.
+const PATIENCE = 5000;
+const MOST_WAITING = 8;
+// What a message takes, roughly, and the least that one that is sent away stays away, in milliseconds.
+const TURN = 500;
+const SHORTEST_TURN = 1000;
+
+// Milliseconds to wait for counters that cannot be reached.
+const UNTOLD = 10_000;
+
+/** What came of an address: a transaction, none, nothing as it is known to be down, or a limit that ends the attempt. */
+type Way = "used" | "failed" | "down" | "limited";
+
+/** What becomes of mail for an address that is known to be down. */
+function notTried({ host, ip }: OpenOptions, { reason, pause, probed }: Down): Failure {
+  return failure("deferred", "connection", "4.4.1", `${host}[${ip}]: not tried: ${reason}`, {
+    host,
+    elsewhere: true,
+    untried: true,
+    ...(probed ? { retryAfter: pause } : { notBefore: pause }),
+  });
 }
 
 // Addresses of a relay that are tried: it has no `limits` to say.

@@ -40,6 +40,10 @@ export class Session implements Peer {
   idleSince = 0;
   /** Key in the pool. */
   key = "";
+  /** Address and port. */
+  endpoint = "";
+  /** Called once when it is closed. */
+  onClose: (() => void) | undefined;
 
   #connection: ClientConnection;
   #deadline: Deadline;
@@ -83,6 +87,11 @@ export class Session implements Peer {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Whether it was closed because the peer did not answer in time. */
+  get timedOut(): boolean {
+    return this.#timedOut > 0;
   }
 
   /** Adds a command line, CRLF included, to the next write. */
@@ -242,6 +251,7 @@ export class Session implements Peer {
     this.#closed = true;
     this.#deadline.cancel();
     this.#connection.close();
+    this.onClose?.();
   }
 
   #reserve(count: number): void {

@@ -9,6 +9,14 @@ export interface Failure {
   readonly detail: FailureDetail;
   /** Whether another host of the route may do better; a final answer or a risk of duplicates says no. */
   readonly elsewhere: boolean;
+  /** Set when a limit of ours stands in the way: no attempt was made, and there may be one in so many milliseconds. */
+  readonly retryAfter?: number;
+  /** Milliseconds before which the next attempt would be in vain. */
+  readonly notBefore?: number;
+  /** Set when nothing was tried, because the address is known to be down. */
+  readonly untried?: true;
+  /** Set when the address did not answer at all: what it did, such as `refused a connection`. */
+  readonly silent?: string;
 }
 
 /** What one attempt came to for one recipient. */
@@ -51,11 +59,15 @@ export function failure(
     readonly host?: string;
     readonly reply?: string;
     readonly elsewhere?: boolean;
+    readonly retryAfter?: number;
+    readonly notBefore?: number;
+    readonly untried?: true;
+    readonly silent?: string;
   } = {},
 ): Failure {
-  const { status = 0, host = "", reply, elsewhere = false } = more;
+  const { status = 0, host = "", reply, elsewhere = false, ...rest } = more;
   const detail = { lastError, status, enhanced, text, host, ...(reply === undefined ? {} : { reply }) };
-  return { kind, detail, elsewhere };
+  return { kind, detail, elsewhere, ...rest };
 }
 
 /**
@@ -79,7 +91,17 @@ export function refusal(peer: Peer, command: string, reply: Reply, elsewhere: bo
 
 /** The outcome for the queue. */
 export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome {
-  if (verdict.kind !== "delivered") return { kind: verdict.kind, recipient: recipient.id, detail: verdict.detail };
-  const { host, status, enhanced, text, dsnRelayed } = verdict;
-  return { kind: "delivered", recipient: recipient.id, host, status, enhanced, text, dsnRelayed };
+  if (verdict.kind === "delivered") {
+    const { host, status, enhanced, text, dsnRelayed } = verdict;
+    return { kind: "delivered", recipient: recipient.id, host, status, enhanced, text, dsnRelayed };
+  }
+  const { kind, detail, retryAfter, notBefore } = verdict;
+  if (kind === "failed") return { kind, recipient: recipient.id, detail };
+  return {
+    kind,
+    recipient: recipient.id,
+    detail,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+  };
 }

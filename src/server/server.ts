@@ -223,6 +223,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       emit,
       functions: functions.host,
       deliveredTo: config.session.data.addHeaders.deliveredTo,
+      counters: throttle,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
       ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
     });

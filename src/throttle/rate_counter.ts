@@ -23,6 +23,8 @@ export interface RateCounter {
   take(key: string, rate: Rate): boolean | Promise<boolean>;
   /** Takes back an event that was counted and did not happen. */
   giveBack(key: string): void;
+  /** When a count that is used up begins anew, milliseconds since the epoch; undefined if it is not known to be. */
+  fullUntil(key: string): number | undefined;
   /**
    * Whether the rate is used up, without counting anything.
    *
@@ -128,6 +130,10 @@ export function createRateCounter(options: { readonly store: Store; readonly clo
     giveBack(key) {
       const window = windows.get(key);
       if (window !== undefined && clock.now() < window.ends) window.left++;
+    },
+    fullUntil(key) {
+      const window = windows.get(key);
+      return window?.full === true && clock.now() < window.ends ? window.ends : undefined;
     },
     async isUsedUp(key, rate) {
       const window = windows.get(key);

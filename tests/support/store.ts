@@ -87,6 +87,7 @@ export interface QueueConfigParts {
   readonly schedule?: Setting<string>;
   readonly schedules?: readonly ScheduleConfig[];
   readonly threads?: Readonly<Record<string, number>>;
+  readonly quotas?: QueueConfig["quotas"];
 }
 
 /** A queue configuration. */
@@ -113,6 +114,8 @@ export function queueConfig(parts: QueueConfigParts = {}): QueueConfig {
     connection: new Map(),
     tls: new Map(),
     sourceIp: new Map(),
+    outboundLimiters: [],
+    quotas: parts.quotas ?? [],
   };
 }
 

@@ -5,7 +5,7 @@ import type { Config, StoreConfig } from "../config.ts";
 import { buildCertificates } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
-import { buildHttpLookups, buildInboundLimiters } from "./limits.ts";
+import { buildHttpLookups, buildInboundLimiters, buildOutboundLimiters, buildQuotas } from "./limits.ts";
 import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices } from "./queue.ts";
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
@@ -34,7 +34,12 @@ export function buildConfig(context: BuildContext, file: string): Config {
     server,
     certificates,
     session: buildSession(context),
-    queue: { strategy: buildStrategies(context), ...definitions },
+    queue: {
+      strategy: buildStrategies(context),
+      ...definitions,
+      outboundLimiters: buildOutboundLimiters(context),
+      quotas: buildQuotas(context),
+    },
     inboundLimiters: buildInboundLimiters(context, environment),
     report: {
       domain: reader.get("report.domain"),

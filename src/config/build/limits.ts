@@ -3,7 +3,14 @@
 import { type CompileEnvironment, compileSetting, type Context, type SettingSource } from "../../expression/mod.ts";
 import type { Rate } from "../config.ts";
 import { toSource } from "../defaults.ts";
-import type { AutoBanConfig, HttpLookupConfig, InboundLimiterConfig, LimiterStage } from "../limits.ts";
+import type {
+  AutoBanConfig,
+  HttpLookupConfig,
+  InboundLimiterConfig,
+  LimiterStage,
+  OutboundLimiterConfig,
+  QuotaConfig,
+} from "../limits.ts";
 import { isBroken } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 
@@ -22,6 +29,8 @@ const KNOWN_LATER: Readonly<Partial<Record<string, LimiterStage>>> = {
   rcpt_domain: "recipient",
 };
 
+const NO_LIMIT = 'a limiter needs a rate, such as rate = "100/1h", or a concurrency, such as concurrency = 5, or both';
+
 /** The limiters that are switched on, in the order of the file. */
 export function buildInboundLimiters(
   context: BuildContext,
@@ -35,19 +44,54 @@ export function buildInboundLimiters(
     const concurrency = reader.get("queue.limiter.inbound[].concurrency", index);
     const key = reader.get("queue.limiter.inbound[].key", index);
     const match = reader.get("queue.limiter.inbound[].match", index);
-    if (rate === undefined && concurrency === undefined) {
-      reader.error(
-        "queue.limiter.inbound[]",
-        [index],
-        'a limiter needs a rate, such as rate = "100/1h", or a concurrency, such as concurrency = 5, or both',
-      );
-    }
+    if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.inbound[]", [index], NO_LIMIT);
     if (!enable) continue;
     const stages = [matchStage(context, environment, index), ...key.map((name) => KNOWN_LATER[name] ?? "connection")];
     const stage = STAGES[Math.max(...stages.map((name) => STAGES.indexOf(name)))] ?? "recipient";
     limiters.push({ id: `queue.limiter.inbound[${index}]`, stage, rate, concurrency, key, match });
   }
   return limiters;
+}
+
+/** The limiters of deliveries that are switched on, in the order of the file. */
+export function buildOutboundLimiters(context: BuildContext): readonly OutboundLimiterConfig[] {
+  const { reader } = context;
+  const limiters: OutboundLimiterConfig[] = [];
+  for (let index = 0; index < reader.count("queue.limiter.outbound"); index++) {
+    const enable = reader.get("queue.limiter.outbound[].enable", index);
+    const rate = reader.get("queue.limiter.outbound[].rate", index);
+    const concurrency = reader.get("queue.limiter.outbound[].concurrency", index);
+    const key = reader.get("queue.limiter.outbound[].key", index);
+    const match = reader.get("queue.limiter.outbound[].match", index);
+    if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.outbound[]", [index], NO_LIMIT);
+    if (enable) limiters.push({ id: `queue.limiter.outbound[${index}]`, rate, concurrency, key, match });
+  }
+  return limiters;
+}
+
+/** The quotas that are switched on, in the order of the file. */
+export function buildQuotas(context: BuildContext): readonly QuotaConfig[] {
+  const { reader } = context;
+  const quotas: QuotaConfig[] = [];
+  for (let index = 0; index < reader.count("queue.quota"); index++) {
+    const enable = reader.get("queue.quota[].enable", index);
+    const messages = reader.get("queue.quota[].messages", index);
+    const size = reader.get("queue.quota[].size", index);
+    const key = reader.get("queue.quota[].key", index);
+    const match = reader.get("queue.quota[].match", index);
+    if (messages === undefined && size === undefined) {
+      reader.error(
+        "queue.quota[]",
+        [index],
+        'a quota needs a number of messages, such as messages = 100_000, or a size, such as size = "5 GB", or both',
+      );
+    }
+    const node = reader.node("queue.quota[].match", index);
+    const condition = node === undefined || isBroken(node) ? true : toSource(node);
+    const counts = JSON.stringify([[...key].sort(), condition]);
+    if (enable) quotas.push({ id: `queue.quota[${index}]`, counts, messages, size, key, match });
+  }
+  return quotas;
 }
 
 /** The first stage in whose context `match` compiles. What is wrong with it everywhere is reported where it is read. */

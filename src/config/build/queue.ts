@@ -40,7 +40,9 @@ export const BUILT_IN_IDS: Readonly<Record<"route" | "schedule" | "connection" |
 };
 
 /** Builds the definitions that strategies choose among. Strategies come later: they name the ids of these. */
-export function buildQueueDefinitions(context: BuildContext): Omit<QueueConfig, "strategy"> {
+export function buildQueueDefinitions(
+  context: BuildContext,
+): Omit<QueueConfig, "strategy" | "outboundLimiters" | "quotas"> {
   const virtual = buildVirtual(context);
   const schedule = byId(names(context, "queue.schedule", SCHEDULES.keys()), (id) => buildSchedule(context, id));
   checkQueueNames(context, [...virtual.keys()]);

@@ -323,6 +323,7 @@ const ASKED_DIRECTORIES: readonly Case[] = [
 ];
 
 const limiter = (config: Config) => config.inboundLimiters[0];
+const outbound = (config: Config) => config.queue.outboundLimiters[0];
 const httpList = (config: Config) => config.httpLookups.get("h");
 
 /** The part of a list's configuration that is for CSV. */
@@ -344,6 +345,14 @@ const LIMITS: readonly Case[] = [
     const match = limiter(c)?.match;
     return [match === undefined ? undefined : of(match, { rcpt_domain: "y" }), limiter(c)?.stage];
   }, [false, "recipient"]],
+  ["queue.limiter.outbound.0.enable", "false", (c) => c.queue.outboundLimiters.length, 0],
+  ["queue.limiter.outbound.0.rate", '"7/2m"', (c) => outbound(c)?.rate, { count: 7, period: 120_000 }],
+  ["queue.limiter.outbound.0.concurrency", "7", (c) => outbound(c)?.concurrency, 7],
+  ["queue.limiter.outbound.0.key", '["MX", "local_ip"]', (c) => outbound(c)?.key, ["mx", "local_ip"]],
+  ["queue.limiter.outbound.0.match", "\"mx == 'z'\"", (c) => {
+    const match = outbound(c)?.match;
+    return match === undefined ? undefined : of(match, { mx: "y" });
+  }, false],
   ...(["auth", "abuse", "loiter", "scan"] as const).flatMap((reason): Case[] => [
     [`server.auto-ban.${reason}.rate`, '"7/1h"', (c) => c.server.autoBan[reason], { count: 7, period: 3_600_000 }],
     [`server.auto-ban.${reason}.rate`, "false", (c) => c.server.autoBan[reason], undefined],
@@ -434,6 +443,8 @@ const SECTIONS: readonly string[] = [
   'directory.oi.endpoint.method = "userinfo"',
   "queue.limiter.inbound.0.enable = true",
   'queue.limiter.inbound.0.rate = "1/1s"',
+  "queue.limiter.outbound.0.enable = true",
+  'queue.limiter.outbound.0.rate = "1/1s"',
   'http-lookup.h.url = "https://lists.example/h"',
   'http-lookup.h.format = "csv"',
   'tracer.t.type = "log"',

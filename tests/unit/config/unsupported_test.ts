@@ -21,7 +21,6 @@ const AREAS = [
   "session.mta-sts.",
   "session.data.add-headers.received-spf",
   "session.data.add-headers.auth-results",
-  "queue.limiter.outbound",
   "queue.quota",
   "queue.tls.<id>.dane",
   "queue.tls.<id>.mta-sts",

@@ -79,6 +79,7 @@ export function queueConfig(
     readonly tls?: readonly TlsPolicyConfig[];
     readonly strategy?: Partial<QueueConfig["strategy"]>;
     readonly sourceIp?: QueueConfig["sourceIp"];
+    readonly outboundLimiters?: QueueConfig["outboundLimiters"];
   } = {},
 ): QueueConfig {
   const byId = <T extends { readonly id: string }>(list: readonly T[]) => new Map(list.map((one) => [one.id, one]));
@@ -96,6 +97,8 @@ export function queueConfig(
     connection: byId(changes.connections ?? [connection]),
     tls: byId(changes.tls ?? [tlsPolicy]),
     sourceIp: changes.sourceIp ?? new Map(),
+    outboundLimiters: changes.outboundLimiters ?? [],
+    quotas: [],
   };
 }
 

@@ -119,10 +119,10 @@ Deno.test("a deferral plans the next attempt and keeps what failed", async () =>
 
 Deno.test("a limit of our own neither counts as an attempt nor keeps a message forever", async () => {
   const strategy = strategyOf(schedule("remote", { expire: 5 * HOUR }));
-  const soon = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0, 5 * SECOND);
+  const soon = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0, { retryAfter: 5 * SECOND });
   assert.equal(soon.kind, "deferred");
   assert.deepEqual([soon.recipient.attempts, soon.recipient.attemptAt], [0, T0 + 5 * SECOND]);
-  const late = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + 6 * HOUR, 5 * SECOND);
+  const late = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + 6 * HOUR, { retryAfter: 5 * SECOND });
   assert.equal(late.kind, "failed");
 });
 

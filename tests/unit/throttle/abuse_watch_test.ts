@@ -21,6 +21,7 @@ function watchOf(config: Partial<AutoBanConfig> = {}) {
       return count <= rate.count;
     },
     giveBack() {},
+    fullUntil: () => undefined,
     isUsedUp: (key, rate) => Promise.resolve((counts.get(key) ?? 0) >= rate.count),
   };
   const bans: BanList = {
