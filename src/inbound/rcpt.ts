@@ -21,12 +21,25 @@ type RcptCommand = Extract<Command, { path: string }>;
 
 /** Answers RCPT and adds the recipient to the transaction. */
 export async function rcpt(session: Session, command: RcptCommand): Promise<Reply> {
-  const { config, emit } = session.deps;
   const transaction = session.transaction;
   if (transaction === undefined) return reply(503, "5.5.1", "Send MAIL first");
   if (transaction.chunks !== undefined || transaction.failure !== undefined) {
     return reply(503, "5.5.1", "RCPT is not permitted after BDAT");
   }
+  const { rcpt, rcpt_domain } = session.variables;
+  setVariables(session, command.path, transaction);
+  let answer: Reply | undefined;
+  try {
+    answer = await judge(session, command, transaction);
+    return answer;
+  } finally {
+    // Later stages see the last recipient that was accepted (reference §2.5).
+    if (answer?.code !== 250) Object.assign(session.variables, { rcpt, rcpt_domain });
+  }
+}
+
+async function judge(session: Session, command: RcptCommand, transaction: Transaction): Promise<Reply> {
+  const { config, emit } = session.deps;
   const most = await session.evaluate(config.rcpt.maxRecipients);
   if (transaction.recipients.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
   const parsed = readRcptParameters(command.parameters, await offeredNow(session));
@@ -35,7 +48,6 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
     return reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter of MAIL");
   }
 
-  setVariables(session, command.path, transaction);
   let address = command.path;
   const rewritten = await session.evaluate(config.rcpt.rewrite);
   if (rewritten !== false) {

@@ -151,3 +151,23 @@ Deno.test("a header without end that is too big for memory is refused, a message
   assert.match(world.queue.text(0), /\r\nSubject: only\r\n$/);
   assert.match(await sendMessage(client, { content: "" }), /^250 /);
 });
+
+Deno.test("at the end of data `rcpt` is the last recipient that was accepted", async () => {
+  const world = sessionWorld({
+    settings: `session.rcpt.errors = { wait = "0s" }
+session.data.add-headers = { received = false, return-path = "rcpt == 'bob@example.org' && rcpt_domain == 'example.org'" }`,
+  });
+  const client = await greeted(world);
+  await dialogue(
+    client,
+    ["MAIL FROM:<a@example.net>", "250"],
+    ["RCPT TO:<ana@example.org>", "250"],
+    ["RCPT TO:<bob@example.org>", "250"],
+    ["RCPT TO:<nobody@example.org>", "550"],
+    ["RCPT TO:<x@elsewhere.example>", "550"],
+    ["DATA", "354"],
+  );
+  client.send("A: b\r\n\r\n.\r\n");
+  assert.match(await client.reply(), /^250 /);
+  assert.match(world.queue.text(0), /^Return-Path: /);
+});
