@@ -4,7 +4,16 @@ import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { RemoteDirectoryConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
-import { formatPath, parseEhlo, type PeerExtensions, ProtocolError, type Reply, ReplyParser } from "../smtp/mod.ts";
+import {
+  asciiAddress,
+  formatPath,
+  needsSmtpUtf8,
+  parseEhlo,
+  type PeerExtensions,
+  ProtocolError,
+  type Reply,
+  ReplyParser,
+} from "../smtp/mod.ts";
 import { ConnectionBroken, type Pooled } from "./connection_pool.ts";
 import { openRemoteStream, type RemoteOptions, toBase64 } from "./remote_stream.ts";
 
@@ -12,7 +21,7 @@ import { openRemoteStream, type RemoteOptions, toBase64 } from "./remote_stream.
 export interface MailServerLink extends Pooled {
   /** Makes sure that it is still there and in no transaction. */
   reset(): Promise<void>;
-  /** Whether the server takes mail for an address. @throws {LookupUnavailable} if it does not say */
+  /** Whether the server takes mail for an address; asked once between two resets. @throws {LookupUnavailable} if it does not say */
   takes(address: string): Promise<boolean>;
   /** Whether the server accepts a login. After one that it accepted, the session can do nothing more. */
   accepts(name: string, password: string): Promise<boolean>;
@@ -29,7 +38,6 @@ export async function openMailServerLink(
   const replies = new ReplyParser();
   const server = `directory ${config.id}: ${config.address}`;
   let finished = false;
-  let inTransaction = false;
   let recipients = 0;
   let failures = 0;
 
@@ -100,18 +108,18 @@ export async function openMailServerLink(
     },
     close: () => stream.close("QUIT\r\n"),
     async reset() {
-      inTransaction = false;
       const answer = await command("RSET");
       if (answer.code !== 250) throw new ConnectionBroken(`the server answers RSET with ${show(answer)}`);
     },
     async takes(address) {
-      if (!inTransaction) {
-        // The null sender: nobody is to be told about a question.
-        const answer = await command("MAIL FROM:<>");
-        if (answer.code !== 250) throw unexpected("MAIL FROM:<>", answer);
-        inTransaction = true;
-      }
-      const answer = await command(`RCPT TO:${formatPath(address)}`);
+      const international = needsSmtpUtf8(address);
+      // RFC 6531 §3.2: a domain has an ASCII form; a local part that has none cannot be a mailbox of such a server.
+      const target = international && !peer.smtputf8 ? asciiAddress(address) : address;
+      if (target === undefined) return false;
+      // The null sender: nobody is to be told about a question.
+      const mail = await command(`MAIL FROM:<>${international && peer.smtputf8 ? " SMTPUTF8" : ""}`);
+      if (mail.code !== 250) throw unexpected("MAIL FROM:<>", mail);
+      const answer = await command(`RCPT TO:${formatPath(target)}`);
       recipients++;
       if (recipients >= config.limits.rcpt) finished = true;
       const taken = judgeRecipient(answer);

@@ -158,6 +158,19 @@ Deno.test("what cannot be a recipient is not asked about", async () => {
   assert.deepEqual(asked.lines(), []);
 });
 
+Deno.test("an address beyond ASCII is asked about where the server understands it, or in ASCII", async () => {
+  await using able = await ask({ extensions: [...DEFAULT_EXTENSIONS, "SMTPUTF8"] });
+  assert.deepEqual(await able.directory.recipients("jörg@example.net"), ["jörg@example.net"]);
+  assert.deepEqual(able.lines().slice(1), ["MAIL FROM:<> SMTPUTF8", "RCPT TO:<jörg@example.net>"]);
+  await using unable = await ask();
+  assert.deepEqual(await unable.directory.recipients("jörg@example.net"), []);
+  assert.deepEqual(await unable.directory.recipients("ana@bücher.example"), ["ana@bücher.example"]);
+  assert.deepEqual(unable.lines().filter((line) => !/^(?:EHLO|RSET)/.test(line)), [
+    "MAIL FROM:<>",
+    "RCPT TO:<ana@xn--bcher-kva.example>",
+  ]);
+});
+
 Deno.test("after limits.rcpt recipients a session is left for a new one", async () => {
   await using asked = await ask({}, { limits: { rcpt: 2, authErrors: 3 } });
   for (let index = 0; index < 5; index++) await asked.directory.recipients(`x${index}@example.net`);

@@ -1,6 +1,8 @@
 /** The messages of SCRAM-SHA-256, held against the examples of the RFCs. */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseOauthBearer, parseXoauth2 } from "../../../src/inbound/sasl_oauth.ts";
 import { cramMd5Digest } from "../../../src/inbound/sasl_cram_md5.ts";
 import {
   isProof,
@@ -88,5 +90,36 @@ Deno.test("the digest of RFC 2195 comes out", () => {
   assert.equal(
     cramMd5Digest("tanstaaftanstaaf", "<1896.697170952@postoffice.reston.mci.net>"),
     "b913a602c7eda7a495b4e6e7334d3890",
+  );
+});
+
+Deno.test("whatever a client sends as a message is read or refused, never an error", () => {
+  const part = fc.constantFrom(
+    "n,,",
+    "n=",
+    "r=",
+    "c=biws",
+    ",",
+    "=",
+    "=2C",
+    "p=AAAA",
+    "user=",
+    "auth=Bearer x",
+    "\x01",
+    "y,a=",
+  );
+  const text = fc.array(fc.oneof(part, fc.string({ unit: "binary", maxLength: 8 })), { maxLength: 12 });
+  fc.assert(
+    fc.property(text, (parts) => {
+      const message = parts.join("");
+      const first = parseClientFirst(message);
+      if (first !== undefined) assert.equal(first.header + first.bare, message);
+      const final = parseClientFinal(message);
+      if (final !== undefined) assert.ok(message.startsWith(final.withoutProof));
+      for (const credentials of [parseOauthBearer(message), parseXoauth2(message)]) {
+        if (credentials !== undefined) assert.match(credentials.token, /^\S+$/);
+      }
+    }),
+    { numRuns: 500 },
   );
 });
