@@ -70,19 +70,15 @@ Deno.test("a group that breaks a constraint does not touch the groups that share
 
 Deno.test("statements that run together for many groups do what they would do one by one", () =>
   withStore(async (store) => {
-    const insert = (id: number) =>
-      store.write([
-        { sql: "UPDATE notes SET text = text || '!' WHERE id = ?", args: [id] },
-        { sql: INSERT, args: [id, `n${id}`], joint: true },
-      ]);
+    const insert = (id: number) => store.write([{ sql: INSERT, args: [id, `n${id}`], joint: true }]);
     const ids = Array.from({ length: 43 }, (_, id) => id);
     await Promise.all(ids.map(insert));
-    assert.deepEqual(await texts(store), ids.map((id) => `n${id}!`));
+    assert.deepEqual(await texts(store), ids.map((id) => `n${id}`));
     const remove = (id: number) => store.write([{ sql: "DELETE FROM notes WHERE id = ?", args: [id], joint: true }]);
     const outcomes = await Promise.allSettled([...ids.slice(0, 30).map(remove), insert(42), insert(100)]);
-    assert.deepEqual(outcomes.map(({ status }) => status === "rejected").lastIndexOf(true), 30);
-    assert.deepEqual(outcomes.filter(({ status }) => status === "rejected").length, 1);
-    assert.deepEqual(await texts(store), [...ids.slice(30).map((id) => `n${id}!`), "n100!"]);
+    // Only the second insert of an id that is there already fails.
+    assert.deepEqual(outcomes.flatMap(({ status }, index) => status === "rejected" ? [index] : []), [30]);
+    assert.deepEqual(await texts(store), [...ids.slice(30).map((id) => `n${id}`), "n100"]);
   }));
 
 Deno.test("a statement with RETURNING gives its rows", () =>
