@@ -6,11 +6,13 @@ import type { HttpDependencies, MessageDetail, MessageFilter, QueueAdministratio
 import type { Exchange } from "./exchange.ts";
 import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
+import { normalizeIp } from "./client_address.ts";
 import { fingerprint, statusSnapshot } from "./status/snapshot.ts";
 
 const STATES: readonly RecipientState[] = ["queued", "delivering", "held", "delivered", "failed"];
 const FILTER_NAMES = ["state", "sender", "recipient", "queue", "limit", "after"];
 const MOST_MESSAGES = 1000;
+const MOST_BANS = 1000;
 
 const ID = /^[0-9A-Za-z_-]{1,40}$/;
 
@@ -65,7 +67,7 @@ export async function act(queue: QueueAdministration, action: MessageAction, id:
 
 /** Builds the routes, to be mounted at `/api`. */
 export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { queue, mailboxes } = deps;
+  const { queue, mailboxes, bans } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
   app.get("/status", async (c) => {
@@ -102,6 +104,15 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
     const id = c.req.param("id");
     return await act(queue, "cancel", id) ? c.json({ id, action: "cancel" }) : noMessage(id);
   });
+
+  if (bans !== undefined) {
+    app.get("/bans", async (c) => c.json({ bans: await bans.list(MOST_BANS) }));
+    app.delete("/bans/:ip", async (c) => {
+      const ip = normalizeIp(c.req.param("ip"));
+      if (ip === undefined) return problem(400, "The last part of the path must be an IP address.");
+      return await bans.remove(ip) ? c.json({ ip, action: "remove" }) : problem(404, `${ip} is not banned.`);
+    });
+  }
 
   if (mailboxes !== undefined) {
     app.get("/mail", async (c) => c.json({ mailboxes: await mailboxes.list(), messages: await mailboxes.latest(100) }));

@@ -88,6 +88,22 @@ export interface WellKnownAnswer {
   readonly body: string;
 }
 
+/** A banned address; times in ISO 8601, `null` for a ban without end. */
+export interface BanView {
+  readonly ip: string;
+  readonly reason: string;
+  readonly created: string;
+  readonly expires: string | null;
+}
+
+/** The list of banned addresses. Both may reject with `StoreUnavailable`. */
+export interface BanAdministration {
+  /** The latest bans, newest first. */
+  list(limit: number): Promise<readonly BanView[]>;
+  /** Takes an address off. False if it is not there. */
+  remove(ip: string): Promise<boolean>;
+}
+
 /** All that {@link createHttpApp} needs. */
 export interface HttpDependencies {
   readonly version: string;
@@ -112,6 +128,7 @@ export interface HttpDependencies {
   login(user: string, password: string): Promise<LoginResult>;
   /** Whether requests of this address are refused (`server.blocked-ip`, bans); absent: none is. */
   blocked?(ip: string): boolean;
+  readonly bans?: BanAdministration;
   /** Compares a password with a configured secret, which may be a hash. */
   verifySecret(secret: string, password: string): boolean | Promise<boolean>;
   /** Mailboxes that may be looked into; development only. */

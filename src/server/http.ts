@@ -15,6 +15,7 @@ import {
 } from "../http/mod.ts";
 import type { Queue, QueueFilter } from "../queue/mod.ts";
 import type { Telemetry } from "../telemetry/mod.ts";
+import type { BanList } from "../throttle/mod.ts";
 import { VERSION } from "./version.ts";
 
 /** What the app shows and changes. */
@@ -30,6 +31,7 @@ export interface HttpWorld {
   storeLost(): boolean;
   /** `storage.directory` of the configuration in force. */
   directory(): Directory | undefined;
+  readonly bans: BanList;
   /** Whether requests of this address are refused. */
   blocked(ip: string): boolean;
   /** Whether a login name had too many failures. May reject with `LookupUnavailable`. */
@@ -65,6 +67,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
     // Whether a database has some is known only at a login, so it counts as one that does; other types know none.
     directoryHasAdministrators: directory?.type === "sql" ||
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
+    bans: world.bans,
     blocked: (ip) => world.blocked(ip),
     async login(user, password) {
       if (await world.loginRefused(user)) return { kind: "refused" };

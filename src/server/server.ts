@@ -254,6 +254,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       draining: () => draining,
       storeLost: () => lost.size > 0,
       directory: () => current?.defaultDirectory,
+      bans: throttle.bans,
       blocked,
       loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),

@@ -59,8 +59,11 @@ export function createAbuseWatch({ config: initial, rates, bans, emit, allowed }
   const count = async (reason: BanReason, ip: string) => {
     const rate = config[reason];
     if (rate === undefined || ip === "" || allowed(ip) || bans.has(ip)) return;
-    const within = await rates.take(countKey("ban", reason, limitOf(rate), ip), rate);
-    if (!within && bans.add(ip, reason)) emit(BAN_EVENTS[reason], { remoteIp: ip });
+    const key = countKey("ban", reason, limitOf(rate), ip);
+    if (await rates.take(key, rate) || !bans.add(ip, reason)) return;
+    emit(BAN_EVENTS[reason], { remoteIp: ip });
+    // Whoever is taken off the list starts anew.
+    await rates.forget(key);
   };
 
   // One more than allowed: the count is full with the failure that goes over the rate.

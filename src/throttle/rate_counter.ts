@@ -25,6 +25,8 @@ export interface RateCounter {
   giveBack(key: string): void;
   /** When a count that is used up begins anew, milliseconds since the epoch; undefined if it is not known to be. */
   fullUntil(key: string): number | undefined;
+  /** Begins a new count. Rejects as `take` does. */
+  forget(key: string): Promise<void>;
   /**
    * Whether the rate is used up, without counting anything.
    *
@@ -40,6 +42,7 @@ const GRANTED = `min(?4, max(0, ?5 - ${SO_FAR}))`;
 const TAKE = "INSERT INTO rates (key, ends, used, granted) VALUES (?1, ?2 + ?3, min(?4, ?5), min(?4, ?5)) " +
   `ON CONFLICT (key) DO UPDATE SET granted = ${GRANTED}, used = ${SO_FAR} + ${GRANTED}, ` +
   `ends = CASE WHEN ${STALE} THEN ?2 + ?3 ELSE ends END RETURNING granted, ends`;
+const FORGET = "DELETE FROM rates WHERE key = ?";
 const USED = "SELECT used FROM rates WHERE key = ? AND ends > ?";
 
 /** An end further away than period and this was written by a clock that was wrong. */
@@ -134,6 +137,10 @@ export function createRateCounter(options: { readonly store: Store; readonly clo
     fullUntil(key) {
       const window = windows.get(key);
       return window?.full === true && clock.now() < window.ends ? window.ends : undefined;
+    },
+    async forget(key) {
+      windows.delete(key);
+      await reachStore(() => store.write([{ sql: FORGET, args: [key] }]));
     },
     async isUsedUp(key, rate) {
       const window = windows.get(key);

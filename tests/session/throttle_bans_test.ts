@@ -184,3 +184,44 @@ directory.staff = { type = "memory", principals = [
   assert.equal(await get("192.0.2.2", "right"), 401);
   assert.notEqual(await get("192.0.2.2", "right", "chief"), 401);
 });
+
+Deno.test("an administrator sees the bans, and takes one off for all nodes", async () => {
+  const clock = new FakeClock();
+  const settings = (node: string) =>
+    `${RECIPIENTS}cluster.node-id = "${node}"\nserver.auto-ban.abuse.rate = "1/1d"\n` +
+    'server.listener.mx = { bind = "127.0.0.1:0", protocol = "smtp", proxy.trusted-networks = ["127.0.0.0/8"] }\n' +
+    'server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\n';
+  await using test = await startTestServer(settings("a"), { clock });
+  await using other = await startTestServer(settings("b"), { folder: test.folder, clock });
+  {
+    using client = await connectFrom("192.0.2.1", test.address("mx"));
+    await client.reply();
+    await client.say("EHLO client.example");
+    await client.say("MAIL FROM:<a@example.net>");
+    await client.say("RCPT TO:<nobody@example.org>");
+    await client.write("RCPT TO:<nobody@example.org>\r\n");
+    await test.event("security.abuse-ban");
+  }
+  const api = async (method: string, path: string) => {
+    const { hostname, port } = test.address("http");
+    const response = await fetch(`http://${hostname}:${port}/api/bans${path}`, { method });
+    return { status: response.status, body: await response.json() };
+  };
+  assert.deepEqual((await api("GET", "")).body, {
+    bans: [{ ip: "192.0.2.1", reason: "abuse", created: "2026-01-05T12:00:00.000Z", expires: null }],
+  });
+  assert.equal((await api("DELETE", "/192.0.2.2")).status, 404);
+  assert.equal((await api("DELETE", "/nonsense")).status, 400);
+  assert.equal((await api("DELETE", "/192.0.2.1")).status, 200);
+  assert.deepEqual((await api("GET", "")).body, { bans: [] });
+  await clock.advance(15_000);
+  for (const server of [other, test]) {
+    using client = await connectFrom("192.0.2.1", server.address("mx"));
+    assert.match(await client.reply(), /^220 /);
+    // The count begins anew as well, here for both nodes together.
+    await client.say("EHLO client.example");
+    await client.say("MAIL FROM:<a@example.net>");
+    assert.match(await client.say("RCPT TO:<nobody@example.org>"), server === other ? /^550 / : /^(?:550|421) /);
+  }
+  await test.event("security.abuse-ban");
+});

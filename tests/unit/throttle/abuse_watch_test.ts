@@ -21,12 +21,18 @@ function watchOf(config: Partial<AutoBanConfig> = {}) {
       return count <= rate.count;
     },
     giveBack() {},
+    forget(key) {
+      counts.delete(key);
+      return Promise.resolve();
+    },
     fullUntil: () => undefined,
     isUsedUp: (key, rate) => Promise.resolve((counts.get(key) ?? 0) >= rate.count),
   };
   const bans: BanList = {
     has: (ip) => banned.has(ip),
     add: (ip, reason) => !banned.has(ip) && banned.set(ip, reason) !== undefined,
+    list: () => Promise.resolve([]),
+    remove: () => Promise.resolve(false),
     close() {},
   };
   const watch = createAbuseWatch({
