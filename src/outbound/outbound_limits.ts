@@ -16,8 +16,8 @@ import type { WaitingRoom } from "./waiting_room.ts";
 
 /** Counts that all nodes share. */
 export interface Counters {
-  readonly rates: RateCounter;
-  readonly slots: SlotCounter;
+  readonly rates: Pick<RateCounter, "take" | "giveBack" | "fullUntil">;
+  readonly slots: Pick<SlotCounter, "acquire">;
 }
 
 /** Who may go. */
@@ -115,7 +115,7 @@ export function createOutboundLimits(
     const key = rateKey(count);
     const begins = Math.max(SHORTEST_TURN, (rates.fullUntil(key) ?? 0) - clock.now());
     const retryAfter = waiting.turn(key, rate.period / rate.count, begins);
-    const text = `${count.limiter.id} allows ${rate.count} attempts in ${rate.period / 1000} s, and they are used up`;
+    const text = `${count.limiter.id} allows ${attempts(rate.count)} in ${rate.period / 1000} s, and no more are left`;
     // RFC 3463 X.4.5: mail system congestion.
     return failure("deferred", "rate", "4.4.5", text, { host, retryAfter });
   };
@@ -123,7 +123,7 @@ export function createOutboundLimits(
   const overConcurrency = (count: Count, limit: number, host: string): Failure => {
     const spacing = (durations.get(count.limiter) ?? USUAL_ATTEMPT) / limit;
     const retryAfter = waiting.turn(slotKey(count), spacing, SHORTEST_TURN);
-    const text = `${count.limiter.id} allows ${limit} attempt${limit === 1 ? "" : "s"} at the same time`;
+    const text = `${count.limiter.id} allows ${attempts(limit)} at the same time`;
     return failure("deferred", "concurrency", "4.4.5", text, { host, retryAfter });
   };
 
@@ -184,4 +184,8 @@ export function createOutboundLimits(
       };
     },
   };
+}
+
+function attempts(count: number): string {
+  return count === 1 ? "1 attempt" : `${count} attempts`;
 }
