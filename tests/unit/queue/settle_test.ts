@@ -122,7 +122,9 @@ Deno.test("a limit of our own neither counts as an attempt nor keeps a message f
   const soon = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0, { retryAfter: 5 * SECOND });
   assert.equal(soon.kind, "deferred");
   assert.deepEqual([soon.recipient.attempts, soon.recipient.attemptAt], [0, T0 + 5 * SECOND]);
-  const late = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + 6 * HOUR, { retryAfter: 5 * SECOND });
+  const late = await settleDeferral(message(), recipient(), GREYLISTED, strategy, T0 + 6 * HOUR, {
+    retryAfter: 5 * SECOND,
+  });
   assert.equal(late.kind, "failed");
 });
 
