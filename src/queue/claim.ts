@@ -1,7 +1,7 @@
 /** Claiming recipients that are due, by lease. */
 
 import type { Content } from "../message/content.ts";
-import type { Store } from "../store/mod.ts";
+import type { SqlValue, Store } from "../store/mod.ts";
 import { contentOf } from "./content.ts";
 import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
 import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
@@ -108,4 +108,39 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
     await store.write([{ sql: FORGET, args: [lost] }]);
   }
   return { claimed, more };
+}
+
+const POLL = "SELECT lane.value, " +
+  "(SELECT due FROM recipients WHERE queue = lane.value AND state = 0 ORDER BY due LIMIT 1), " +
+  "(SELECT due FROM recipients WHERE queue = lane.value AND state = 1 ORDER BY due LIMIT 1), " +
+  "node.poke, node.owner FROM json_each(?1) AS lane LEFT JOIN nodes AS node ON node.slot = ?2";
+
+/** What the store has to say without anything being claimed. */
+export interface DueWork {
+  /** Changes when someone asked for something that concerns claimed recipients. */
+  readonly poke: number | undefined;
+  /** Whose run has this node's slot. */
+  readonly owner: number | undefined;
+  /** Earliest due time of queued recipients and earliest end of a lease, milliseconds; infinite if there are none. */
+  readonly lanes: readonly { readonly queue: string; readonly queued: number; readonly claimed: number }[];
+}
+
+/**
+ * Asks what is due next in each of `queues`.
+ *
+ * @throws {StoreUnavailable} if the store is unavailable
+ */
+export async function readDue(store: Store, queues: readonly string[], slot: number): Promise<DueWork> {
+  const { rows } = await store.read(POLL, [JSON.stringify(queues), slot]);
+  const [, , , poke, owner] = rows[0] ?? [];
+  const time = (value: SqlValue | undefined) => typeof value === "number" ? value : Infinity;
+  return {
+    poke: typeof poke === "number" ? poke : undefined,
+    owner: typeof owner === "number" ? owner : undefined,
+    lanes: rows.map(([queue, queued, claimed]) => ({
+      queue: String(queue),
+      queued: time(queued),
+      claimed: time(claimed),
+    })),
+  };
 }

@@ -42,7 +42,7 @@ export interface Intake {
 
 /**
  * Works out queue and times of each recipient. Answers at once unless a strategy reaches outside; a strategy that
- * cannot be asked now gives the fallback schedule, and is asked again at the first attempt.
+ * cannot be asked now gives the fallback schedule, and is asked again when an attempt fails.
  */
 export function planIntake(
   message: NewMessage,

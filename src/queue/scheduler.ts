@@ -5,7 +5,7 @@ import type { QueueConfig } from "../config/config.ts";
 import type { Content } from "../message/content.ts";
 import { type Store, StoreUnavailable } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
-import { claim } from "./claim.ts";
+import { claim, readDue } from "./claim.ts";
 import { loadContent } from "./content.ts";
 import type { Intake, Lease } from "./intake.ts";
 import {
@@ -73,11 +73,6 @@ const LEAST_AHEAD = 64;
 // After an abort, deliveries get this long to answer.
 const ABORT_GRACE = 2000;
 
-const POLL = "SELECT lane.value, " +
-  "(SELECT due FROM recipients WHERE queue = lane.value AND state = 0 ORDER BY due LIMIT 1), " +
-  "(SELECT due FROM recipients WHERE queue = lane.value AND state = 1 ORDER BY due LIMIT 1), " +
-  "node.poke, node.owner FROM json_each(?1) AS lane LEFT JOIN nodes AS node ON node.slot = ?2";
-
 const EMPTY: Content = { size: 0, head: new Uint8Array(0), complete: true, chunks: () => [] };
 
 /** Makes the scheduler of one node; nothing is delivered before `start`. */
@@ -96,6 +91,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   let polling = false;
   let beating = false;
   let pollTimer: Timer | undefined;
+  let nextPoll = Infinity;
   let beatTimer: Timer | undefined;
 
   const laneOf = (name: string): Lane => {
@@ -251,6 +247,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     await recorder.record(viewMessage(job.message, content ?? EMPTY), job.message, settlements, job.route);
     unrecorded--;
     endJob(job);
+    expectLooks(settlements);
     dispatch(lane);
   };
 
@@ -332,26 +329,38 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         storeIs(true);
       }
       const now = clock.now();
-      const { rows } = await store.read(POLL, [JSON.stringify([...lanes.keys()]), node.slot]);
-      const [, , , poke, owner] = rows[0] ?? [];
-      if (owner !== undefined && owner !== null && Number(owner) !== node.owner) displace();
-      for (const [name, queued, claimed] of rows) {
-        const lane = laneOf(String(name));
-        if (typeof queued === "number") {
-          if (queued <= now) lane.backlog = true;
-          else wait = Math.min(wait, queued - now);
-        }
-        if (typeof claimed === "number" && claimed <= now) lane.orphans = true;
+      const found = await readDue(store, [...lanes.keys()], node.slot);
+      if (found.owner !== undefined && found.owner !== node.owner) displace();
+      for (const { queue, queued, claimed } of found.lanes) {
+        const lane = laneOf(queue);
+        if (queued <= now) lane.backlog = true;
+        else wait = Math.min(wait, queued - now);
+        if (claimed <= now) lane.orphans = true;
       }
-      if (poked !== undefined && poked !== Number(poke)) await honourFlags();
-      poked = Number(poke);
+      if (poked !== undefined && poked !== found.poke) await honourFlags();
+      poked = found.poke;
       dispatchAll();
     } catch (error) {
       if (error instanceof StoreUnavailable) storeIs(false);
       else emit("store.unexpected-error", { reason: String(error) });
     } finally {
       polling = false;
-      if (!halted) pollTimer = clock.after(Math.max(SHORTEST_WAIT, wait), () => void poll());
+      planPoll(wait);
+    }
+  };
+
+  const planPoll = (wait: number) => {
+    pollTimer?.cancel();
+    nextPoll = clock.now() + Math.max(SHORTEST_WAIT, wait);
+    if (!halted) pollTimer = clock.after(nextPoll - clock.now(), () => void poll());
+  };
+
+  /** Sees to it that what was put off for a short time is found in time. */
+  const expectLooks = (settlements: readonly Settlement[]) => {
+    for (const one of settlements) {
+      if ((one.kind === "deferred" || one.kind === "waiting") && one.look < nextPoll && !polling) {
+        planPoll(one.look - clock.now());
+      }
     }
   };
 
