@@ -30,6 +30,30 @@ export interface Job {
   abort: AbortController | undefined;
 }
 
+/** A job that is ready to run. */
+export function createJob(
+  message: MessageRecord,
+  recipients: RecipientRecord[],
+  route: string,
+  leaseUntil: number,
+  content: Content | undefined,
+  hold: Hold | undefined,
+): Job {
+  return {
+    message,
+    recipients,
+    queue: recipients[0]?.queue ?? "",
+    route,
+    priority: message.priority,
+    due: recipients.reduce((least, { attemptAt }) => Math.min(least, attemptAt), Infinity),
+    hold,
+    content,
+    leaseUntil,
+    state: "ready",
+    abort: undefined,
+  };
+}
+
 /** A virtual queue on this node. */
 export interface Lane {
   readonly name: string;

@@ -11,6 +11,7 @@ import type { Intake, Lease } from "./intake.ts";
 import {
   clearReady,
   createActiveJobs,
+  createJob,
   createLane,
   type Hold,
   type Job,
@@ -138,19 +139,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     content: Content | undefined,
     hold: Hold | undefined,
   ): Job => {
-    const job: Job = {
-      message,
-      recipients,
-      queue: recipients[0]?.queue ?? "",
-      route,
-      priority: message.priority,
-      due: recipients.reduce((least, { attemptAt }) => Math.min(least, attemptAt), Infinity),
-      hold,
-      content,
-      leaseUntil: lease.until,
-      state: "ready",
-      abort: undefined,
-    };
+    const job = createJob(message, recipients, route, lease.until, content, hold);
     if (hold !== undefined) hold.jobs++;
     active.add(job);
     return job;
