@@ -67,21 +67,38 @@ interface Window {
   asked: Promise<void>;
 }
 
+/** What {@link createRateCounter} needs. */
+export interface RateCounterOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Most keys that are remembered. */
+  readonly mostKeys?: number;
+}
+
 /** Makes a counter over the tables of `store`. */
-export function createRateCounter(options: { readonly store: Store; readonly clock: Clock }): RateCounter {
-  const { store, clock } = options;
+export function createRateCounter(options: RateCounterOptions): RateCounter {
+  const { store, clock, mostKeys = MOST_KEYS } = options;
   const windows = new Map<string, Window>();
 
   const remember = (key: string): Window => {
     const window: Window = { left: 0, ends: 0, full: false, waiting: [], asking: false, asked: Promise.resolve() };
     windows.set(key, window);
-    if (windows.size > MOST_KEYS) {
+    if (windows.size > mostKeys) {
       for (const [old, { asking }] of windows) {
         if (asking) continue;
         windows.delete(old);
         break;
       }
     }
+    return window;
+  };
+
+  /** The window of a key, now the one used last: those in use must not be forgotten for many that come once. */
+  const windowOf = (key: string): Window => {
+    const window = windows.get(key);
+    if (window === undefined) return remember(key);
+    windows.delete(key);
+    windows.set(key, window);
     return window;
   };
 
@@ -117,7 +134,7 @@ export function createRateCounter(options: { readonly store: Store; readonly clo
 
   return {
     take(key, rate) {
-      const window = windows.get(key) ?? remember(key);
+      const window = windowOf(key);
       if (clock.now() < window.ends) {
         if (window.left > 0) {
           window.left--;

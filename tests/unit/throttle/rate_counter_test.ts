@@ -125,3 +125,18 @@ Deno.test("a store that is away is a lookup that failed", async () => {
   await assert.rejects(async () => await rates.take("k", rate(1, SECOND)), LookupUnavailable);
   await assert.rejects(async () => await rates.isUsedUp("k", rate(1, SECOND)), LookupUnavailable);
 });
+
+Deno.test("a key in use is not forgotten for many that come once", async () => {
+  await using folder = await temporaryFolder();
+  const store = counting(await openTemporaryStore(folder.path));
+  const rates = createRateCounter({ store, clock: new FakeClock(), mostKeys: 10 });
+  const hundred = rate(100, 60 * SECOND);
+  let granted = 0;
+  for (let i = 0; i < 120; i++) {
+    if (await rates.take("hot", hundred)) granted++;
+    await rates.take(`once-${i}`, rate(1, 60 * SECOND));
+  }
+  // Each time it was forgotten, what it had taken in advance would be lost.
+  assert.equal(granted, 100);
+  await store.close();
+});
