@@ -1,5 +1,6 @@
 /** Keeps two processes from being the same node: each would free and deliver again what the other has claimed. */
 
+import { dirname } from "node:path";
 import type { Config } from "../config/mod.ts";
 import { fromFileUrl } from "../store/mod.ts";
 
@@ -19,7 +20,13 @@ export async function lockNode(config: Config): Promise<NodeLock> {
   const store = config.stores.get(config.storage.data);
   if (store?.type !== "libsql" || !store.url.startsWith("file:")) return { release: () => {} };
   const path = `${fromFileUrl(store.url)}-${encodeURIComponent(config.cluster.nodeId)}.lock`;
-  const file = await Deno.open(path, { create: true, write: true });
+  let file: Deno.FsFile;
+  try {
+    await Deno.mkdir(dirname(path), { recursive: true });
+    file = await Deno.open(path, { create: true, write: true });
+  } catch (error) {
+    throw new Error(`store.${store.id}: cannot make ${path}: ${error instanceof Error ? error.message : error}`);
+  }
   if (!await file.tryLock(true)) {
     file.close();
     throw new Error(

@@ -158,13 +158,18 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       gate.reject(new Error("the server did not start"));
       for (const { listener } of listeners.values()) listener.close();
     });
+    // Before the ports, which a second process could share: it would turn away the clients of the first. But what is made
+    // as root stays with root, so whoever gives root up does that first.
+    const changesUser = options.runAs?.user !== undefined || options.runAs?.group !== undefined;
+    const lock = changesUser ? undefined : await lockNode(config);
+    undo.push(() => lock?.release());
     open(config);
     if (options.runAs !== undefined) dropPrivileges(options.runAs);
+    const lateLock = changesUser ? await lockNode(config) : undefined;
+    undo.push(() => lateLock?.release());
 
     const stores = await openStores(config, { emit, clock });
     undo.push(() => closeStores(stores));
-    const lock = await lockNode(config);
-    undo.push(() => lock.release());
     const resolver = options.resolver ?? createResolver(config.resolver, { clock, random, emit });
     const functions = forwardingHost();
     const httpLists = createHttpLists({ clock, emit });
