@@ -13,32 +13,42 @@ export interface Purges {
   close(): void;
 }
 
+/** What purges work on. */
+export interface PurgeOptions {
+  readonly stores: ReadonlyMap<string, Store>;
+  /** Deletes the history of messages that were accepted before a time and are gone; gives the number of rows. */
+  readonly purgeHistory: (before: number) => Promise<number>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** How long the history of a message is kept after it has left the queue, in milliseconds. */
+const HISTORY_KEPT = 7 * 86_400_000;
+
 /** Plans the purges. */
-export function startPurges(
-  initial: Config,
-  { stores, clock, emit }: { readonly stores: ReadonlyMap<string, Store>; readonly clock: Clock; readonly emit: Emit },
-): Purges {
+export function startPurges(initial: Config, { stores, purgeHistory, clock, emit }: PurgeOptions): Purges {
   let timers = new Map<string, Timer>();
 
-  const purge = async (id: string, store: Store) => {
+  const purge = async (id: string, store: Store, holdsQueue: boolean) => {
     const started = clock.now();
     emit("purge.started", { id });
     try {
       const results = await store.write(purgeStatements(started));
-      const deleted = results.reduce((sum, { changes }) => sum + changes, 0);
+      const history = holdsQueue ? await purgeHistory(started - HISTORY_KEPT) : 0;
+      const deleted = results.reduce((sum, { changes }) => sum + changes, history);
       emit("purge.finished", { id, deleted, elapsed: clock.now() - started });
     } catch (error) {
       emit("purge.error", { id, reason: error instanceof Error ? error.message : String(error) });
     }
   };
 
-  const plan = (id: string, store: Store, cron: Cron, into: Map<string, Timer>) => {
+  const plan = (id: string, store: Store, cron: Cron, holdsQueue: boolean, into: Map<string, Timer>) => {
     const now = clock.now();
     into.set(
       id,
       clock.after(nextTime(cron, now) - now, () => {
-        purge(id, store);
-        plan(id, store, cron, into);
+        purge(id, store, holdsQueue);
+        plan(id, store, cron, holdsQueue, into);
       }),
     );
   };
@@ -53,7 +63,9 @@ export function startPurges(
     for (const id of new Set([config.storage.data, config.storage.lookup])) {
       const store = stores.get(id);
       const settings = config.stores.get(id);
-      if (store !== undefined && settings?.type === "libsql") plan(id, store, settings.purgeFrequency, timers);
+      if (store !== undefined && settings?.type === "libsql") {
+        plan(id, store, settings.purgeFrequency, id === config.storage.data, timers);
+      }
     }
   };
 

@@ -201,8 +201,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     banned = throttle.bans.has;
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
-    const purges = startPurges(config, { stores, clock, emit });
-    undo.push(() => purges.close());
     const generationOf = (next: Config, queue: Queue): Generation =>
       createGeneration(next, { stores, resolver, httpLists, functions, throttle, queue, clock, emit });
     const queue = await openQueue({
@@ -217,6 +215,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       buildNotice,
     });
     undo.push(() => queue.close());
+    const purges = startPurges(config, { stores, purgeHistory: (before) => queue.purge(before), clock, emit });
+    undo.push(() => purges.close());
     const generation = generationOf(config, queue);
     undo.push(() => (current ?? generation).retire());
     const delivery = createDelivery({
