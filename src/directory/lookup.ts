@@ -48,7 +48,9 @@ export async function resolveRecipient(
   if (!await directory.isLocalDomain(domain)) return { kind: "not-local" };
   const sought = soughtAddress(address, options.subAddressing);
   const accounts = await directory.recipients(sought);
-  if (accounts.length > 0) return await accept(directory, accounts, sought, address);
+  // An address that an expression gives is the recipient; of a tag the account shall still hear.
+  const given = typeof options.subAddressing === "string" ? sought : address;
+  if (accounts.length > 0) return await accept(directory, accounts, sought, given);
   if (options.catchAll === false || options.catchAll === "") return { kind: "unknown" };
   const caught = options.catchAll === true ? `@${domain}` : options.catchAll;
   const owners = await directory.recipients(caught);

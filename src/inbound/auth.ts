@@ -71,7 +71,7 @@ export async function authenticate(session: Session, command: AuthCommand): Prom
   const name = command.mechanism.toLowerCase();
   const configured = await session.evaluate(config.auth.mechanisms);
   const directoryId = await session.evaluate(config.auth.directory);
-  if (configured.length === 0 || directoryId === false) return reply(503, "5.5.1", "AUTH is not available here");
+  if (configured.length === 0 || directoryId === false) return await notOffered(session);
   const directory = directories.get(directoryId);
   if (directory === undefined) return reply(454, "4.7.0", "Temporary authentication failure");
   const mechanism = configured.includes(name) ? MECHANISMS.get(name) : undefined;
@@ -80,13 +80,35 @@ export async function authenticate(session: Session, command: AuthCommand): Prom
   }
   if (!await isSafe(session, mechanism)) {
     // RFC 4954 §4: 538 tells the client to start TLS before it tries this mechanism.
-    return reply(538, "5.7.11", "Encryption is required for this mechanism, use STARTTLS first");
+    return encryptFirst(session);
   }
   if (mechanism.serverFirst && command.initial !== undefined) {
     // RFC 4954 §4
     return reply(501, "5.7.0", "This mechanism takes no initial response");
   }
   return await conclude(session, name, () => mechanism.run({ session, directory, initial: command.initial }));
+}
+
+function encryptFirst(session: Session): Reply {
+  const how = session.connection.canStartTls ? ", use STARTTLS first" : "";
+  return reply(538, "5.7.11", `Encryption is required for this mechanism${how}`);
+}
+
+/** Where AUTH is offered on encrypted sessions only, the client is told what to do. */
+async function notOffered(session: Session): Promise<Reply> {
+  const { connection, variables, deps } = session;
+  if (connection.tls === undefined && connection.canStartTls) {
+    variables.is_tls = true;
+    try {
+      const { mechanisms, directory } = deps.config.auth;
+      if ((await session.evaluate(mechanisms)).length > 0 && await session.evaluate(directory) !== false) {
+        return encryptFirst(session);
+      }
+    } finally {
+      variables.is_tls = false;
+    }
+  }
+  return reply(502, "5.5.1", "AUTH is not offered here");
 }
 
 async function conclude(session: Session, mechanism: string, run: () => Promise<SaslResult>): Promise<Reply> {

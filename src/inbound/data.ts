@@ -57,6 +57,7 @@ async function receive(session: Session, intake: ContentIntake, decoder: DotDeco
       if (used < bytes.length) session.input.append(bytes.subarray(used));
     }
     ended = true;
+    if (session.transferred + intake.size > session.transferLimit) throw tooMuch(session);
   } finally {
     // After a failed read the runtime may still own the buffer.
     if (ended) releaseDataBuffer(buffer);

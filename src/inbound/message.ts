@@ -135,13 +135,13 @@ async function inspect(
   content: SpooledContent,
   header: ParsedHeader,
 ): Promise<Reply | undefined> {
-  const { config, emit } = session.deps;
+  const { config, hostname, emit } = session.deps;
   if (!header.complete && !content.complete) return reply(552, "5.3.4", "The header of the message is too big");
   const received = fieldsNamed(header, "received");
   const loop = received.length > await session.evaluate(config.data.limits.receivedHeaders)
     ? "Too many Received fields, the message is looping"
     : received.length >= OWN_ROUNDS &&
-        ownRounds(received, await session.evaluate(config.connect.hostname)) >= OWN_ROUNDS
+        ownRounds(received, [await session.evaluate(config.connect.hostname), hostname]) >= OWN_ROUNDS
     ? "This server has handled the message too often, it is looping"
     : undefined;
   if (loop !== undefined) {
@@ -161,11 +161,11 @@ const OWN_ROUNDS = 5;
 const BY_AND_ID = /\bby\s+(\S+)\s+with\s+\S+\s+id\s+([0-9A-Za-z]+)/i;
 
 /** Received fields that this server has written: they name it, with an id such as only this program gives. */
-function ownRounds(received: readonly HeaderField[], hostname: string): number {
-  const own = hostname.toLowerCase();
+function ownRounds(received: readonly HeaderField[], hostnames: readonly string[]): number {
+  const own = hostnames.map((name) => name.toLowerCase());
   return received.filter((field) => {
     const [, by = "", id = ""] = BY_AND_ID.exec(field.value()) ?? [];
-    return by.toLowerCase() === own && parseMessageId(id) !== undefined;
+    return own.includes(by.toLowerCase()) && parseMessageId(id) !== undefined;
   }).length;
 }
 

@@ -41,7 +41,8 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
 async function judge(session: Session, command: RcptCommand, transaction: Transaction): Promise<Reply> {
   const { config, emit } = session.deps;
   const most = await session.evaluate(config.rcpt.maxRecipients);
-  if (transaction.recipients.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
+  // Counted as accepted: several addresses may lead to one account, and each is work.
+  if (transaction.accepted >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
   const parsed = readRcptParameters(command.parameters, await offeredNow(session));
   if (parsed.kind === "error") return parsed.reply;
   if (command.nonAscii && transaction.parameters.smtputf8 !== true) {

@@ -31,6 +31,9 @@ interface Open {
 // Statements that are built into the program are far fewer; named queries of the administrator share the rest.
 const MOST_PREPARED = 300;
 
+/** Milliseconds that writers wait for a lock that has been there for longer than the limit. */
+const IMPATIENT_WAIT = 1000;
+
 /** Runs groups against the file that `target` names. */
 export function createLocalExecutor(target: Target): Executor {
   const path = fromFileUrl(target.url);
@@ -83,11 +86,28 @@ export function createLocalExecutor(target: Target): Executor {
     }
   };
 
+  // Once a lock has held for the whole limit, further writers are told soon instead of waiting as long one after another.
+  let impatient = false;
+  const wait = (milliseconds: number) => {
+    try {
+      open?.connection.exec(`PRAGMA busy_timeout=${milliseconds}`);
+    } catch {
+      // The next opening sets the limit anew.
+    }
+  };
+
   const attempt = (groups: readonly Group[]): GroupResult[] => {
     try {
-      return transact(ready(), groups);
+      const results = transact(ready(), groups);
+      if (impatient) wait(target.timeout);
+      impatient = false;
+      return results;
     } catch (error) {
       const judgement = judgeLocal(error);
+      if (judgement.failure.kind === "unavailable" && !impatient) {
+        impatient = true;
+        wait(Math.min(target.timeout, IMPATIENT_WAIT));
+      }
       rollback();
       if (judgement.reopen) close();
       // Which group was to blame is found by running each alone; that is rare, and the common case pays nothing for it.

@@ -100,6 +100,8 @@ function createLink(
   let flushing = false;
   let watch: Timer | undefined;
   let down = false;
+  // A database that is locked can still be read, so only a write shows that writes work again.
+  let downForWrites = false;
   let closing = false;
   let crashed: string | undefined;
   let whenOpened: ((failure: Failure | undefined) => void) | undefined;
@@ -195,9 +197,10 @@ function createLink(
       const failure = all ?? failures.get(index);
       const first = at;
       at += group.statements.length;
-      if (failure === undefined || failure.kind === "statement") healthy = true;
+      if (failure === undefined || failure.kind === "statement") healthy ||= !group.query || !downForWrites;
       if (failure !== undefined) {
         if (failure.kind === "unavailable") {
+          downForWrites ||= !group.query;
           note(failure);
           if (failure.unknown) remember(group.undo);
         }
@@ -224,6 +227,7 @@ function createLink(
       group.succeed(results, columns);
     });
     if (healthy) {
+      downForWrites = false;
       note(undefined);
       if (undo.length > 0) undoLate();
     }

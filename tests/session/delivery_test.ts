@@ -228,3 +228,36 @@ Deno.test("a stop in mid-attempt costs no attempt, and the next start tries at o
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("max-recipients counts every accepted recipient, also where many lead to one account", async () => {
+  await using test = await startTestServer(`
+session.rcpt.max-recipients = 3
+session.rcpt.catch-all = "'ana@example.org'"
+`);
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await client.say("EHLO a.example");
+  await client.say("MAIL FROM:<a@example.net>");
+  for (const name of ["x1", "x2", "x1"]) assert.match(await client.say(`RCPT TO:<${name}@example.org>`), /^250 /);
+  assert.match(await client.say("RCPT TO:<x3@example.org>"), /^452 4\.5\.3 /);
+});
+
+Deno.test("mail for an address that an expression looks up elsewhere lands in the account's Maildir", async () => {
+  await using test = await startTestServer(`
+session.rcpt.sub-addressing = [
+  { if = 'matches("^([^-]+)-.*@(.+)$", rcpt)', then = "$1 + '@' + $2" },
+  { else = true },
+]
+`);
+  await submit(test.address("smtp"), { from: "a@example.net", to: ["ana-news@example.org"], content: CONTENT });
+  await test.event("delivery.delivered");
+  assert.equal((await test.mail("example.org/ana")).length, 1);
+});
+
+Deno.test("AUTH before STARTTLS says what to do where it is offered on encrypted sessions only", async () => {
+  await using test = await startTestServer(`session.auth.mechanisms = [{ if = "is_tls", then = "['plain']" }]\n`);
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await client.say("EHLO a.example");
+  assert.match(await client.say("AUTH PLAIN AGFuYQBzZWNyZXQ="), /^538 5\.7\.11 .*STARTTLS/);
+});

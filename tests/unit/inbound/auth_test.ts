@@ -299,5 +299,5 @@ Deno.test("AUTH is for EHLO, once, outside a transaction", async () => {
   const client = await greeted(sessionWorld({ settings: ALL }), { tls: true });
   await dialogue(client, ["HELO client.example.net", "250"], ["AUTH PLAIN", "503 5.5.1 "], ["EHLO a.example", "250"]);
   const none = await greeted(sessionWorld({ settings: "session.auth.directory = false\n" }), { tls: true });
-  assert.match(await none.say("AUTH PLAIN"), /^503 5\.5\.1 /);
+  assert.match(await none.say("AUTH PLAIN"), /^502 5\.5\.1 /);
 });

@@ -152,12 +152,14 @@ Deno.test("while another process holds the write lock the store is unavailable, 
       (error) => error instanceof StoreUnavailable && !error.full && /lock/.test(error.message),
     );
     assert.deepEqual(await texts(store), [], "reading needs no lock");
+    assert.equal(log.count("store.recovered"), 0, "nor does it show that writes work again");
     other.exec("ROLLBACK");
     other.close();
     await store.write([{ sql: INSERT, args: [2, "b"] }]);
     assert.deepEqual(await texts(store), ["b"]);
   }, { timeout: 20, emit: log.emit });
   assert.equal(log.count("store.unavailable"), 1);
+  assert.equal(log.count("store.recovered"), 1);
 });
 
 Deno.test("a full disk is told from other failures, once, and the store recovers when there is room", async () => {
