@@ -15,6 +15,7 @@ const WORLD = /\b(?:Deno\.|fetch\(|new (?:Worker|WebSocket|EventSource)\(|proces
 
 /** Files beside `mod.ts` that other rooms may import: contracts between rooms, kept apart from their implementation. */
 const SEAMS = [
+  "authentication/types.ts",
   "config/config.ts",
   "directory/directory.ts",
   "dns/resolver.ts",

@@ -1,0 +1,11 @@
+/**
+ * Who sent a message: SPF (RFC 7208), DKIM (RFC 6376), ARC (RFC 8617), DMARC (RFC 7489) and the reverse lookup
+ * (RFC 8601 §3), and what receivers write about it.
+ *
+ * Checks are functions of a message, or of an address and a name, and of a resolver. They never reject because of what
+ * they read: bad records and trouble with DNS are results.
+ *
+ * @module
+ */
+
+export type * from "./types.ts";
