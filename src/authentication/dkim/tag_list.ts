@@ -1,0 +1,62 @@
+/** Lists of `tag=value`, as signatures, keys and policies are written (RFC 6376 §3.2). */
+
+/** Longest list that is read, in characters: a TXT record can hold no more. */
+const LONGEST = 65_535;
+
+/** Most tags that are told apart. */
+const MOST_TAGS = 100;
+
+/** The tags of a list by name, in order, or what is wrong with it. */
+export type TagList =
+  | { readonly kind: "tags"; readonly tags: ReadonlyMap<string, string> }
+  | { readonly kind: "malformed"; readonly reason: string };
+
+// RFC 6376 §3.2 tag-name: ALPHA *ALNUMPUNC.
+const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+
+// Blanks and folds between words are part of a value; other control characters never are. RFC 8616 allows UTF-8.
+const CONTROL = /[^\P{Cc}\t\r\n]/u;
+
+/**
+ * Reads a tag list. Names are told apart by case; values keep the blanks inside them, not those around them. A list in
+ * which a tag stands twice is malformed (§3.2), as is one with an empty place between two semicolons.
+ */
+export function parseTagList(text: string): TagList {
+  if (text.length > LONGEST) return malformed("the list is too long");
+  const tags = new Map<string, string>();
+  let start = 0;
+  while (start < text.length) {
+    const semicolon = text.indexOf(";", start);
+    const end = semicolon < 0 ? text.length : semicolon;
+    const part = text.slice(start, end);
+    start = end + 1;
+    const equals = part.indexOf("=");
+    if (equals < 0) {
+      // Blanks may follow the last semicolon.
+      if (start > text.length && tags.size > 0 && part.trim() === "") break;
+      return malformed(part.trim() === "" ? "a tag is missing between semicolons" : "a tag has no value");
+    }
+    const name = part.slice(0, equals).trim();
+    const value = part.slice(equals + 1).trim();
+    if (!NAME.test(name)) return malformed("a tag has a name with other characters than letters, digits and _");
+    if (CONTROL.test(value)) return malformed(`the tag ${name} holds control characters`);
+    if (tags.has(name)) return malformed(`the tag ${name} stands twice`);
+    if (tags.size === MOST_TAGS) return malformed(`there are more than ${MOST_TAGS} tags`);
+    tags.set(name, value);
+  }
+  return tags.size === 0 ? malformed("the list is empty") : { kind: "tags", tags };
+}
+
+/** A value without the blanks inside it, as Base64 and lists of names are read. */
+export function withoutBlanks(value: string): string {
+  return /[ \t\r\n]/.test(value) ? value.replace(/[ \t\r\n]+/g, "") : value;
+}
+
+/** The entries of a list whose parts stand between colons, such as `h=`; blanks around them do not count. */
+export function colonList(value: string): readonly string[] {
+  return value.split(":").map((entry) => entry.trim());
+}
+
+function malformed(reason: string): TagList {
+  return { kind: "malformed", reason };
+}
