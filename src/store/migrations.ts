@@ -119,4 +119,43 @@ export const MIGRATIONS: readonly Migration[] = [
       ) WITHOUT ROWID`,
     ],
   },
+  {
+    version: 4,
+    statements: [
+      // What counts against a quota: a recipient that waits, for one key of one quota. size: of its message.
+      `CREATE TABLE quota_uses (
+        message INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        quota TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (message, seq, quota)
+      ) WITHOUT ROWID`,
+      "CREATE INDEX quota_uses_quota ON quota_uses (message, quota)",
+      // The sum of quota_uses; a message counts once for a key, until the last of its recipients with that key is gone.
+      `CREATE TABLE quota_totals (
+        quota TEXT PRIMARY KEY,
+        messages INTEGER NOT NULL,
+        size INTEGER NOT NULL
+      ) WITHOUT ROWID`,
+      // What each node counts; done: whether it has looked at everything that was in the queue when it began to.
+      `CREATE TABLE quota_nodes (
+        node INTEGER NOT NULL,
+        counts TEXT NOT NULL,
+        done INTEGER NOT NULL,
+        PRIMARY KEY (node, counts)
+      ) WITHOUT ROWID`,
+      `CREATE TRIGGER quota_used AFTER INSERT ON quota_uses WHEN NOT EXISTS (
+        SELECT 1 FROM quota_uses WHERE message = new.message AND quota = new.quota AND seq <> new.seq
+      ) BEGIN
+        INSERT OR IGNORE INTO quota_totals (quota, messages, size) VALUES (new.quota, 0, 0);
+        UPDATE quota_totals SET messages = messages + 1, size = size + new.size WHERE quota = new.quota;
+      END`,
+      `CREATE TRIGGER quota_freed AFTER DELETE ON quota_uses WHEN NOT EXISTS (
+        SELECT 1 FROM quota_uses WHERE message = old.message AND quota = old.quota
+      ) BEGIN
+        UPDATE quota_totals SET messages = messages - 1, size = size - old.size WHERE quota = old.quota;
+        DELETE FROM quota_totals WHERE quota = old.quota AND messages <= 0;
+      END`,
+    ],
+  },
 ];
