@@ -13,7 +13,7 @@ import {
 import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
-import { admitParameters, ownsAddress } from "./mail_parameters.ts";
+import { admitParameters, levelOf, ownsAddress } from "./mail_parameters.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 type MailCommand = Extract<Command, { path: string }>;
@@ -42,7 +42,8 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
   const { parameters } = admission;
 
   let sender = command.path;
-  setVariables(session, sender, parameters);
+  setSender(session, sender);
+  session.variables.priority = parameters.mtPriority === undefined ? 0 : await levelOf(session, parameters);
   if (session.account !== undefined && sender !== "" && await session.evaluate(config.auth.mustMatchSender)) {
     if (!ownsAddress(session.account.emails, sender)) {
       emit("smtp.mail-from-unauthorized", { session: session.id, account: session.account.name, from: sender });
@@ -57,7 +58,7 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
       emit("smtp.invalid-sender-address", { session: session.id, from: sender, result: rewritten });
     } else {
       sender = address;
-      setVariables(session, sender, parameters);
+      setSender(session, sender);
       emit("smtp.mail-from-rewritten", { session: session.id, from: command.path, to: sender });
     }
   }
@@ -83,7 +84,7 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
   }
   session.transaction = transaction;
   emit("smtp.mail-from", { session: session.id, from: transaction.sender, size: parameters.size });
-  // RFC 6710 §4.2: the client hears of a priority that is not the one it asked for.
+  // RFC 6710 §4.1: the client hears of a priority that a filter has changed.
   const priority = transaction.parameters.mtPriority;
   return priority === parsed.parameters.mtPriority
     ? reply(250, "2.1.0", "Sender OK")
@@ -116,14 +117,14 @@ async function filterMail(session: Session, run: FilterRun, transaction: Transac
   transaction.sender = changed.sender;
   transaction.parameters = changed.parameters;
   setRecipients(transaction, changed.recipients);
-  setVariables(session, transaction.sender, transaction.parameters);
+  setSender(session, transaction.sender);
+  session.variables.priority = await levelOf(session, transaction.parameters);
   return undefined;
 }
 
-function setVariables(session: Session, sender: string, parameters: MailParameters): void {
+function setSender(session: Session, sender: string): void {
   session.variables.sender = sender;
   session.variables.sender_domain = sender === "" ? "" : addressDomain(sender);
-  session.variables.priority = parameters.mtPriority ?? 0;
 }
 
 function clearVariables(session: Session): void {

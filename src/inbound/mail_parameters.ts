@@ -1,7 +1,7 @@
 /** The parameters of MAIL against what this server grants: size, hold, deadline, priority, soliciting, submitter. */
 
 import { type MailParameters, type Reply, reply } from "../smtp/mod.ts";
-import { grantPriority } from "./priority.ts";
+import { priorityLevel, type PriorityPolicy } from "./priority.ts";
 import type { Session } from "./session.ts";
 
 /** The parameters as they are granted, or why they are not. */
@@ -15,12 +15,19 @@ export async function admitParameters(session: Session, asked: MailParameters): 
     await unacceptableDeadline(session, asked) ?? await soliciting(session, asked.solicit);
   if (refusal !== undefined) return { kind: "refused", reply: refusal };
   let parameters = asked;
-  if (asked.mtPriority !== undefined) {
-    const policy = await session.evaluate(session.deps.config.extensions.mtPriority);
-    if (policy !== false) parameters = { ...parameters, mtPriority: grantPriority(policy, asked.mtPriority) };
-  }
   if (asked.auth !== undefined && !await mayVouchFor(session, asked.auth)) parameters = { ...parameters, auth: "" };
   return { kind: "admitted", parameters };
+}
+
+/** The level at which a message with these parameters is handled (RFC 6710 §5); 0 for one without a priority. */
+export function levelOf(session: Session, { mtPriority }: MailParameters): number | Promise<number> {
+  if (mtPriority === undefined) return 0;
+  const policy = session.evaluate(session.deps.config.extensions.mtPriority);
+  return policy instanceof Promise ? policy.then((it) => level(it, mtPriority)) : level(policy, mtPriority);
+}
+
+function level(policy: PriorityPolicy | false, priority: number): number {
+  return policy === false ? priority : priorityLevel(policy, priority);
 }
 
 async function tooLarge(session: Session, { size }: MailParameters): Promise<Reply | undefined> {
@@ -51,20 +58,26 @@ async function unacceptableDeadline(session: Session, parameters: MailParameters
   const { by } = parameters;
   if (by === undefined) return undefined;
   const { config, clock, emit } = session.deps;
-  const longest = await session.evaluate(config.extensions.deliverBy);
+  const longest = await session.evaluate(config.extensions.deliverBy) || 0;
   const deadline = by.seconds * 1000;
-  let problem: string | undefined;
-  if (longest === false || deadline > longest) {
-    problem = `The delivery deadline is further away than this server permits (${
-      longest === false ? 0 : Math.floor(longest / 1000)
-    } seconds)`;
-  } else if (by.mode === "return" && (holdEnd(parameters, clock.now()) ?? 0) >= clock.now() + deadline) {
-    // Such a message could only ever be returned.
-    problem = "The delivery deadline is before the end of the requested hold";
+  let refusal: Reply;
+  if (deadline > longest) {
+    // RFC 2852 §4: what is well-formed and yet not accepted, for good, is 555.
+    const limit = Math.floor(longest / 1000);
+    refusal = reply(555, "5.5.4", `The delivery deadline is further away than this server permits (${limit} seconds)`);
+  } else if (isTooLate(parameters, clock.now(), deadline, by.mode)) {
+    refusal = reply(501, "5.5.4", "The delivery deadline is before the end of the requested hold");
+  } else {
+    return undefined;
   }
-  if (problem === undefined) return undefined;
   emit("smtp.deliver-by-invalid", { session: session.id, seconds: by.seconds });
-  return reply(501, "5.5.4", problem);
+  return refusal;
+}
+
+/** RFC 4865 §5.2.2: a hold beyond the deadline, or one after which the message could only be returned. */
+function isTooLate(parameters: MailParameters, now: number, deadline: number, mode: "notify" | "return"): boolean {
+  const ahead = (holdEnd(parameters, now) ?? now) - now;
+  return ahead > 0 && (mode === "return" ? ahead >= deadline : ahead > deadline);
 }
 
 /** RFC 3865 §2.4: refuses classes of mail that this server has said it does not want. */

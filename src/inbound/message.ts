@@ -27,7 +27,7 @@ import {
 import { type Reply, reply } from "../smtp/mod.ts";
 import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
-import { holdEnd, soliciting } from "./mail_parameters.ts";
+import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 /**
@@ -189,7 +189,7 @@ async function enqueue(
     recipients: transaction.recipients,
     content: fields.length === 0 ? content : content.withHead(concat([...fields.map(({ bytes }) => bytes), head])),
     source: sourceOf(session),
-    priority: parameters.mtPriority ?? 0,
+    priority: parameters.mtPriority === undefined ? 0 : await levelOf(session, parameters),
     ...(holdUntil === undefined ? {} : { holdUntil }),
     ...(isHeld(session, transaction) ? { held: true } : {}),
     receivedFromIp: session.connection.remote.ip,

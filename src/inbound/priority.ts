@@ -3,18 +3,19 @@
 /** A priority assignment policy, as `session.extensions.mt-priority` names it. */
 export type PriorityPolicy = "mixer" | "stanag4406" | "nsep";
 
-// RFC 6710, the appendices on military messaging and MIXER (RFC 2156); for NS/EP see docs/decisions.md. Lowest first.
+/** RFC 6710 appendices B, A and C. Lowest first. */
 const LEVELS: Readonly<Record<PriorityPolicy, readonly number[]>> = {
   mixer: [-4, 0, 4],
   stanag4406: [-4, -2, 0, 2, 4, 6],
-  nsep: [0, 2, 4, 6, 8],
+  nsep: [-2, 0, 2, 4, 6],
 };
 
 /**
- * The level that a requested priority is granted: itself where the policy has it, else the next one below; what lies
- * under all levels gets the lowest. No message is ever handled sooner than its sender asked.
+ * The level at which a message of this priority is handled: itself where the policy has it, else the next one above;
+ * what lies above all levels gets the highest (RFC 6710 §5). The value itself stays what the client said: that is what
+ * the next server is told.
  */
-export function grantPriority(policy: PriorityPolicy, requested: number): number {
+export function priorityLevel(policy: PriorityPolicy, priority: number): number {
   const levels = LEVELS[policy];
-  return levels.findLast((level) => level <= requested) ?? levels[0] ?? 0;
+  return levels.find((level) => level >= priority) ?? levels.at(-1) ?? 0;
 }

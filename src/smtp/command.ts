@@ -132,8 +132,8 @@ function parseMailOrRcpt(verb: "MAIL" | "RCPT", keyword: "FROM:" | "TO:", argume
   };
 }
 
-// RFC 5321 §4.1.2 esmtp-param. An "=" inside a value is let pass: clients forget to encode it.
-const PARAMETER = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-~\u00a0-\uffff]+))?$/;
+// RFC 5321 §4.1.2 esmtp-param, RFC 6531 §3.3: a value holds no "=".
+const PARAMETER = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u00a0-\uffff]+))?$/;
 
 function splitParameters(text: string, start: number): readonly EsmtpParameter[] | undefined {
   if (start === text.length) return NO_PARAMETERS;

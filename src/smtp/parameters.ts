@@ -146,14 +146,15 @@ function readEnvid(value: string | undefined, into: Writable<MailParameters>): b
 }
 
 function readHoldFor(value: string | undefined, into: Writable<MailParameters>): boolean {
-  if (value === undefined || !/^[0-9]{1,9}$/.test(value)) return false;
+  // RFC 4865 §3: a positive number without leading zeros.
+  if (value === undefined || !/^[1-9][0-9]{0,8}$/.test(value)) return false;
   into.holdFor = Number(value);
   return true;
 }
 
 function readHoldUntil(value: string | undefined, into: Writable<MailParameters>): boolean {
-  // RFC 3339 §5.6 date-time.
-  const dateTime = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/i;
+  // RFC 4865 §3: a date-time of RFC 3339 §5.6 in UTC.
+  const dateTime = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-]00:00)$/i;
   const time = value === undefined || !dateTime.test(value) ? NaN : Date.parse(value.toUpperCase());
   if (Number.isNaN(time)) return false;
   into.holdUntil = time;
@@ -161,7 +162,7 @@ function readHoldUntil(value: string | undefined, into: Writable<MailParameters>
 }
 
 function readBy(value: string | undefined, into: Writable<MailParameters>): boolean {
-  const match = /^(-?[0-9]{1,9});([NR])(T?)$/i.exec(value ?? "");
+  const match = /^([+-]?[0-9]{1,9});([NR])(T?)$/i.exec(value ?? "");
   if (match === null) return false;
   const by: DeliverBy = {
     seconds: Number(match[1]),

@@ -15,8 +15,8 @@ export function xtextEncode(text: string): string {
 
 /** Undoes {@link xtextEncode}; `undefined` if `text` is not xtext or its octets are not UTF-8. */
 export function xtextDecode(text: string): string | undefined {
-  // RFC 3461 §4 bars a bare "=", yet clients send it; read as itself it does no harm.
-  if (!/^(?:[!-*,-~]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
+  // RFC 3461 §4: neither "+" nor "=" stands for itself. Its hexadecimal digits are in upper case; both cases are read.
+  if (!/^(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
   if (!text.includes("+")) return text;
   const octets: number[] = [];
   for (let i = 0; i < text.length; i++) {

@@ -172,9 +172,16 @@ const CASES: readonly Case[] = [
   {
     key: "session.extensions.mt-priority",
     value: `"'nsep'"`,
-    run: say("MAIL FROM:<> MT-PRIORITY=9"),
+    run: async (client, world) => {
+      const answer = await client.say("MAIL FROM:<a@example.net> MT-PRIORITY=5");
+      if (!answer.startsWith("250")) return answer;
+      await dialogue(client, ["RCPT TO:<ana@example.org>", "250"], ["DATA", "354"]);
+      client.send("A: b\r\n\r\n.\r\n");
+      await client.reply();
+      return `level ${world.queue.messages[0]?.priority}`;
+    },
     without: /^555 /,
-    with: /^250 2\.3\.6 8 /,
+    with: /^level 6$/,
   },
   { key: "session.extensions.vrfy", value: "true", run: say("VRFY ana@example.org"), without: /^252 /, with: /^250 / },
   {

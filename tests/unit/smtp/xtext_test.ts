@@ -11,9 +11,10 @@ Deno.test("xtext escapes what RFC 3461 says: controls, blanks, + and =", () => {
 Deno.test("xtext decoding refuses what is none", () => {
   assert.equal(xtextDecode("Bob+2Btag+3dx"), "Bob+tag=x");
   assert.equal(xtextDecode("+C3+BC"), "ü");
-  assert.equal(xtextDecode("a=b"), "a=b");
   assert.equal(xtextDecode(""), "");
-  for (const bad of ["a+2", "a+", "a+zz", "a b", "ü", "+FF", "a\r\nb"]) assert.equal(xtextDecode(bad), undefined, bad);
+  for (const bad of ["a=b", "a+2", "a+", "a+zz", "a b", "ü", "+FF", "a\r\nb"]) {
+    assert.equal(xtextDecode(bad), undefined, bad);
+  }
 });
 
 Deno.test("utf-8 addresses are escaped as RFC 6533 says", () => {
