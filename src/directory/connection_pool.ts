@@ -24,6 +24,8 @@ export interface ConnectionPoolOptions<T extends Pooled> {
   readonly config: DirectoryPoolConfig;
   readonly clock: Clock;
   readonly open: () => Promise<T>;
+  /** Longest time that `work` may take, both attempts together, in milliseconds; for ever if it is left out. */
+  readonly limit?: number;
   /** Makes a used connection as good as new. */
   readonly recycle?: (connection: T) => Promise<void>;
 }
@@ -31,7 +33,7 @@ export interface ConnectionPoolOptions<T extends Pooled> {
 /** The pool. */
 export interface ConnectionPool<T extends Pooled> {
   /**
-   * Runs `work` with a connection.
+   * Runs `work` with a connection. One that was kept and proves dead is replaced by a new one.
    *
    * @throws {LookupUnavailable} (rejects) if none can be had or it breaks
    */
@@ -108,11 +110,21 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
 
   const openNew = () => within(clock, config.create, options.open(), (late) => late.close());
 
-  const attempt = async <R>(connection: T, work: (connection: T) => Promise<R>): Promise<R> => {
+  const attempt = async <R>(connection: T, work: (connection: T) => Promise<R>, end: number): Promise<R> => {
+    if (options.limit === undefined) {
+      try {
+        return await work(connection);
+      } finally {
+        putBack(connection);
+      }
+    }
+    let done = false;
     try {
-      return await work(connection);
+      const result = work(connection).finally(() => done = true);
+      return await within(clock, end - clock.now(), result, () => {}, options.limit);
     } finally {
-      putBack(connection);
+      if (done) putBack(connection);
+      else connection.close();
     }
   };
 
@@ -121,14 +133,17 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
       await takeSlot();
       try {
         const kept = await takeIdle();
-        if (kept !== undefined) {
-          try {
-            return await attempt(kept, work);
-          } catch (error) {
-            if (!(error instanceof ConnectionBroken)) throw error;
-          }
+        const end = () => clock.now() + (options.limit ?? 0);
+        if (kept === undefined) return await attempt(await openNew(), work, end());
+        const first = end();
+        try {
+          return await attempt(kept, work, first);
+        } catch (error) {
+          // What took all the time there is would do so again.
+          const isOver = options.limit !== undefined && clock.now() >= first;
+          if (!(error instanceof ConnectionBroken) || isOver) throw error;
         }
-        return await attempt(await openNew(), work);
+        return await attempt(await openNew(), work, first);
       } catch (error) {
         if (error instanceof LookupUnavailable) throw error;
         const message = error instanceof Error ? error.message : String(error);
@@ -147,19 +162,26 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
   };
 }
 
-/** What `promise` gives, if it does so in time; what comes later goes to `late`. */
-export function within<T>(clock: Clock, limit: number, promise: Promise<T>, late: (value: T) => void): Promise<T> {
+/** What `promise` gives, if it does so in time; what comes later goes to `late`. `named` is the limit in messages. */
+export function within<T>(
+  clock: Clock,
+  limit: number,
+  promise: Promise<T>,
+  late: (value: T) => void,
+  named = limit,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let over = false;
     const timer = clock.after(limit, () => {
       over = true;
-      reject(new ConnectionBroken(`no answer within ${limit / 1000} s`));
+      reject(new ConnectionBroken(`no answer within ${named / 1000} s`));
     });
     promise.then((value) => {
       if (over) return late(value);
       timer.cancel();
       resolve(value);
     }, (error) => {
+      if (over) return;
       timer.cancel();
       reject(error);
     });

@@ -29,6 +29,7 @@ export function createLdapDirectory(config: LdapDirectoryConfig, options: LdapDi
     label: `directory ${config.id}: ${config.url}`,
     config: config.pool,
     clock: options.clock,
+    limit: config.timeout,
     open: () => openLdapLink(config, options.clock),
     recycle: (link) => link.beSearcher(),
   });

@@ -59,7 +59,9 @@ export function createOidcDirectory(config: OidcDirectoryConfig, options: OidcDi
       const claims = await ask(token);
       if (claims === undefined) return REFUSED;
       // RFC 7662 §2.2: anything but true means that the token is of no use, for whatever reason.
-      if (config.endpoint.method === "introspect" && claims.active !== true) return REFUSED;
+      if (config.endpoint.method === "introspect" && (claims.active !== true || isOver(claims, clock.now()))) {
+        return REFUSED;
+      }
       const account = toAccount(config, claims);
       if (account === undefined) {
         const { username, email } = config.fields;
@@ -97,6 +99,11 @@ function request({ endpoint, auth }: OidcDirectoryConfig, token: string): Reques
       break;
   }
   return { method: "POST", headers, redirect, body: new URLSearchParams({ token, token_type_hint: "access_token" }) };
+}
+
+/** RFC 7662 §2.2: whether the token has expired, or does not count yet, whatever a cached answer says. */
+function isOver({ exp, nbf }: Readonly<Record<string, unknown>>, now: number): boolean {
+  return (typeof exp === "number" && exp * 1000 <= now) || (typeof nbf === "number" && nbf * 1000 > now);
 }
 
 function formEncode(text: string): string {

@@ -67,6 +67,14 @@ function buildSql(context: BuildContext, id: string, stores: Stores): SqlDirecto
       `no domain is local: there is neither 'lookup.domains' here nor 'query.domains' in store '${store}'`,
     );
   }
+  if (queries?.members !== undefined) {
+    reader.warning(
+      "directory.<id>.store",
+      [id],
+      `'query.members' of store '${store}' is not asked: it gives the groups of an account, and mail goes the other ` +
+        "way; let 'query.recipients' give the members of groups and lists",
+    );
+  }
   return {
     id,
     type: "sql",

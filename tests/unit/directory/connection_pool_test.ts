@@ -10,7 +10,9 @@ interface Link extends Pooled {
 }
 
 /** A pool of links that do nothing, on a clock that is moved by hand. */
-function poolOf(options: { most?: number; open?: () => Promise<void>; recycle?: (link: Link) => Promise<void> } = {}) {
+function poolOf(
+  options: { most?: number; open?: () => Promise<void>; recycle?: (link: Link) => Promise<void>; limit?: number } = {},
+) {
   const clock = new FakeClock();
   const links: Link[] = [];
   const pool = createConnectionPool<Link>({
@@ -28,6 +30,7 @@ function poolOf(options: { most?: number; open?: () => Promise<void>; recycle?: 
       await options.open?.();
       return link;
     },
+    ...(options.limit === undefined ? {} : { limit: options.limit }),
     ...(options.recycle === undefined ? {} : { recycle: options.recycle }),
   });
   return { clock, links, pool };
@@ -121,4 +124,32 @@ Deno.test("idle connections are closed after a minute, and at once when the pool
   await pool.use(() => Promise.resolve());
   assert.equal(links[2]?.closed, true, "after that none is kept");
   assert.equal(clock.pending, 0);
+});
+
+Deno.test("both attempts together stay within the limit", async () => {
+  const { clock, links, pool } = poolOf({ limit: 30_000 });
+  const unanswered = (error: unknown) =>
+    error instanceof LookupUnavailable && /no answer within 30 s/.test(error.message);
+  await pool.use(() => Promise.resolve());
+
+  // The kept connection takes all the time: no other one is tried.
+  const silent = assert.rejects(pool.use(never), unanswered);
+  await settle();
+  await clock.advance(30_000);
+  await silent;
+  assert.deepEqual(links.map(({ closed }) => closed), [true]);
+
+  // It breaks after 20 seconds: 10 are left for the new one.
+  await pool.use(() => Promise.resolve());
+  const breaks = Promise.withResolvers<never>();
+  let attempts = 0;
+  const broken = assert.rejects(pool.use(() => ++attempts === 1 ? breaks.promise : never()), unanswered);
+  await settle();
+  await clock.advance(20_000);
+  breaks.reject(new ConnectionBroken("reset"));
+  await settle();
+  assert.equal(attempts, 2);
+  await clock.advance(10_000);
+  await broken;
+  pool.close();
 });

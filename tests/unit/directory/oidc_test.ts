@@ -129,6 +129,21 @@ Deno.test("introspection takes active tokens only, and presents itself as config
     // RFC 7662 §2.1
     assert.deepEqual([calls[0]?.method, calls[0]?.body], ["POST", "token=good&token_type_hint=access_token"]);
   }
+  // RFC 7662 §2.2: times in seconds. The clock stands at 2026-01-05T12:00:00Z.
+  const now = Date.UTC(2026, 0, 5, 12) / 1000;
+  for (
+    const [times, kind] of [
+      [{ exp: now + 1 }, "accepted"],
+      [{ exp: now }, "refused"],
+      [{ exp: now - 3600 }, "refused"],
+      [{ nbf: now }, "accepted"],
+      [{ nbf: now + 1 }, "refused"],
+      [{ exp: "soon" }, "accepted"],
+    ] as const
+  ) {
+    const { directory } = providerOf(() => Response.json({ ...ANA, active: true, ...times }), introspect());
+    assert.equal(await kindOf(directory), kind, JSON.stringify(times));
+  }
   for (
     const [auth, authorization] of [
       [{ method: "none" }, null],
