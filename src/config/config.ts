@@ -10,8 +10,10 @@ import type {
   QuotaConfig,
   Rate,
 } from "./limits.ts";
+import type { SigningConfig } from "./signing.ts";
 
 export type * from "./limits.ts";
+export type * from "./signing.ts";
 
 /** A network: address and prefix length. */
 export interface Network {
@@ -217,7 +219,12 @@ export interface QueueConfig {
 export interface ReportConfig {
   readonly domain: string;
   readonly submitter: Setting<string>;
-  readonly dsn: { readonly fromName: Setting<string>; readonly fromAddress: Setting<string> };
+  readonly dsn: {
+    readonly fromName: Setting<string>;
+    readonly fromAddress: Setting<string>;
+    /** Ids of signatures. */
+    readonly sign: Setting<readonly string[]>;
+  };
 }
 
 export interface ResolverConfig {
@@ -402,6 +409,7 @@ export interface Config {
   readonly server: ServerConfig;
   readonly certificates: readonly CertificateConfig[];
   readonly session: SessionConfig;
+  readonly signing: SigningConfig;
   readonly queue: QueueConfig;
   readonly inboundLimiters: readonly InboundLimiterConfig[];
   readonly report: ReportConfig;

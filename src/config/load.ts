@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly env?: (name: string) => string | undefined;
   /** The text of a file, by absolute path. Throws if it cannot be read. */
   readonly readFile?: (path: string) => string;
+  /** The permission bits of a file, by absolute path; `undefined` if they cannot be told. */
+  readonly fileMode?: (path: string) => number | undefined;
   /** Name of the machine. */
   readonly hostname?: () => string;
   /** Number of processors. */
@@ -73,6 +75,7 @@ export function parseConfig(text: string, options: ParseOptions = {}): LoadResul
     folder,
     systemHostname: hostname,
     readFile,
+    fileMode: options.fileMode ?? readMode,
     events: options.events,
   };
   // A syntax error may have swallowed anything; what seems to be missing or undefined means nothing then.
@@ -108,6 +111,14 @@ async function isFile(path: string): Promise<boolean> {
 function readEnv(name: string): string | undefined {
   // Names with these characters cannot exist, and the runtime throws on them.
   return name === "" || /[=\0]/.test(name) ? undefined : Deno.env.get(name);
+}
+
+function readMode(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).mode ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function readHostname(): string {

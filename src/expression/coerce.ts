@@ -165,6 +165,8 @@ function eventOf(what: string): string {
       return "eval.directory-not-found";
     case "signature":
       return "dkim.signer-not-found";
+    case "seal":
+      return "arc.sealer-not-found";
     case "script":
       return "sieve.script-not-found";
     default:

@@ -1,9 +1,9 @@
 /** Builds `certificate.*`: reads the PEM texts and checks that key and certificate can be used (reference §4). */
 
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { CertificateConfig } from "../config.ts";
-import { reasonOf } from "../macro.ts";
-import { absolutePath, type BuildContext } from "./context.ts";
+import type { BuildContext } from "./context.ts";
+import { readPem, readPrivateKey } from "./pem.ts";
 
 export function buildCertificates(context: BuildContext): readonly CertificateConfig[] {
   const { reader } = context;
@@ -32,7 +32,9 @@ function buildCertificate(context: BuildContext, id: string): CertificateConfig 
   const cert = readPem(context, "certificate.<id>.cert", id);
   const privateKey = readPem(context, "certificate.<id>.private-key", id);
   const leaf = cert === undefined ? undefined : readLeaf(context, id, cert);
-  const secret = privateKey === undefined ? undefined : readKey(context, id, privateKey);
+  const secret = privateKey === undefined
+    ? undefined
+    : readPrivateKey(context, "certificate.<id>.private-key", id, privateKey);
   if (leaf !== undefined && secret !== undefined && !leaf.checkPrivateKey(secret)) {
     reader.error(
       "certificate.<id>.private-key",
@@ -49,26 +51,6 @@ function buildCertificate(context: BuildContext, id: string): CertificateConfig 
   };
 }
 
-type PemKey = "certificate.<id>.cert" | "certificate.<id>.private-key";
-
-/** The PEM text, given as such or by the path of its file. */
-function readPem(context: BuildContext, pattern: PemKey, id: string): string | undefined {
-  const { reader } = context;
-  const text = reader.get(pattern, id);
-  if (text === "" || text.includes("-----BEGIN ")) return text === "" ? undefined : text;
-  // Several lines are no path: something that was meant as PEM must not end up in a message.
-  if (text.includes("\n")) {
-    reader.error(pattern, [id], "expected PEM text or the path of a PEM file, found text of another kind");
-    return undefined;
-  }
-  try {
-    return context.readFile(absolutePath(context, text));
-  } catch (error) {
-    reader.error(pattern, [id], `cannot read the file ${reader.found(pattern, id)}: ${reasonOf(error)}`);
-    return undefined;
-  }
-}
-
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 function readLeaf({ reader }: BuildContext, id: string, pem: string): X509Certificate | undefined {
@@ -81,14 +63,4 @@ function readLeaf({ reader }: BuildContext, id: string, pem: string): X509Certif
   const expected = "expected a certificate in PEM, or a chain of them that begins with the server's own";
   reader.error("certificate.<id>.cert", [id], `${expected}; the text could not be read as one`);
   return undefined;
-}
-
-function readKey({ reader }: BuildContext, id: string, pem: string): KeyObject | undefined {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    const expected = "expected a private key in PEM, PKCS #8, #1 or SEC 1, not encrypted";
-    reader.error("certificate.<id>.private-key", [id], `${expected}; the text could not be read as one`);
-    return undefined;
-  }
 }

@@ -10,6 +10,7 @@ import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices } fr
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
 import { buildSession } from "./session.ts";
+import { buildSignatures, buildSigning } from "./signature.ts";
 import { buildLookups, buildStorage, buildStores } from "./store.ts";
 import { buildDisabledEvents, buildEventLevels, buildHttp, buildTracers } from "./telemetry.ts";
 
@@ -34,6 +35,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     server,
     certificates,
     session: buildSession(context),
+    signing: buildSigning(context, buildSignatures(context)),
     queue: {
       strategy: buildStrategies(context),
       ...definitions,
@@ -44,7 +46,11 @@ export function buildConfig(context: BuildContext, file: string): Config {
     report: {
       domain: reader.get("report.domain"),
       submitter: reader.get("report.submitter"),
-      dsn: { fromName: reader.get("report.dsn.from-name"), fromAddress: reader.get("report.dsn.from-address") },
+      dsn: {
+        fromName: reader.get("report.dsn.from-name"),
+        fromAddress: reader.get("report.dsn.from-address"),
+        sign: reader.get("report.dsn.sign"),
+      },
     },
     resolver: buildResolver(context),
     stores,
@@ -81,6 +87,7 @@ const SECTIONS: Readonly<Record<Definition, string>> = {
   directory: "directory",
   script: "sieve.trusted.scripts",
   signature: "signature",
+  seal: "signature",
   route: "queue.route",
   schedule: "queue.schedule",
   connection: "queue.connection",

@@ -14,6 +14,8 @@ export interface BuildContext {
   readonly systemHostname: string;
   /** The text of a file, by absolute path. @throws if it cannot be read */
   readFile(path: string): string;
+  /** The permission bits of a file, by absolute path; `undefined` if they cannot be told. */
+  fileMode(path: string): number | undefined;
   /** Every event that can happen, if the caller knows them. */
   readonly events: readonly string[] | undefined;
 }

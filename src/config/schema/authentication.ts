@@ -1,9 +1,9 @@
 /** Keys of reference §6: SPF, DKIM, ARC and DMARC, and the signatures godwit makes. */
 
-import { bool, choice, dur, filled, listOf } from "../value_type.ts";
+import { bool, choice, domain, dur, filled, listOf } from "../value_type.ts";
 import { MX, when } from "./condition.ts";
 import { asIdOrFalse, asIds, asWord } from "./setting_shape.ts";
-import { allLater, key, later, optional, required, setting } from "./spec.ts";
+import { key, later, optional, required, setting } from "./spec.ts";
 
 const strictness = asWord("relaxed", "strict", "disable");
 const onMx = when(MX, "'relaxed'", "'disable'");
@@ -31,25 +31,23 @@ export const authenticationKeys = {
   "auth.dkim.strict": later(key(bool, true)),
   "auth.arc.verify": later(setting("data", strictness, "'relaxed'"), "disable", "'disable'"),
   "auth.dmarc.verify": later(setting("data", strictness, onMx), "disable", "'disable'"),
-  "auth.dkim.sign": later(setting("data", asIds("signature"), false), false),
-  "auth.arc.seal": later(setting("data", asIdOrFalse("signature"), false), false),
-  ...allLater({
-    "signature.<id>.private-key": required(filled),
-    "signature.<id>.domain": required(filled),
-    "signature.<id>.selector": required(filled),
-    "signature.<id>.algorithm": required(
-      choice("ed25519-sha256", "rsa-sha256", "rsa-sha1", "rsa-sha-256", "rsa-sha-1"),
-    ),
-    "signature.<id>.headers": key(listOf(filled), SIGNED_HEADERS),
-    "signature.<id>.canonicalization": key(
-      choice("relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple", "relaxed", "simple"),
-      "relaxed/relaxed",
-    ),
-    "signature.<id>.expire": optional(dur),
-    "signature.<id>.third-party": optional(filled),
-    "signature.<id>.third-party-algo": optional(choice("sha256", "sha1")),
-    "signature.<id>.auid": optional(filled),
-    "signature.<id>.set-body-length": key(bool, false),
-    "signature.<id>.report": key(bool, false),
-  }),
+  "auth.dkim.sign": setting("data", asIds("signature"), false),
+  "auth.arc.seal": setting("data", asIdOrFalse("seal"), false),
+  "signature.<id>.private-key": required(filled),
+  "signature.<id>.domain": required(domain),
+  "signature.<id>.selector": required(filled),
+  "signature.<id>.algorithm": required(
+    choice("ed25519-sha256", "rsa-sha256", "rsa-sha1", "rsa-sha-256", "rsa-sha-1"),
+  ),
+  "signature.<id>.headers": key(listOf(filled), SIGNED_HEADERS),
+  "signature.<id>.canonicalization": key(
+    choice("relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple", "relaxed", "simple"),
+    "relaxed/relaxed",
+  ),
+  "signature.<id>.expire": optional(dur),
+  "signature.<id>.third-party": optional(domain),
+  "signature.<id>.third-party-algo": optional(choice("sha256", "sha1")),
+  "signature.<id>.auid": optional(filled),
+  "signature.<id>.set-body-length": key(bool, false),
+  "signature.<id>.report": key(bool, false),
 };

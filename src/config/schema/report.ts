@@ -14,7 +14,7 @@ export const reportKeys = {
   "report.submitter": setting("report", asText, "config_get('server.hostname')"),
   "report.dsn.from-name": setting("queue", asText, "'Mail Delivery Subsystem'"),
   "report.dsn.from-address": setting("queue", asText, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
-  "report.dsn.sign": later(setting("queue", signatures, false), false),
+  "report.dsn.sign": setting("queue", signatures, false),
   "report.dkim.from-name": later(setting("data", asText, "'Report Subsystem'")),
   "report.dkim.from-address": later(setting("data", asText, noReply("dkim"))),
   "report.dkim.subject": later(setting("data", asText, "'DKIM Authentication Failure Report'")),

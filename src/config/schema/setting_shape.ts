@@ -3,7 +3,15 @@
 import type { Rate, SettingType } from "../../expression/mod.ts";
 
 /** Something that is defined under an id elsewhere in the file. */
-export type Definition = "directory" | "script" | "signature" | "route" | "schedule" | "connection" | "tls policy";
+export type Definition =
+  | "directory"
+  | "script"
+  | "signature"
+  | "seal"
+  | "route"
+  | "schedule"
+  | "connection"
+  | "tls policy";
 
 /** Ids of what is defined. */
 export type DefinedIds = (what: Definition) => readonly string[];

@@ -16,6 +16,8 @@ export interface World {
   readonly env?: Readonly<Record<string, string>>;
   /** By absolute path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Permission bits of files, by absolute path; without one they cannot be told. */
+  readonly modes?: Readonly<Record<string, number>>;
   readonly hostname?: string;
   readonly events?: readonly string[];
 }
@@ -30,6 +32,7 @@ export function load(text: string, world: World = {}): LoadResult {
       if (content === undefined) throw new Deno.errors.NotFound(`no such file: ${path}`);
       return content;
     },
+    fileMode: (path) => world.modes?.[path],
     hostname: () => world.hostname ?? "machine.example.org",
     cpus: 4,
     ...(world.events === undefined ? {} : { events: world.events }),

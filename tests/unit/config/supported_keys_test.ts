@@ -498,6 +498,11 @@ for (const [key, value, get, wanted] of CASES) {
 const ELSEWHERE = [
   // certificate_test.ts
   /^certificate\./,
+  // signature_test.ts
+  /^signature\./,
+  "auth.dkim.sign",
+  "auth.arc.seal",
+  "report.dsn.sign",
   /tls\.(?:certificate|implicit)$/,
   // Every test of a listener, route, store, directory, tracer has these.
   "server.hostname",
