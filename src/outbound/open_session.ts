@@ -5,6 +5,7 @@ import type { ConnectionConfig } from "../config/config.ts";
 import { type ClientConnection, ConnectError, type ConnectFailure, type ConnectOptions } from "../net/mod.ts";
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { Wire } from "../telemetry/mod.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
@@ -46,6 +47,8 @@ export interface OpenContext {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly pool: Pool;
+  /** Where others may listen to what is said. */
+  readonly wire?: Wire | undefined;
 }
 
 /**
@@ -84,7 +87,12 @@ export async function openSession(
     });
   }
   emit("delivery.connect", { ...fields, localIp: connection.local.ip });
-  const session = new Session(connection, { clock: context.clock, host, protocol: options.protocol });
+  const session = new Session(connection, {
+    clock: context.clock,
+    host,
+    protocol: options.protocol,
+    wire: context.wire,
+  });
   opened(session);
   let refused: Failure | undefined;
   try {
@@ -131,7 +139,10 @@ async function introduce(
     if (refused !== undefined) return refused;
   }
   if (options.auth !== undefined) {
+    // Neither names nor secrets of an exchange belong into what is kept or shown.
+    session.dialogue.secret = true;
     refused = await logIn(session, options.auth, timeout.ehlo);
+    session.dialogue.secret = false;
     if (refused !== undefined) {
       emit("delivery.auth-failed", { ...fields, status: refused.detail.status, details: refused.detail.text });
       return refused;
@@ -166,7 +177,13 @@ async function startTls(
   const without = (text: string, status: number): Failure | undefined => {
     emit("delivery.start-tls-unavailable", { ...fields, details: text });
     if (!decision.required) return undefined;
-    return failure("deferred", decision.lastError, NO_TLS, text, { host: session.host, status, elsewhere: true });
+    const dialogue = session.dialogue.lines();
+    return failure("deferred", decision.lastError, NO_TLS, text, {
+      host: session.host,
+      status,
+      dialogue,
+      elsewhere: true,
+    });
   };
   if (!session.peer.starttls) {
     return without(`${session.label} does not offer STARTTLS${decision.required ? ", which is required" : ""}`, 0);
@@ -188,17 +205,24 @@ async function shakeHands(session: Session, options: OpenOptions): Promise<Failu
   if (decision.kind !== "tls") return undefined;
   const { serverName, verify } = decision;
   let text: string;
+  let end: string;
   try {
     const result = await session.startTls({ serverName, verify, timeout: options.tlsTimeout });
     const fault = decision.fault(result);
-    if (fault === undefined) return undefined;
+    if (fault === undefined) {
+      session.dialogue.note("TLS agreed");
+      return undefined;
+    }
     text = `${session.label}: ${fault}`;
+    end = fault;
   } catch (error) {
+    end = `TLS handshake failed: ${messageOf(error)}`;
     text = `TLS handshake with ${session.label} failed: ${messageOf(error)}`;
   }
+  const dialogue = session.dialogue.lines(end);
   session.close();
   // RFC 3463 X.7.5 would be "cryptographic failure"; 4.7.5 is also what is made up for a certificate that fails.
-  return failure("deferred", decision.lastError, "4.7.5", text, { host: session.host, elsewhere: true });
+  return failure("deferred", decision.lastError, "4.7.5", text, { host: session.host, dialogue, elsewhere: true });
 }
 
 function messageOf(error: unknown): string {

@@ -362,7 +362,8 @@ class Attempt {
       }
       if (open.length > 0) {
         const text = `${session.label} closed the connection before all recipients could be named`;
-        this.#note(failure("deferred", "connection", "4.4.2", text, { host: session.host }));
+        const dialogue = session.dialogue.lines("connection closed");
+        this.#note(failure("deferred", "connection", "4.4.2", text, { host: session.host, dialogue }));
       }
     } finally {
       this.#session = undefined;

@@ -37,6 +37,7 @@ export async function logIn(session: Session, credentials: Credentials, timeout:
       : "is not encrypted, and its AUTH mechanisms would show the password";
     return failure("deferred", "unexpected-reply", "4.7.0", `login at ${session.label}: the connection ${why}`, {
       host: session.host,
+      dialogue: session.dialogue.lines(),
       elsewhere: true,
     });
   }

@@ -3,7 +3,9 @@
 import type { Clock } from "../clock/mod.ts";
 import type { ClientConnection, ClientTlsOptions, ClientTlsResult } from "../net/mod.ts";
 import { NO_EXTENSIONS, type PeerExtensions, ProtocolError, type Reply, ReplyParser } from "../smtp/mod.ts";
+import type { Wire } from "../telemetry/mod.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
+import { Dialogue } from "./dialogue.ts";
 import { type Failure, failure, type Peer } from "./verdict.ts";
 
 /** The connection is of no more use; `failure` says what that means for recipients without an answer. */
@@ -30,6 +32,8 @@ export class Session implements Peer {
   readonly host: string;
   readonly label: string;
   readonly protocol: "smtp" | "lmtp";
+  /** What was said so far. */
+  readonly dialogue: Dialogue;
   /** What the last EHLO offered. */
   peer: PeerExtensions = NO_EXTENSIONS;
   /** Transactions begun. */
@@ -64,12 +68,14 @@ export class Session implements Peer {
       readonly clock: Clock;
       readonly host: string;
       readonly protocol: "smtp" | "lmtp";
+      readonly wire?: Wire | undefined;
     },
   ) {
     this.#connection = connection;
     this.host = options.host;
     this.label = `${options.host}[${connection.remote.ip}]`;
     this.protocol = options.protocol;
+    this.dialogue = new Dialogue(options.clock, { host: options.host, ip: connection.remote.ip }, options.wire);
     this.#deadline = createDeadline(options.clock, () => {
       this.#timedOut = this.#timeout;
       this.close();
@@ -96,6 +102,7 @@ export class Session implements Peer {
 
   /** Adds a command line, CRLF included, to the next write. */
   put(line: string): void {
+    this.dialogue.said(line);
     // UTF-16 to UTF-8 makes at most three octets of one unit.
     this.#reserve(line.length * 3);
     this.#length += encoder.encodeInto(line, this.#out.subarray(this.#length)).written;
@@ -147,7 +154,9 @@ export class Session implements Peer {
   /** The next reply, if it has been read already. */
   poll(command: string): Reply | undefined {
     try {
-      return this.#parser.next();
+      const reply = this.#parser.next();
+      if (reply !== undefined) this.dialogue.heard(reply);
+      return reply;
     } catch (error) {
       throw this.#lost(command, error);
     }
@@ -173,6 +182,7 @@ export class Session implements Peer {
         this.#parser.push(this.#buffer.subarray(0, count));
         reply = this.#parser.next();
       } while (reply === undefined);
+      this.dialogue.heard(reply);
       return reply;
     } catch (error) {
       throw this.#lost(command, error);
@@ -236,6 +246,7 @@ export class Session implements Peer {
     if (this.#closed) return;
     this.#resting = false;
     try {
+      this.dialogue.said("QUIT");
       await this.write(QUIT, QUIT_TIMEOUT);
       await this.reply("QUIT");
     } catch {
@@ -251,6 +262,7 @@ export class Session implements Peer {
     this.#closed = true;
     this.#deadline.cancel();
     this.#connection.close();
+    this.dialogue.closed();
     this.onClose?.();
   }
 
@@ -267,20 +279,26 @@ export class Session implements Peer {
     this.close();
     if (error instanceof ProtocolError) {
       const text = `${this.label} sent no valid reply to ${command}: ${error.message}`;
-      return new ConnectionLost(failure("deferred", "unexpected-reply", "4.5.0", text, this.#more()));
+      const more = this.#more(`no valid reply: ${error.message}`);
+      return new ConnectionLost(failure("deferred", "unexpected-reply", "4.5.0", text, more));
     }
     let text: string;
-    if (this.#timedOut > 0) text = `${this.label} did not answer ${command} within ${this.#timedOut / 1000} s`;
-    else if (closedHere) text = `connection with ${this.label} was given up while waiting for the reply to ${command}`;
-    else {
+    let end = "connection closed by the other side";
+    if (this.#timedOut > 0) {
+      text = `${this.label} did not answer ${command} within ${this.#timedOut / 1000} s`;
+      end = `no answer within ${this.#timedOut / 1000} s`;
+    } else if (closedHere) {
+      text = `connection with ${this.label} was given up while waiting for the reply to ${command}`;
+      end = "given up here";
+    } else {
       const cause = error ?? this.#writeError;
       const why = cause instanceof Error ? ` (${cause.message})` : "";
       text = `${this.label} closed the connection instead of answering ${command}${why}`;
     }
-    return new ConnectionLost(failure("deferred", "connection", "4.4.2", text, this.#more()));
+    return new ConnectionLost(failure("deferred", "connection", "4.4.2", text, this.#more(end)));
   }
 
-  #more(): { readonly host: string; readonly elsewhere: true } {
-    return { host: this.host, elsewhere: true };
+  #more(end: string) {
+    return { host: this.host, elsewhere: true, dialogue: this.dialogue.lines(end) } as const;
   }
 }

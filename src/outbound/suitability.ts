@@ -16,8 +16,16 @@ export function unsuitable(
 ): readonly (Failure | undefined)[] | Promise<Failure | undefined> | undefined {
   const { peer, label } = session;
   const { envelope: { sender, parameters }, content } = message;
-  const all = (enhanced: string, text: string, elsewhere = false) =>
-    recipients.map(() => failure("failed", "unexpected-reply", enhanced, text, { host: session.host, elsewhere }));
+  const unfit = (enhanced: string, text: string, elsewhere = false) =>
+    failure("failed", "unexpected-reply", enhanced, text, {
+      host: session.host,
+      dialogue: session.dialogue.lines(),
+      elsewhere,
+    });
+  const all = (enhanced: string, text: string, elsewhere = false) => {
+    const verdict = unfit(enhanced, text, elsewhere);
+    return recipients.map(() => verdict);
+  };
 
   // RFC 1870 §6.1: no use to send what the peer has said it will not take.
   if (peer.size !== undefined && peer.size > 0 && content.size > peer.size) {
@@ -39,9 +47,8 @@ export function unsuitable(
     }
     if (!recipients.every(({ address }) => hasAsciiForm(address))) {
       const text = `${label} does not take the recipient address (SMTPUTF8)`;
-      return recipients.map(({ address }) =>
-        hasAsciiForm(address) ? undefined : failure("failed", "unexpected-reply", "5.6.7", text, { host: session.host })
-      );
+      const verdict = unfit("5.6.7", text);
+      return recipients.map(({ address }) => hasAsciiForm(address) ? undefined : verdict);
     }
   }
   if (parameters.body === "8bitmime" && !peer.eightBitMime) {
@@ -49,9 +56,7 @@ export function unsuitable(
     if (content.complete) {
       return isSevenBit(content.head) ? undefined : all("5.6.3", eightBitText(label));
     }
-    return scan(message).then((plain) =>
-      plain ? undefined : failure("failed", "unexpected-reply", "5.6.3", eightBitText(label), { host: session.host })
-    );
+    return scan(message).then((plain) => plain ? undefined : unfit("5.6.3", eightBitText(label)));
   }
   return undefined;
 }

@@ -93,6 +93,8 @@ class Transaction {
   }
 
   async run(): Promise<void> {
+    // The dialogue of an attempt begins with its connection, or with the transaction on one that is used again.
+    if (this.#session.transactions > 0) this.#session.dialogue.again();
     const unfit = unsuitable(this.#session, this.#message, this.#recipients);
     // Most messages suit every peer, and then nothing is looked at twice.
     if (unfit !== undefined) {
@@ -245,6 +247,7 @@ class Transaction {
     session.limit(data);
     const dots = new DotEncoder();
     const { content } = this.#message;
+    session.dialogue.said(content.size);
     if (this.#isSmall()) {
       session.putBytes(dots.encode(content.head));
       session.putBytes(dots.finish());

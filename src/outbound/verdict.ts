@@ -1,7 +1,7 @@
 /** What became of a recipient, in codes for the queue and in words for people. */
 
 import type { FailureDetail, LastError, Outcome, QueuedRecipient } from "../queue/types.ts";
-import type { Reply } from "../smtp/mod.ts";
+import type { DialogueLine, Reply } from "../smtp/mod.ts";
 
 /** A delivery that did not happen. */
 export interface Failure {
@@ -36,6 +36,8 @@ export interface Peer {
   readonly host: string;
   /** `mx1.example.net[192.0.2.1]` */
   readonly label: string;
+  /** What was said so far. */
+  readonly dialogue?: { lines(end?: string): readonly DialogueLine[] };
 }
 
 // Peers may send 64 KB in one reply; people and the database want less.
@@ -58,6 +60,7 @@ export function failure(
     readonly status?: number;
     readonly host?: string;
     readonly reply?: string;
+    readonly dialogue?: readonly DialogueLine[] | undefined;
     readonly elsewhere?: boolean;
     readonly retryAfter?: number;
     readonly notBefore?: number;
@@ -65,8 +68,16 @@ export function failure(
     readonly silent?: string;
   } = {},
 ): Failure {
-  const { status = 0, host = "", reply, elsewhere = false, ...rest } = more;
-  const detail = { lastError, status, enhanced, text, host, ...(reply === undefined ? {} : { reply }) };
+  const { status = 0, host = "", reply, dialogue, elsewhere = false, ...rest } = more;
+  const detail: FailureDetail = {
+    lastError,
+    status,
+    enhanced,
+    text,
+    host,
+    ...(reply === undefined ? {} : { reply }),
+    ...(dialogue === undefined ? {} : { dialogue }),
+  };
   return { kind, detail, elsewhere, ...rest };
 }
 
@@ -85,6 +96,7 @@ export function refusal(peer: Peer, command: string, reply: Reply, elsewhere: bo
     status: reply.code,
     host: peer.host,
     reply: said,
+    dialogue: peer.dialogue?.lines(),
     elsewhere,
   });
 }

@@ -121,14 +121,15 @@ export async function settleDeferral(
   now: number,
   { retryAfter, notBefore = 0 }: { readonly retryAfter?: number; readonly notBefore?: number } = {},
 ): Promise<Settlement> {
-  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
+  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance, and what was said in the
+  // last one that failed stays known.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
   const failed: RecipientRecord = {
     ...before,
     attempts,
     lastError: detail.lastError,
     lastStatus: detail.status,
-    lastDetail: detail,
+    lastDetail: retryAfter === undefined ? detail : { ...detail, ...dialogueOf(before.lastDetail) },
   };
   const schedule = await scheduleOf(message, failed, strategy, now);
   const recipient: RecipientRecord = {
@@ -145,6 +146,10 @@ export async function settleDeferral(
   const delayed = notified > recipient.notified;
   recipient.notified = notified;
   return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed };
+}
+
+function dialogueOf(detail: FailureDetail | undefined): Pick<FailureDetail, "dialogue"> {
+  return detail?.dialogue === undefined ? {} : { dialogue: detail.dialogue };
 }
 
 async function scheduleOf(

@@ -2,6 +2,7 @@
 
 import type { BodyType, DeliverBy, MailParameters, RcptParameters } from "../smtp/envelope.ts";
 import type { Content } from "../message/content.ts";
+import type { DialogueLine } from "../smtp/mod.ts";
 
 /**
  * Id of a message: a positive integer under 2^53 that grows with time, unique over all nodes. People see it through
@@ -82,6 +83,22 @@ export interface NewMessage {
   readonly heloDomain: string;
 }
 
+/** What is known of a message before its content comes. */
+export type Arrival =
+  & Pick<NewMessage, "envelope" | "recipients" | "source" | "priority" | "receivedFromIp" | "receivedViaPort">
+  & {
+    /** The size that the client has announced, 0 if it has not. */
+    readonly size: number;
+  };
+
+/** Why a message was not queued: nothing of it is there. */
+export interface QuotaRefusal {
+  /** Key paths of the quotas that are used up, such as `queue.quota[0]`. */
+  readonly quotas: readonly string[];
+  /** Recipients that they concern, by their position in the message. */
+  readonly recipients: readonly number[];
+}
+
 /** A recipient handed out for an attempt. */
 export interface QueuedRecipient {
   readonly id: number;
@@ -131,6 +148,8 @@ export interface FailureDetail {
   readonly host: string;
   /** The peer's reply in one line, such as `550 5.1.1 No such user`; absent if the failure was not its reply. */
   readonly reply?: string;
+  /** What was said with the peer, about 4 KB at most; absent if nothing was. */
+  readonly dialogue?: readonly DialogueLine[];
 }
 
 /** Outcome of an attempt for one recipient; `recipient` is {@link QueuedRecipient.id}. */
@@ -197,6 +216,8 @@ export interface RecipientView {
   readonly lastError: LastError;
   readonly lastStatus: number;
   readonly lastText: string;
+  /** What was said in the last attempt that failed with a peer; only where a single message is shown. */
+  readonly dialogue?: readonly DialogueLine[];
 }
 
 /** A message as people see it. */

@@ -25,6 +25,7 @@ export {
 export { formatMailCommand, formatRcptCommand } from "./client_command.ts";
 export { type Command, type CommandResult, type EsmtpParameter, parseCommand } from "./command.ts";
 export { DotDecoder, DotEncoder } from "./data.ts";
+export { boundDialogue, type DialogueLine, formatDialogueLine, HIDDEN, replyLines } from "./dialogue.ts";
 export {
   domainToAscii,
   domainToUnicode,

@@ -25,3 +25,4 @@ export {
   type TelemetryOptions,
   type TelemetrySettings,
 } from "./telemetry.ts";
+export type { Wire, WireLine, WireTap } from "./wire.ts";
