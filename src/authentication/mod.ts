@@ -8,4 +8,5 @@
  * @module
  */
 
+export { checkSpf, type SpfQuery } from "./spf/check.ts";
 export type * from "./types.ts";
