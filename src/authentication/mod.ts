@@ -8,5 +8,8 @@
  * @module
  */
 
+export { authenticationResults, authenticationResultsField, claimsToBe } from "./authentication_results.ts";
+export { checkIprev } from "./iprev.ts";
+export { receivedSpfField, type ReceivedSpfOptions } from "./received_spf.ts";
 export { checkSpf, type SpfQuery } from "./spf/check.ts";
 export type * from "./types.ts";
