@@ -24,7 +24,7 @@ export async function bdat(session: Session, command: BdatCommand): Promise<read
     if (transaction === undefined || !command.last) return [refusal];
     session.resetTransaction();
     // RFC 2033 §4.2: the end of the message has one answer for each recipient.
-    const replies = session.lmtp ? Math.max(1, transaction.accepted) : 1;
+    const replies = session.lmtp ? Math.max(1, transaction.accepted.length) : 1;
     return Array.from({ length: replies }, () => refusal);
   }
   const intake = transaction.chunks ??= prepared;

@@ -7,14 +7,22 @@ import type { FunctionHost } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { InboundLimits } from "../throttle/mod.ts";
-import type { ContentWriter, MessageId, NewMessage } from "../queue/types.ts";
+import type { Arrival, ContentWriter, MessageId, NewMessage, QuotaRefusal } from "../queue/mod.ts";
 
 /** The part of the queue that a session uses. */
 export interface Intake {
   nextId(): MessageId;
   contentWriter(): ContentWriter;
-  /** Resolves once the message is durable; only then may 250 be answered (design §4, rule 1). */
-  enqueue(message: NewMessage): Promise<void>;
+  /**
+   * Resolves once the message is durable; only then may 250 be answered (design §4, rule 1). Or with the quotas that leave
+   * no room for it: then nothing was queued, and the content may be used again.
+   */
+  enqueue(message: NewMessage): Promise<QuotaRefusal | undefined>;
+  /**
+   * Whether quotas leave room for a message with these recipients, as far as that can be told before its content; absent
+   * while there are no quotas.
+   */
+  readonly hasRoom?: ((arrival: Arrival) => Promise<boolean>) | undefined;
 }
 
 /** Everything a session is given. Replaced as a whole by a reload; running sessions keep what they started with. */

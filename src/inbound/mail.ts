@@ -98,7 +98,7 @@ function openTransaction(sender: string, parameters: MailParameters): Transactio
     recipients: [],
     addresses: [],
     known: new Set(),
-    accepted: 0,
+    accepted: [],
     chunks: undefined,
     failure: undefined,
     fate: { discarded: false, held: false },

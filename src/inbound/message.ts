@@ -19,7 +19,9 @@ import {
 import {
   formatMessageId,
   type MessageId,
+  type NewMessage,
   parseMessageId,
+  type QuotaRefusal,
   type Source,
   type SpooledContent,
   StoreUnavailable,
@@ -28,6 +30,7 @@ import { type Reply, reply } from "../smtp/mod.ts";
 import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
+import { partition, QUOTA_FULL } from "./quota.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 /**
@@ -42,42 +45,48 @@ export async function accept(
 ): Promise<readonly Reply[]> {
   session.transferred += intake.size;
   session.messages++;
-  let answer: Reply;
+  let answers: readonly Reply[];
   if (failure !== undefined && intake.failure === undefined) {
     intake.abort();
-    answer = failure;
+    answers = [failure];
   } else {
     const content = await intake.finish();
-    answer = "code" in content ? content : await queue(session, transaction, content);
+    answers = "code" in content ? [content] : await queue(session, transaction, content);
   }
-  if (answer.code >= 400) {
+  const refusal = answers.find(({ code }) => code >= 400);
+  if (refusal !== undefined) {
     session.deps.emit("smtp.message-rejected", {
       session: session.id,
       remoteIp: session.connection.remote.ip,
       from: transaction.sender,
       size: intake.size,
-      code: answer.code,
-      reason: answer.text.join(" "),
+      code: refusal.code,
+      reason: refusal.text.join(" "),
     });
   }
   // RFC 2033 §4.2: one reply for each RCPT that was accepted, in LMTP.
-  const replies = session.lmtp ? Array.from({ length: transaction.accepted }, () => answer) : [answer];
+  const replies = session.lmtp ? transaction.accepted.flatMap((_, index) => answers[index] ?? answers) : answers;
   transaction.chunks = undefined;
   session.resetTransaction();
   return replies;
 }
 
-async function queue(session: Session, transaction: Transaction, content: SpooledContent): Promise<Reply> {
+/** Gives one reply for all recipients, or one for each RCPT. */
+async function queue(session: Session, transaction: Transaction, content: SpooledContent): Promise<readonly Reply[]> {
   try {
     const id = session.deps.queue.nextId();
-    if (isDiscarded(session, transaction)) return discard(session, transaction, content, id);
+    if (isDiscarded(session, transaction)) return [discard(session, transaction, content, id)];
     const header = parseHeader(content.head);
     const refusal = await inspect(session, transaction, content, header);
     if (refusal !== undefined) {
       content.discard();
-      return refusal;
+      return [refusal];
     }
-    if (session.filters?.has("data") !== true) return await enqueue(session, transaction, content, header, id);
+    if (session.filters?.has("data") !== true) {
+      const answers = await enqueue(session, transaction, content, header, id);
+      if (answers.every(({ code }) => code >= 400)) content.discard();
+      return answers;
+    }
     const fields = await traceFields(session, transaction, header, id);
     const filtered = await filterStage(session, session.filters, "data", transaction.fate, {
       sender: transaction.sender,
@@ -87,7 +96,7 @@ async function queue(session: Session, transaction: Transaction, content: Spoole
     });
     if (filtered.kind === "refused") {
       content.discard();
-      return filtered.reply;
+      return [filtered.reply];
     }
     const changed = filtered.transaction;
     if (changed !== undefined) {
@@ -97,17 +106,17 @@ async function queue(session: Session, transaction: Transaction, content: Spoole
     }
     // A message that filters have left without recipients goes nowhere.
     if (isDiscarded(session, transaction) || transaction.recipients.length === 0) {
-      return discard(session, transaction, content, id);
+      return [discard(session, transaction, content, id)];
     }
     const final = changed?.message?.content ?? content;
-    const answer = await enqueue(session, transaction, final, parseHeader(final.head), id);
-    // A filter has put another body in the place of the one that was spilled.
-    if (final.complete && !content.complete) content.discard();
-    return answer;
+    const answers = await enqueue(session, transaction, final, parseHeader(final.head), id);
+    // A filter has put another body in the place of the one that was spilled; or a quota leaves no room.
+    if ((final.complete && !content.complete) || answers.every(({ code }) => code >= 400)) content.discard();
+    return answers;
   } catch (error) {
     content.discard();
-    if (error instanceof StoreUnavailable) return storeFailure(error);
-    if (error instanceof LookupUnavailable) return reply(451, "4.3.0", "A lookup failed for now, try again later");
+    if (error instanceof StoreUnavailable) return [storeFailure(error)];
+    if (error instanceof LookupUnavailable) return [reply(451, "4.3.0", "A lookup failed for now, try again later")];
     throw error;
   }
 }
@@ -175,7 +184,7 @@ async function enqueue(
   content: EditableContent,
   header: ParsedHeader,
   id: MessageId,
-): Promise<Reply> {
+): Promise<readonly Reply[]> {
   const { parameters } = transaction;
   const fields = await traceFields(session, transaction, header, id);
   const holdUntil = holdEnd(parameters, session.deps.clock.now());
@@ -183,7 +192,7 @@ async function enqueue(
   const head = fields.some(({ name }) => name === "return-path") && countFields(header, "return-path") > 0
     ? withoutField(content.head, header, "return-path")
     : content.head;
-  await session.deps.queue.enqueue({
+  const message: NewMessage = {
     id,
     envelope: { sender: transaction.sender, parameters },
     recipients: transaction.recipients,
@@ -196,8 +205,25 @@ async function enqueue(
     receivedViaPort: session.connection.local.port,
     authenticatedAs: session.account?.name ?? "",
     heloDomain: session.heloDomain,
-  });
-  return accepted(id);
+  };
+  const refusal = await session.deps.queue.enqueue(message);
+  if (refusal === undefined) return [accepted(id)];
+  return session.lmtp ? await enqueueOthers(session, transaction, message, refusal) : [QUOTA_FULL];
+}
+
+/** In LMTP those recipients get the message for whom there is room (RFC 2033 §4.2). */
+async function enqueueOthers(
+  session: Session,
+  transaction: Transaction,
+  message: NewMessage,
+  refusal: QuotaRefusal,
+): Promise<readonly Reply[]> {
+  const { full, others } = partition(transaction.accepted, message.recipients, refusal);
+  if (others.length === 0) return [QUOTA_FULL];
+  const again = await session.deps.queue.enqueue({ ...message, recipients: others });
+  // What filled up meanwhile is the client's to try again.
+  if (again !== undefined) return [QUOTA_FULL];
+  return transaction.accepted.map((_, index) => full.has(index) ? QUOTA_FULL : accepted(message.id));
 }
 
 function withoutField(head: Uint8Array, header: ParsedHeader, name: string): Uint8Array {

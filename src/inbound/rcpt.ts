@@ -12,6 +12,7 @@ import {
   reply,
 } from "../smtp/mod.ts";
 import { admit } from "./admission.ts";
+import { hasRoom, QUOTA_FULL } from "./quota.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
 import { resolveInAnySpelling } from "./recipient.ts";
@@ -42,7 +43,7 @@ async function judge(session: Session, command: RcptCommand, transaction: Transa
   const { config, emit } = session.deps;
   const most = await session.evaluate(config.rcpt.maxRecipients);
   // Counted as accepted: several addresses may lead to one account, and each is work.
-  if (transaction.accepted >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
+  if (transaction.accepted.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
   const parsed = readRcptParameters(command.parameters, await offeredNow(session));
   if (parsed.kind === "error") return parsed.reply;
   if (command.nonAscii && transaction.parameters.smtputf8 !== true) {
@@ -82,8 +83,13 @@ async function judge(session: Session, command: RcptCommand, transaction: Transa
     parameters = filtered.parameters;
     setVariables(session, address, transaction);
   }
+  // What is known of the message by now may say already that a quota leaves no room for it.
+  if (session.deps.queue.hasRoom !== undefined && !await hasRoom(session, transaction, targets)) {
+    emit("smtp.rcpt-to-rejected", { session: session.id, remoteIp: session.connection.remote.ip, to: address });
+    return QUOTA_FULL;
+  }
   for (const target of targets) addRecipient(transaction, { address: target, parameters });
-  transaction.accepted++;
+  transaction.accepted.push(targets);
   emit("smtp.rcpt-to", { session: session.id, to: address });
   return reply(250, "2.1.5", "Recipient OK");
 }

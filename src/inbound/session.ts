@@ -30,8 +30,11 @@ export interface Transaction {
   /** The addresses of `recipients`, in order, and as a set. */
   readonly addresses: string[];
   readonly known: Set<string>;
-  /** RCPT commands that were answered with success: as many replies LMTP gives to the content (RFC 2033 §4.2). */
-  accepted: number;
+  /**
+   * The addresses that each RCPT that was answered with success led to: as many replies LMTP gives to the content
+   * (RFC 2033 §4.2).
+   */
+  readonly accepted: (readonly string[])[];
   /** Set once the first BDAT was accepted. */
   chunks: ContentIntake | undefined;
   /** A chunk was lost: the answer to every further one (RFC 3030 §2). */

@@ -5,6 +5,7 @@ import type { ScheduleConfig } from "../config/config.ts";
 import type { Content } from "../message/content.ts";
 import type { Statement } from "../store/mod.ts";
 import { CHUNK, dropSpill, INSERT_CHUNK, spilledPart } from "./content.ts";
+import { type Arrival, type QuotaPlan, withinQuotas } from "./quota.ts";
 import { type MessageRecord, metaOf, type RecipientRecord, recordOf, STATE } from "./record.ts";
 import { expiryOf, startOf } from "./schedule.ts";
 import type { Strategy } from "./strategy.ts";
@@ -38,6 +39,8 @@ export interface Intake {
   /** When its recipients may be tried first. */
   readonly due: number;
   readonly held: boolean;
+  /** What it counts for; absent without quotas that concern it. */
+  readonly quota?: QuotaPlan;
 }
 
 /**
@@ -85,6 +88,18 @@ export function planIntake(
   return later === undefined ? intake : later.then(() => intake);
 }
 
+/** The records of a message whose content has not come yet, for what can be told from them. */
+export function arrivingRecords(
+  arrival: Arrival,
+  now: number,
+): { readonly message: MessageRecord; readonly recipients: readonly RecipientRecord[] } {
+  const unknown = { id: 0, content: NO_CONTENT, authenticatedAs: "", heloDomain: "" };
+  const message = recordOf({ ...arrival, ...unknown }, now, undefined);
+  return { message, recipients: arrival.recipients.map((one, seq) => newRecipient(one, seq, one.address, now)) };
+}
+
+const NO_CONTENT: Content = { size: 0, head: new Uint8Array(0), complete: true, chunks: () => [] };
+
 function orFallback(strategy: Strategy): (error: unknown) => ScheduleConfig {
   return (error) => {
     if (error instanceof LookupUnavailable) return strategy.fallback;
@@ -110,8 +125,16 @@ function newRecipient(given: NewRecipient, seq: number, address: string, attempt
   };
 }
 
-/** The statements that keep a message; with a lease its recipients belong to this node from the start. */
+/**
+ * The statements that keep a message; with a lease its recipients belong to this node from the start. With limits in
+ * `intake.quota` the rows of the first result are the keys that are full, and then nothing was kept.
+ */
 export function intakeStatements(intake: Intake, lease: Lease | undefined, now: number): Statement[] {
+  const statements = messageStatements(intake, lease, now);
+  return intake.quota === undefined ? statements : withinQuotas(intake.message, intake.quota, statements);
+}
+
+function messageStatements(intake: Intake, lease: Lease | undefined, now: number): Statement[] {
   const { message, recipients, content } = intake;
   const addresses = message.addresses.length === 1 ? null : JSON.stringify(message.addresses);
   const body = content.head.length > CHUNK ? content.head.subarray(0, CHUNK) : content.head;

@@ -11,6 +11,7 @@
 
 export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
 export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";
+export type { Arrival, QuotaRefusal } from "./quota.ts";
 export type { QueueFilter } from "./search.ts";
 export type { QueueStats } from "./statistics.ts";
 export type { MemoryLimits } from "./memory_budget.ts";

@@ -1,14 +1,16 @@
 import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig } from "../config/config.ts";
 import type { FunctionHost } from "../expression/types.ts";
-import { type Store, StoreUnavailable } from "../store/mod.ts";
+import { type Store, StoreUnavailable, type WriteResult } from "../store/mod.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { createContentWriter } from "./content.ts";
 import { inspectQueue, type QueueInspection } from "./inspect.ts";
-import { type Intake, intakeStatements, planIntake, undoIntake } from "./intake.ts";
+import { arrivingRecords, type Intake, intakeStatements, planIntake, undoIntake } from "./intake.ts";
 import { createIdSource, formatMessageId } from "./message_id.ts";
 import { joinNodes, recoverNode } from "./node.ts";
 import { describe } from "./outcome.ts";
+import { type Arrival, hasRoomFor, type QuotaRefusal, type Quotas, refusalOf } from "./quota.ts";
+import { createQuotaKeeper, land } from "./quota_keeper.ts";
 import type { MessageRecord } from "./record.ts";
 import { createRecorder } from "./recorder.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
@@ -44,9 +46,18 @@ export interface Queue extends QueueInspection {
   /**
    * Puts a message in the queue; it survives anything from when this resolves.
    *
+   * @returns undefined once it is queued, or the quotas that leave no room for it
    * @throws {StoreUnavailable} if it could not be stored; nothing of it stays
+   * @throws {LookupUnavailable} if a quota cannot be told for now; nothing of it stays
    */
-  enqueue(message: NewMessage): Promise<void>;
+  enqueue(message: NewMessage): Promise<QuotaRefusal | undefined>;
+  /**
+   * Whether quotas leave room for a message, as far as that can be told now; undefined while there are no quotas.
+   *
+   * @throws {StoreUnavailable} (rejects) if the store is unavailable
+   * @throws {LookupUnavailable} (rejects) if a quota cannot be told for now
+   */
+  readonly hasRoom: ((arrival: Arrival) => Promise<boolean>) | undefined;
   /** Begins to deliver. */
   start(deliver: Deliver): void;
   /** Stops claiming, waits for deliveries up to `timeout` milliseconds, aborts the rest, gives back what is claimed. */
@@ -79,7 +90,13 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     lease,
   );
 
-  const plan = (message: NewMessage) => planIntake(message, node.ids.next, strategy, clock.now());
+  const quota = createQuotaKeeper({ store, node: node.slot, clock, functions, emit });
+  await quota.open(config.quotas);
+
+  const plan = (message: NewMessage): Intake | Promise<Intake> => {
+    const planned = planIntake(message, node.ids.next, strategy, clock.now());
+    return quota.inForce === undefined ? planned : withQuota(planned, quota.inForce, clock.now());
+  };
   const recorder = createRecorder({
     store,
     clock,
@@ -117,19 +134,34 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     strategy,
   );
 
-  const keep = async (intake: Intake): Promise<void> => {
+  const keep = async (intake: Intake): Promise<QuotaRefusal | undefined> => {
     const now = clock.now();
     const reserved = scheduler.reserve(intake);
+    let results: readonly WriteResult[];
     try {
-      await store.write(intakeStatements(intake, reserved, now), { undo: () => undoIntake(intake) });
+      results = await store.write(intakeStatements(intake, reserved, now), { undo: () => undoIntake(intake) });
     } catch (error) {
       if (reserved !== undefined) scheduler.unreserve(intake);
       if (error instanceof StoreUnavailable) throw error;
       throw new StoreUnavailable(`the message could not be stored: ${String(error)}`, false, { cause: error });
     }
+    const refusal = intake.quota === undefined ? undefined : refusalOf(intake.quota, fullKeys(results));
+    if (refusal !== undefined) {
+      if (reserved !== undefined) scheduler.unreserve(intake);
+      noteRefused(emit, intake, refusal);
+      return refusal;
+    }
     noteQueued(emit, intake);
     if (reserved !== undefined) scheduler.accept(intake, reserved);
     else if (!intake.held) scheduler.expect(intake);
+    return undefined;
+  };
+
+  const hasRoom = async (arrival: Arrival): Promise<boolean> => {
+    const { recipients, message } = arrivingRecords(arrival, clock.now());
+    const foreseen = await quota.inForce?.foresee(message, recipients, clock.now());
+    if (foreseen === undefined || foreseen.limits.length === 0) return true;
+    return await hasRoomFor(store, foreseen.limits, arrival.size);
   };
 
   return {
@@ -139,12 +171,22 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     async enqueue(message) {
       if (message.recipients.length === 0) throw new Error("a message without recipients cannot be queued");
       if (scheduler.displaced) throw new StoreUnavailable("another process runs under this node's name", false);
-      const planned = plan(message);
-      await keep(planned instanceof Promise ? await planned : planned);
+      const { flight } = quota;
+      flight.count++;
+      try {
+        const planned = plan(message);
+        return await keep(planned instanceof Promise ? await planned : planned);
+      } finally {
+        land(flight);
+      }
+    },
+    get hasRoom() {
+      return quota.inForce === undefined ? undefined : hasRoom;
     },
     start: (deliver) => scheduler.start(deliver),
     drain: (timeout) => scheduler.drain(timeout),
     async close() {
+      quota.close();
       await scheduler.drain(0);
       scheduler.stop();
       await node.beat().catch(() => false);
@@ -153,6 +195,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       config = next;
       strategy = createStrategy(next, functions, emit);
       scheduler.reconfigure(next, strategy);
+      quota.change(next.quotas);
     },
   };
 }
@@ -168,6 +211,27 @@ const QUEUED_EVENTS: Readonly<Record<string, EventName>> = {
   report: "queue.queue-report",
   autogenerated: "queue.queue-autogenerated",
 };
+
+async function withQuota(planned: Intake | Promise<Intake>, quotas: Quotas, now: number): Promise<Intake> {
+  const intake = await planned;
+  const quota = await quotas.plan(intake.message, intake.recipients, now);
+  return quota === undefined ? intake : { ...intake, quota };
+}
+
+/** The keys that left no room, from the results of the statements of an intake. */
+function fullKeys(results: readonly WriteResult[]): ReadonlySet<string> {
+  return new Set(results[0]?.rows.map(([key]) => String(key)));
+}
+
+function noteRefused(emit: Emit, { message }: Intake, { quotas, recipients }: QuotaRefusal): void {
+  emit("queue.quota-exceeded", {
+    id: formatMessageId(message.id),
+    from: message.envelope.sender,
+    to: recipients.map((seq) => message.addresses[seq] ?? ""),
+    size: message.size,
+    quota: quotas,
+  });
+}
 
 function noteQueued(emit: Emit, { message }: Intake): void {
   emit(QUEUED_EVENTS[message.source] ?? "queue.queue-message", {

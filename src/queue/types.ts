@@ -83,22 +83,6 @@ export interface NewMessage {
   readonly heloDomain: string;
 }
 
-/** What is known of a message before its content comes. */
-export type Arrival =
-  & Pick<NewMessage, "envelope" | "recipients" | "source" | "priority" | "receivedFromIp" | "receivedViaPort">
-  & {
-    /** The size that the client has announced, 0 if it has not. */
-    readonly size: number;
-  };
-
-/** Why a message was not queued: nothing of it is there. */
-export interface QuotaRefusal {
-  /** Key paths of the quotas that are used up, such as `queue.quota[0]`. */
-  readonly quotas: readonly string[];
-  /** Recipients that they concern, by their position in the message. */
-  readonly recipients: readonly number[];
-}
-
 /** A recipient handed out for an attempt. */
 export interface QueuedRecipient {
   readonly id: number;

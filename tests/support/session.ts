@@ -209,7 +209,7 @@ export function memoryQueue(): MemoryQueue {
         messages.push(message);
         // One message at a time: whatever is pending now belongs to it.
         pending.clear();
-        resolve();
+        resolve(undefined);
       });
     },
     text(index) {

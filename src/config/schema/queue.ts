@@ -85,11 +85,11 @@ export const queueKeys = {
   "queue.limiter.outbound[].concurrency": optional(int(1)),
   "queue.limiter.outbound[].key": key(listOf(choice(...addressKeys, "mx", "remote_ip", "local_ip")), []),
   "queue.limiter.outbound[].match": setting("host", asBool, true),
-  "queue.quota[].enable": later(key(bool, false)),
-  "queue.quota[].messages": later(optional(int(1))),
-  "queue.quota[].size": later(optional(size)),
-  "queue.quota[].key": later(key(listOf(choice(...addressKeys)), [])),
-  "queue.quota[].match": later(setting("queue", asBool, true)),
+  "queue.quota[].enable": key(bool, false),
+  "queue.quota[].messages": optional(int(1)),
+  "queue.quota[].size": optional(size),
+  "queue.quota[].key": key(listOf(choice(...addressKeys)), []),
+  "queue.quota[].match": setting("queue", asBool, true),
 };
 
 function relayPort(from: { source(pattern: string, ...ids: readonly Id[]): unknown }, ids: readonly Id[]): number {

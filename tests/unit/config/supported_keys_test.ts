@@ -324,6 +324,7 @@ const ASKED_DIRECTORIES: readonly Case[] = [
 
 const limiter = (config: Config) => config.inboundLimiters[0];
 const outbound = (config: Config) => config.queue.outboundLimiters[0];
+const quota = (config: Config) => config.queue.quotas[0];
 const httpList = (config: Config) => config.httpLookups.get("h");
 
 /** The part of a list's configuration that is for CSV. */
@@ -352,6 +353,14 @@ const LIMITS: readonly Case[] = [
   ["queue.limiter.outbound.0.match", "\"mx == 'z'\"", (c) => {
     const match = outbound(c)?.match;
     return match === undefined ? undefined : of(match, { mx: "y" });
+  }, false],
+  ["queue.quota.0.enable", "false", (c) => c.queue.quotas.length, 0],
+  ["queue.quota.0.messages", "7", (c) => quota(c)?.messages, 7],
+  ["queue.quota.0.size", "7000", (c) => quota(c)?.size, 7000],
+  ["queue.quota.0.key", '["Sender", "rcpt_domain"]', (c) => quota(c)?.key, ["sender", "rcpt_domain"]],
+  ["queue.quota.0.match", "\"source == 'z'\"", (c) => {
+    const match = quota(c)?.match;
+    return match === undefined ? undefined : of(match, { source: "y" });
   }, false],
   ...(["auth", "abuse", "loiter", "scan"] as const).flatMap((reason): Case[] => [
     [`server.auto-ban.${reason}.rate`, '"7/1h"', (c) => c.server.autoBan[reason], { count: 7, period: 3_600_000 }],
@@ -445,6 +454,8 @@ const SECTIONS: readonly string[] = [
   'queue.limiter.inbound.0.rate = "1/1s"',
   "queue.limiter.outbound.0.enable = true",
   'queue.limiter.outbound.0.rate = "1/1s"',
+  "queue.quota.0.enable = true",
+  "queue.quota.0.messages = 1",
   'http-lookup.h.url = "https://lists.example/h"',
   'http-lookup.h.format = "csv"',
   'tracer.t.type = "log"',
