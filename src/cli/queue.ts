@@ -11,6 +11,7 @@ import {
   type RecipientState,
 } from "../queue/mod.ts";
 import { closeStores, openStores } from "../server/mod.ts";
+import { formatDialogueLine } from "../smtp/mod.ts";
 import { fromFileUrl } from "../store/mod.ts";
 import { load } from "./configuration.ts";
 import { type Output, printable, table } from "./output.ts";
@@ -189,6 +190,12 @@ async function show(id: string, options: CommonOptions, output: Output): Promise
     output.print("");
     const history = events.map((event) => [event.time, event.name, event.recipient, event.text]);
     for (const line of table(["TIME", "EVENT", "RECIPIENT", "DETAIL"], history, output)) output.print(line);
+    for (const { address, dialogue } of message.recipients) {
+      if (dialogue === undefined) continue;
+      output.print("");
+      output.print(`last failed attempt for ${printable(address)}, in seconds (C: this server, S: the other one)`);
+      for (const line of dialogue) output.print(printable(formatDialogueLine(line)));
+    }
     return 0;
   });
 }

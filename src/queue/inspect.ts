@@ -5,7 +5,8 @@ import type { Content } from "../message/content.ts";
 import type { Row, SqlValue, Store, WriteResult } from "../store/mod.ts";
 import { loadContent } from "./content.ts";
 import { COMMAND_SLOT, createIdSource, firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
-import { readDetail, stateName, toLastError, toSource } from "./record.ts";
+import { DIALOGUE } from "./outcome.ts";
+import { readDetail, readDialogue, stateName, toLastError, toSource } from "./record.ts";
 import { AMONG, filterArguments, findMessages, type QueueFilter } from "./search.ts";
 import { createStatistics, type QueueStats } from "./statistics.ts";
 import type { EventView, MessageId, MessageView, RecipientState, RecipientView } from "./types.ts";
@@ -131,7 +132,7 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
   const changes = (results: readonly WriteResult[], ...which: number[]) =>
     which.reduce((sum, index) => sum + (results[index]?.changes ?? 0), 0);
 
-  const views = async (found: readonly MessageId[]): Promise<MessageView[]> => {
+  const views = async (found: readonly MessageId[], waiting = waitingView): Promise<MessageView[]> => {
     const keys = JSON.stringify(found);
     const [messages, recipients, ended] = await Promise.all([
       store.read(MESSAGES, [keys]),
@@ -144,7 +145,7 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
       if (list === undefined) byMessage.set(Number(message), [view]);
       else list.push(view);
     };
-    for (const row of recipients.rows) add(row[0], waitingView(row));
+    for (const row of recipients.rows) add(row[0], waiting(row));
     for (const row of ended.rows) add(row[0], endedView(row));
     return messages.rows.map(([id, sender, created, size, priority, source]) => {
       const list = byMessage.get(Number(id)) ?? [];
@@ -172,11 +173,12 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
     async show(text) {
       const id = parseMessageId(text);
       if (id === undefined) return undefined;
-      const [[waiting], history] = await Promise.all([views([id]), store.read(EVENTS, [id])]);
-      const message = waiting ?? doneView(id, history.rows);
-      if (message === undefined) return undefined;
+      const [[waiting], history] = await Promise.all([views([id], detailedView), store.read(EVENTS, [id])]);
+      const found = waiting ?? doneView(id, history.rows);
+      if (found === undefined) return undefined;
+      const message = withDialogues(found, history.rows);
       const events: EventView[] = history.rows
-        .filter(([, name]) => name !== "completed")
+        .filter(([, name]) => name !== "completed" && name !== DIALOGUE)
         .map(([time, name, recipient, note]) => ({
           time: iso(time) ?? "",
           name: String(name),
@@ -295,6 +297,27 @@ function waitingView(row: Row): RecipientView {
     lastStatus: Number(lastStatus),
     lastText: readDetail(detail ?? null, error, Number(lastStatus))?.text ?? "",
   };
+}
+
+/** As {@link waitingView}, with what was said in the last attempt. */
+function detailedView(row: Row): RecipientView {
+  const view = waitingView(row);
+  const dialogue = readDetail(row[9] ?? null, view.lastError, view.lastStatus)?.dialogue;
+  return dialogue === undefined ? view : { ...view, dialogue };
+}
+
+/** The message with what was said in the last attempts of recipients that failed, from its history. */
+function withDialogues(message: MessageView, events: readonly Row[]): MessageView {
+  const dialogues = new Map(
+    events.filter(([, name]) => name === DIALOGUE).map(([, , recipient, text]) => [recipient, text]),
+  );
+  if (dialogues.size === 0) return message;
+  const recipients = message.recipients.map((recipient) => {
+    const column = dialogues.get(recipient.address);
+    if (typeof column !== "string" || recipient.state !== "failed") return recipient;
+    return { ...recipient, dialogue: readDialogue(JSON.parse(column)) };
+  });
+  return { ...message, recipients };
 }
 
 function endedView(row: Row): RecipientView {

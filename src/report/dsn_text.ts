@@ -2,6 +2,7 @@
 
 import { firstField, formatDate, parseHeader } from "../message/mod.ts";
 import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
+import { type DialogueLine, formatDialogueLine } from "../smtp/mod.ts";
 import { noticeStatus } from "./dsn_status.ts";
 
 /** What the text is made of. */
@@ -17,6 +18,10 @@ const WIDTH = 76;
 const LONGEST_ANSWER = 1000;
 const LONGEST_SUBJECT = 200;
 const LARGEST_HEADER = 64 * 1024;
+/** Conversations that are quoted in one notice, lines of each, and characters of each line. */
+const MOST_CONVERSATIONS = 3;
+const QUOTED_LINES = 8;
+const LONGEST_QUOTED_LINE = 120;
 
 /** The subject, by the worst that happened. */
 export function noticeSubject(recipients: readonly NoticeRecipient[]): string {
@@ -31,12 +36,15 @@ export function noticeSubject(recipients: readonly NoticeRecipient[]): string {
 export function noticeText({ hostname, message, recipients, now }: NoticeTextOptions): string {
   const of = (...actions: NoticeRecipient["action"][]) => recipients.filter(({ action }) => actions.includes(action));
   const out: string[] = [`This is the mail server ${hostname}.`, "", ...subjectLine(message)];
+  const quoted = new Set<string>();
   section(
     out,
     of("failed"),
     `The message you sent on ${formatDate(message.created)} could not be delivered to the recipients below. ` +
       "No further attempt will be made.",
-    (notice) => [...answer(notice), ...wrap(`What you can do: ${advice(notice)}`, "  ")],
+    (
+      notice,
+    ) => [...answer(notice), ...wrap(`What you can do: ${advice(notice)}`, "  "), ...conversation(notice, quoted)],
   );
   section(
     out,
@@ -89,6 +97,33 @@ function answer({ detail }: NoticeRecipient): readonly string[] {
   if (text === "") return [];
   // What a peer said comes with its name, whatever else went wrong comes without.
   return wrap(detail.reply === undefined ? `Reason: ${text}` : text, "  ");
+}
+
+/**
+ * The end of what was said with the other server. Recipients of one transaction mostly share it: it is quoted once, and
+ * not more than a few are.
+ */
+function conversation({ detail, recipient }: NoticeRecipient, quoted: Set<string>): readonly string[] {
+  const dialogue = withoutOthers(detail.dialogue ?? [], recipient.address);
+  if (dialogue.length === 0 || quoted.size >= MOST_CONVERSATIONS) return [];
+  const lines = dialogue.slice(-QUOTED_LINES).map((line) => {
+    const text = plain(formatDialogueLine(line));
+    return `    ${text.length > LONGEST_QUOTED_LINE ? `${text.slice(0, LONGEST_QUOTED_LINE)}...` : text}`;
+  });
+  const said = lines.join();
+  if (quoted.has(said)) return [];
+  quoted.add(said);
+  return [...wrap("The end of the conversation (seconds; C: this server, S: the other one):", "  "), ...lines];
+}
+
+/** Leaves out other recipients with their replies: who is behind a list is not for everybody who writes to it. */
+function withoutOthers(dialogue: readonly DialogueLine[], address: string): readonly DialogueLine[] {
+  const own = `<${address.toLowerCase()}>`;
+  let dropping = false;
+  return dialogue.filter(({ from, text }) => {
+    if (from !== "server") dropping = from === "client" && /^RCPT TO:/i.test(text) && !text.toLowerCase().includes(own);
+    return !dropping;
+  });
 }
 
 /** Advice by status code (RFC 3463 §3), the most telling prefix first. */

@@ -159,6 +159,41 @@ Deno.test("the text says what happened to whom, why, and what to do", () => {
   assert.ok(text.split("\r\n").every((line) => line.length <= 78));
 });
 
+Deno.test("the end of the conversation is quoted, once for recipients that share it", () => {
+  const dialogue = [
+    { at: 0, from: "server", text: "220 the beginning" },
+    ...Array.from({ length: 6 }, (_, at) => ({ at, from: "client", text: `NOOP ${at}` }) as const),
+    { at: 12, from: "server", text: `550 5.1.1 No\u0007 such ${"user ".repeat(200)}` },
+    { at: 1250, from: "note", text: "connection closed by the other side" },
+  ] as const;
+  const { detail } = notice("failed");
+  const said = { detail: { ...detail, dialogue } };
+  const { text } = parts(
+    build(message(), [notice("failed", {}, said), notice("failed", {}, said, "eve@example.com")], 1),
+  );
+  const quoted = text.split("\r\n").filter((line) => line.startsWith("    "));
+  assert.equal(quoted.length, 8);
+  assert.equal(quoted[0], "    0.000 C: NOOP 0");
+  assert.match(quoted[6] ?? "", /^ {4}0\.012 S: 550 5\.1\.1 No\? such user user .*\.\.\.$/);
+  assert.equal(quoted[7], "    1.250 -- connection closed by the other side");
+  assert.ok(quoted.every((line) => line.length <= 128));
+  assert.ok(!text.includes("the beginning"));
+});
+
+Deno.test("a quoted conversation names no other recipient", () => {
+  const dialogue = [
+    { at: 1, from: "client", text: "RCPT TO:<hidden@example.com> NOTIFY=NEVER" },
+    { at: 2, from: "server", text: "250 hidden is fine" },
+    { at: 1, from: "client", text: "RCPT TO:<Bob@example.com>" },
+    { at: 2, from: "server", text: "550 5.1.1 no Bob" },
+  ] as const;
+  const { text } = parts(
+    build(message(), [notice("failed", {}, { detail: { ...notice("failed").detail, dialogue } })], 1),
+  );
+  assert.ok(!text.includes("hidden"));
+  assert.match(text, /C: RCPT TO:<Bob@example\.com>\r\n {4}0\.002 S: 550 5\.1\.1 no Bob\r\n/);
+});
+
 Deno.test("NOTIFY decides who is reported on", () => {
   const table: [NoticeRecipient["action"], RcptParameters, boolean][] = [
     ["failed", {}, true],
