@@ -58,8 +58,11 @@ export async function resolveRecipient(
   return await accept(directory, owners, caught, options.catchAll === true ? address : caught);
 }
 
-/** The address that is looked up: a tag starts at the first `+` that is not the first character. */
-function soughtAddress(address: string, subAddressing: boolean | string): string {
+/**
+ * The address that is looked up for another one: without its tag, or the one that `session.rcpt.sub-addressing` gives.
+ * A tag starts at the first `+` that is not the first character.
+ */
+export function soughtAddress(address: string, subAddressing: boolean | string): string {
   if (typeof subAddressing === "string") return subAddressing.includes("@") ? subAddressing : address;
   const plus = address.indexOf("+");
   const at = address.lastIndexOf("@");

@@ -57,7 +57,7 @@ export function createDirectory(config: DirectoryConfig, options: DirectoryOptio
 export type { Account, Directory, LoginResult } from "./directory.ts";
 export { createHttpLists, type HttpList, type HttpLists } from "./http_list.ts";
 export { compileGlob, createList, isGlob, type KeyedList, type List } from "./lists.ts";
-export { type ResolvedRecipient, type ResolveOptions, resolveRecipient } from "./lookup.ts";
+export { type ResolvedRecipient, type ResolveOptions, resolveRecipient, soughtAddress } from "./lookup.ts";
 export {
   closePasswordPool,
   createPasswordPool,

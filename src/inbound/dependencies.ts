@@ -5,6 +5,7 @@ import type { SessionConfig } from "../config/config.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
+import type { BuildNotice } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { InboundLimits } from "../throttle/mod.ts";
 import type { Arrival, ContentWriter, MessageId, NewMessage, QuotaRefusal } from "../queue/mod.ts";
@@ -47,6 +48,8 @@ export interface InboundDependencies {
    */
   readonly loginRefused?: (account: string) => boolean | Promise<boolean>;
   readonly queue: Intake;
+  /** Builds the notification about an address that was expanded; absent: none is sent. */
+  readonly buildNotice?: BuildNotice;
   readonly clock: Clock;
   readonly emit: Emit;
 }

@@ -13,7 +13,7 @@ import {
 import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
 import { filterStage } from "./filters.ts";
-import { admitParameters, levelOf, ownsAddress } from "./mail_parameters.ts";
+import { admitParameters, levelOf, maySendFrom } from "./mail_parameters.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 type MailCommand = Extract<Command, { path: string }>;
@@ -45,7 +45,7 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
   setSender(session, sender);
   session.variables.priority = parameters.mtPriority === undefined ? 0 : await levelOf(session, parameters);
   if (session.account !== undefined && sender !== "" && await session.evaluate(config.auth.mustMatchSender)) {
-    if (!ownsAddress(session.account.emails, sender)) {
+    if (!await maySendFrom(session, session.account.emails, sender)) {
       emit("smtp.mail-from-unauthorized", { session: session.id, account: session.account.name, from: sender });
       clearVariables(session);
       return reply(553, "5.7.1", `${session.account.name} may not send from this address`);

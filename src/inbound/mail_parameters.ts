@@ -1,6 +1,7 @@
 /** The parameters of MAIL against what this server grants: size, hold, deadline, priority, soliciting, submitter. */
 
-import { type MailParameters, type Reply, reply } from "../smtp/mod.ts";
+import { soughtAddress } from "../directory/mod.ts";
+import { addressDomain, type MailParameters, type Reply, reply } from "../smtp/mod.ts";
 import { priorityLevel, type PriorityPolicy } from "./priority.ts";
 import type { Session } from "./session.ts";
 
@@ -101,11 +102,28 @@ function splitKeywords(text: string): string[] {
 async function mayVouchFor(session: Session, submitter: string): Promise<boolean> {
   if (session.account === undefined) return false;
   return submitter === "" || !await session.evaluate(session.deps.config.auth.mustMatchSender) ||
-    ownsAddress(session.account.emails, submitter);
+    await maySendFrom(session, session.account.emails, submitter);
 }
 
-/** Whether `address` is one of an account's addresses, or in a domain whose catch-all it owns. */
-export function ownsAddress(emails: readonly string[], address: string): boolean {
+/**
+ * Whether an account with these addresses may send from `address`: its own, any of a domain whose catch-all it has, and
+ * what `session.rcpt.sub-addressing` makes one of these.
+ */
+export async function maySendFrom(session: Session, emails: readonly string[], address: string): Promise<boolean> {
+  if (ownsAddress(emails, address)) return true;
+  const { variables, deps } = session;
+  const { rcpt, rcpt_domain } = variables;
+  try {
+    // The setting asks about a recipient; here it is whether mail for the sender would reach the account.
+    Object.assign(variables, { rcpt: address, rcpt_domain: addressDomain(address) });
+    const sought = soughtAddress(address, await session.evaluate(deps.config.rcpt.subAddressing));
+    return sought !== address && ownsAddress(emails, sought);
+  } finally {
+    Object.assign(variables, { rcpt, rcpt_domain });
+  }
+}
+
+function ownsAddress(emails: readonly string[], address: string): boolean {
   const wanted = address.toLowerCase();
   const domain = wanted.slice(wanted.lastIndexOf("@"));
   return emails.some((email) => {

@@ -27,6 +27,7 @@ import {
   StoreUnavailable,
 } from "../queue/mod.ts";
 import { type Reply, reply } from "../smtp/mod.ts";
+import { tellExpanded } from "./expansion.ts";
 import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
@@ -207,7 +208,10 @@ async function enqueue(
     heloDomain: session.heloDomain,
   };
   const refusal = await session.deps.queue.enqueue(message);
-  if (refusal === undefined) return [accepted(id)];
+  if (refusal === undefined) {
+    if (transaction.expanded !== undefined) await tellExpanded(session, transaction.expanded, message);
+    return [accepted(id)];
+  }
   return session.lmtp ? await enqueueOthers(session, transaction, message, refusal) : [QUOTA_FULL];
 }
 
@@ -256,7 +260,9 @@ async function traceFields(
   const put = (name: string, bytes: Uint8Array) => fields.push({ name, bytes });
   if (await session.evaluate(wanted.returnPath)) put("return-path", returnPathField(transaction.sender));
   if (await session.evaluate(wanted.received)) {
-    const only = transaction.recipients.length === 1 ? transaction.recipients[0]?.address : undefined;
+    const [first] = transaction.recipients;
+    // RFC 5321 §4.4: the address of the RCPT command.
+    const only = transaction.recipients.length === 1 ? first?.parameters.original ?? first?.address : undefined;
     put(
       "received",
       receivedField({

@@ -14,9 +14,10 @@ import {
 import { admit } from "./admission.ts";
 import { hasRoom, QUOTA_FULL } from "./quota.ts";
 import { offeredNow } from "./ehlo.ts";
+import { addTargets } from "./expansion.ts";
 import { filterStage } from "./filters.ts";
 import { resolveInAnySpelling } from "./recipient.ts";
-import { addRecipient, type Session, setRecipients, type Transaction } from "./session.ts";
+import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 type RcptCommand = Extract<Command, { path: string }>;
 
@@ -88,7 +89,7 @@ async function judge(session: Session, command: RcptCommand, transaction: Transa
     emit("smtp.rcpt-to-rejected", { session: session.id, remoteIp: session.connection.remote.ip, to: address });
     return QUOTA_FULL;
   }
-  for (const target of targets) addRecipient(transaction, { address: target, parameters });
+  addTargets(transaction, command.path, targets, parameters);
   transaction.accepted.push(targets);
   emit("smtp.rcpt-to", { session: session.id, to: address });
   return reply(250, "2.1.5", "Recipient OK");

@@ -35,6 +35,8 @@ export interface Transaction {
    * (RFC 2033 §4.2).
    */
   readonly accepted: (readonly string[])[];
+  /** Addresses that lead to several, whose sender wants to hear that they were expanded. */
+  expanded?: NewRecipient[];
   /** Set once the first BDAT was accepted. */
   chunks: ContentIntake | undefined;
   /** A chunk was lost: the answer to every further one (RFC 3030 §2). */

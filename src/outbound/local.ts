@@ -30,7 +30,8 @@ export async function deliverLocal(
     const folder = await maildirOf(recipient, route.path, context);
     // RFC 5321 §4.4: final delivery puts the reverse-path at the top.
     let top = `Return-Path: ${formatPath(message.envelope.sender)}\r\n`;
-    if (context.deliveredTo) top += `Delivered-To: ${formatPath(recipient.address).slice(1, -1)}\r\n`;
+    const to = recipient.parameters.original ?? recipient.address;
+    if (context.deliveredTo) top += `Delivered-To: ${formatPath(to).slice(1, -1)}\r\n`;
     const path = await context.writer.write(folder, encoder.encode(top), withoutReturnPath(message.content));
     return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text: "delivered", dsnRelayed: false };
   } catch (error) {

@@ -13,7 +13,7 @@ import {
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import type { InboundDependencies } from "../inbound/mod.ts";
-import type { Queue } from "../queue/mod.ts";
+import type { BuildNotice, Queue } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
@@ -69,6 +69,7 @@ export interface World {
   readonly functions: ForwardingHost;
   readonly throttle: Throttle;
   readonly queue: Queue;
+  readonly buildNotice: BuildNotice;
   readonly clock: Clock;
   readonly emit: Emit;
 }
@@ -134,6 +135,7 @@ export function createGeneration(config: Config, world: World): Generation {
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
       queue: world.queue,
+      buildNotice: world.buildNotice,
       clock: world.clock,
       emit: world.emit,
     },

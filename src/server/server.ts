@@ -202,7 +202,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
     const generationOf = (next: Config, queue: Queue): Generation =>
-      createGeneration(next, { stores, resolver, httpLists, functions, throttle, queue, clock, emit });
+      createGeneration(next, { stores, resolver, httpLists, functions, throttle, queue, buildNotice, clock, emit });
     const queue = await openQueue({
       store: data,
       config: config.queue,

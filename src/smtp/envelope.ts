@@ -56,4 +56,9 @@ export interface OriginalRecipient {
 export interface RcptParameters {
   readonly notify?: Notify;
   readonly orcpt?: OriginalRecipient;
+  /**
+   * The address that the client gave, where the mail goes to another one that stands for it. Not a parameter of RCPT:
+   * no other server hears of it.
+   */
+  readonly original?: string;
 }
