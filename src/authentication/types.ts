@@ -9,9 +9,6 @@ import type { Resolver } from "../dns/resolver.ts";
 import type { Content } from "../message/content.ts";
 import type { ParsedHeader } from "../message/mod.ts";
 
-/** How a check is carried out (reference §6): not at all, for the record, or refusing what fails. */
-export type Strictness = "relaxed" | "strict" | "disable";
-
 /** Results of SPF (RFC 7208 §2.6). */
 export type SpfVerdict = "none" | "neutral" | "pass" | "fail" | "softfail" | "temperror" | "permerror";
 

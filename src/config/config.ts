@@ -83,6 +83,9 @@ export interface CertificateConfig {
   readonly default: boolean;
 }
 
+/** How a check is carried out (reference §6): not at all, for the record, or refusing what fails. */
+export type Strictness = "relaxed" | "strict" | "disable";
+
 export interface SessionConfig {
   readonly timeout: Setting<number>;
   readonly duration: Setting<number>;
@@ -110,6 +113,17 @@ export interface SessionConfig {
     readonly allowPlainText: Setting<boolean>;
     readonly errors: { readonly total: Setting<number>; readonly wait: Setting<number> };
   };
+  /** Checks of who sends (`auth.*`, reference §6). */
+  readonly checks: {
+    readonly iprev: Setting<Strictness>;
+    readonly spfEhlo: Setting<Strictness>;
+    readonly spfMailFrom: Setting<Strictness>;
+    readonly dkim: Setting<Strictness>;
+    /** Whether DKIM signatures that prove little are left out of account. */
+    readonly dkimStrict: boolean;
+    readonly arc: Setting<Strictness>;
+    readonly dmarc: Setting<Strictness>;
+  };
   readonly mail: { readonly rewrite: Setting<string | false>; readonly isAllowed: Setting<boolean> };
   readonly rcpt: {
     readonly directory: Setting<string | false>;
@@ -129,6 +143,8 @@ export interface SessionConfig {
     };
     readonly addHeaders: {
       readonly received: Setting<boolean>;
+      readonly receivedSpf: Setting<boolean>;
+      readonly authResults: Setting<boolean>;
       readonly messageId: Setting<boolean>;
       readonly date: Setting<boolean>;
       readonly returnPath: Setting<boolean>;

@@ -32,6 +32,15 @@ export function buildSession(context: BuildContext): SessionConfig {
       allowPlainText: get("session.auth.allow-plain-text"),
       errors: { total: get("session.auth.errors.total"), wait: get("session.auth.errors.wait") },
     },
+    checks: {
+      iprev: get("auth.iprev.verify"),
+      spfEhlo: get("auth.spf.verify.ehlo"),
+      spfMailFrom: get("auth.spf.verify.mail-from"),
+      dkim: get("auth.dkim.verify"),
+      dkimStrict: get("auth.dkim.strict"),
+      arc: get("auth.arc.verify"),
+      dmarc: get("auth.dmarc.verify"),
+    },
     mail: { rewrite: get("session.mail.rewrite"), isAllowed: get("session.mail.is-allowed") },
     rcpt: {
       directory: get("session.rcpt.directory"),
@@ -51,6 +60,8 @@ export function buildSession(context: BuildContext): SessionConfig {
       },
       addHeaders: {
         received: get("session.data.add-headers.received"),
+        receivedSpf: get("session.data.add-headers.received-spf"),
+        authResults: get("session.data.add-headers.auth-results"),
         messageId: get("session.data.add-headers.message-id"),
         date: get("session.data.add-headers.date"),
         returnPath: get("session.data.add-headers.return-path"),
