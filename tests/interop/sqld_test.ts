@@ -15,13 +15,14 @@ import {
   storeConfig,
   until,
 } from "../support/store.ts";
-import { queueSuite } from "../unit/queue/suite.ts";
+import { quotaSuite } from "../unit/queue/quota_suite.ts";
+import { queueSuite, type WithDatabase } from "../unit/queue/suite.ts";
 
 const open = (server: Sqld, scheme = "http", emit = eventLog().emit, timeout = 5000) =>
   openStore(storeConfig(`${scheme}://127.0.0.1:${server.port}`, timeout), { emit, clock: systemClock });
 
 for (const scheme of ["http", "ws"]) {
-  queueSuite(`sqld over ${scheme}`, async (body) => {
+  const withDatabase: WithDatabase = async (body) => {
     await using server = await startSqld();
     const stores: Store[] = [];
     try {
@@ -35,7 +36,9 @@ for (const scheme of ["http", "ws"]) {
     } finally {
       for (const store of stores) await store.close();
     }
-  });
+  };
+  queueSuite(`sqld over ${scheme}`, withDatabase);
+  quotaSuite(`sqld over ${scheme}`, withDatabase);
 
   Deno.test(`sqld over ${scheme}: a group that fails does not touch those that share its commit`, async () => {
     await using server = await startSqld();
