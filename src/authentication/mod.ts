@@ -12,4 +12,5 @@ export { authenticationResults, authenticationResultsField, claimsToBe } from ".
 export { checkIprev } from "./iprev.ts";
 export { receivedSpfField, type ReceivedSpfOptions } from "./received_spf.ts";
 export { checkSpf, type SpfQuery } from "./spf/check.ts";
+export { verifySignatures } from "./signatures.ts";
 export type * from "./types.ts";
