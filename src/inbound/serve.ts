@@ -11,6 +11,7 @@ import type { InboundDependencies } from "./dependencies.ts";
 import { hello } from "./ehlo.ts";
 import { openFilters } from "./filters.ts";
 import { mail } from "./mail.ts";
+import { renewPatience, withPatience } from "./patience.ts";
 import { expn, help, readQuery, vrfy } from "./query.ts";
 import { rcpt } from "./rcpt.ts";
 import { type EndReason, Session, SessionEnded } from "./session.ts";
@@ -89,7 +90,9 @@ async function run(session: Session): Promise<EndReason> {
     const line = await session.readLine(LONGEST_AUTH_COMMAND);
     session.idle = false;
     session.commands++;
+    const { messages } = session;
     await execute(session, line);
+    if (session.messages !== messages) renewPatience(session);
     if (session.outputFull || session.mustFlush) await session.flush();
   }
   await session.flush();
@@ -98,7 +101,7 @@ async function run(session: Session): Promise<EndReason> {
 
 async function execute(session: Session, line: Uint8Array | "too-long"): Promise<void> {
   if (line === "too-long" || (line.length > LONGEST_COMMAND - 2 && !isAuth(line))) {
-    session.send(reply(500, "5.5.2", "Command line is too long"));
+    session.send(withPatience(session, undefined, reply(500, "5.5.2", "Command line is too long")));
     return;
   }
   const parsed = parseCommand(line);
@@ -109,17 +112,17 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
       verb: parsed.verb,
       code: parsed.reply.code,
     });
-    session.send(parsed.reply);
+    session.send(withPatience(session, undefined, parsed.reply));
     return;
   }
   const { command } = parsed;
-  if (command.verb === "STARTTLS") return await startTls(session);
+  if (command.verb === "STARTTLS") return await startTls(session, command);
   if (command.verb === "DATA" || command.verb === "BDAT") {
     const content = () => command.verb === "BDAT" ? bdat(session, command) : data(session);
-    for (const answer of await safelyAll(session, content)) session.send(answer);
+    for (const answer of await safelyAll(session, content)) session.send(withPatience(session, command, answer));
     return;
   }
-  const answer = await safely(session, () => dispatch(session, command));
+  const answer = withPatience(session, command, await safely(session, () => dispatch(session, command)));
   // RFC 2034 §3: replies to the greeting, HELO and EHLO carry no enhanced code.
   const hello = command.verb === "EHLO" || command.verb === "HELO" || command.verb === "LHLO";
   const query = command.verb === "VRFY" || command.verb === "EXPN";
@@ -165,9 +168,10 @@ function dispatch(session: Session, command: Command): Promise<Reply> | Reply {
 }
 
 /** RFC 3207. */
-async function startTls(session: Session): Promise<void> {
-  if (session.connection.tls !== undefined) return session.send(reply(503, "5.5.1", "TLS is active already"));
-  if (!session.connection.canStartTls) return session.send(reply(502, "5.5.1", "STARTTLS is not offered here"));
+async function startTls(session: Session, command: Command): Promise<void> {
+  const refuse = (answer: Reply) => session.send(withPatience(session, command, answer));
+  if (session.connection.tls !== undefined) return refuse(reply(503, "5.5.1", "TLS is active already"));
+  if (!session.connection.canStartTls) return refuse(reply(502, "5.5.1", "STARTTLS is not offered here"));
   session.send(reply(220, "2.0.0", "Ready to start TLS"));
   await session.flush();
   // RFC 3207 §4.2 and design §4 rule 7: whatever was sent in clear text behind STARTTLS is dropped, not obeyed later.

@@ -106,6 +106,9 @@ export class Session {
 
   /** Commands so far, understood or not. */
   commands = 0;
+  /** Of these since the last message: what was an error, and what did nothing for one. */
+  errors = 0;
+  idleCommands = 0;
   authFailures = 0;
   rcptFailures = 0;
   messages = 0;

@@ -116,6 +116,7 @@ export const EVENTS = {
   "smtp.concurrency-limit-exceeded": { level: "info", text: "Client has too many sessions" },
   "smtp.transfer-limit-exceeded": { level: "info", text: "Session moved too many bytes" },
   "smtp.time-limit-exceeded": { level: "info", text: "Session lasted too long" },
+  "smtp.too-many-errors": { level: "info", text: "Too many commands that lead nowhere, session ended" },
   "smtp.early-talker": { level: "info", text: "Client spoke before its turn" },
   "smtp.id-not-found": { level: "warn", text: "A strategy named a definition that does not exist" },
   "smtp.missing-local-hostname": { level: "warn", text: "This host has no name to greet with" },

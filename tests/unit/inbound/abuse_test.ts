@@ -205,15 +205,58 @@ Deno.test("NUL, control octets and invalid UTF-8 are refused in every argument o
   // Overlong, surrogate, beyond Unicode, cut off; and the control characters of Latin-1.
   poison.push("\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3", "\xc2\x85");
   const world = sessionWorld({ settings: QUICK + AUTH });
-  const client = await greeted(world);
   for (const command of ARGUMENTS) {
+    const client = await greeted(world);
     for (const octets of poison) {
       client.send(`${command.replace("?", octets)}\r\n`);
       const reply = await client.reply();
       assert.match(reply, /^500 5\.5\.2 [ -~]*$/, JSON.stringify([command, octets]));
     }
+    assert.equal(client.unread, "");
+    assert.match(await sendMessage(client), /^250 /);
   }
-  assert.equal(client.unread, "");
+});
+
+Deno.test("a client whose commands lead nowhere is sent away, however fast it sends them", async () => {
+  // The EHLO at the start counts as one of the hundred that did nothing.
+  const endless = {
+    "FROBNICATE": 50,
+    "MAIL FROM:<a@b": 50,
+    "MAIL FROM:<a@example.net> X=1": 50,
+    "STARTTLS now": 50,
+    "NOOP": 149,
+    "RSET": 149,
+    "VRFY ana@example.org": 149,
+    "EHLO client.example.net": 149,
+    "RCPT TO:<ana@example.org>": 149,
+    "BDAT 0": 149,
+    [`NOOP ${"x".repeat(20_000)}`]: 50,
+  };
+  for (const [line, most] of Object.entries(endless)) {
+    const world = sessionWorld({ settings: QUICK + AUTH });
+    const client = await greeted(world);
+    client.send(`${line}\r\n`.repeat(1000));
+    await client.ended;
+    const replies = client.unread.split("\r\n").filter((text) => /^\d{3} /.test(text));
+    assert.equal(replies.length, most + 1, line.slice(0, 40));
+    assert.equal(replies.at(-1), "421 4.7.0 Too many commands that lead nowhere, closing");
+    assert.deepEqual(world.events.filter(({ name }) => name === "smtp.too-many-errors").length, 1);
+  }
+});
+
+Deno.test("each message renews the patience with a client", async () => {
+  const client = await greeted(sessionWorld({ settings: "session.data.limits.messages = 1000" }));
+  for (let round = 0; round < 10; round++) {
+    for (let i = 0; i < 45; i++) await dialogue(client, ["FROBNICATE", "500 5.5.1"], ["NOOP", "250"]);
+    assert.match(await sendMessage(client), /^250 /);
+  }
+});
+
+Deno.test("a client that pipelines a hundred recipients behind a refused sender hears about each", async () => {
+  const client = await greeted(sessionWorld({ settings: `session.mail.is-allowed = "sender != 'bad@example.net'"` }));
+  client.send(`MAIL FROM:<bad@example.net>\r\n${"RCPT TO:<ana@example.org>\r\n".repeat(100)}DATA\r\n`);
+  assert.match(await client.reply(), /^550 /);
+  for (let i = 0; i < 101; i++) assert.match(await client.reply(), /^503 5\.5\.1 /);
   assert.match(await sendMessage(client), /^250 /);
 });
 
