@@ -12,6 +12,7 @@ import { evaluate } from "./eval.ts";
 import { type Output, terminal } from "./output.ts";
 import { queueCommand } from "./queue.ts";
 import { dev, serve } from "./serve.ts";
+import { trace } from "./trace.ts";
 
 export type { Output } from "./output.ts";
 
@@ -54,6 +55,18 @@ export async function run(args: readonly string[], output: Output = terminal): P
     .option("--json", "print JSON")
     .action((expression, options) => ending(evaluate(expression, options, output)));
   program.addCommand(queueCommand(output, ending));
+  program.command("trace")
+    .description("follow the dialogues of a running server until Ctrl-C; credentials and content are never shown")
+    .option("--address <address>", "transactions with this sender or recipient")
+    .option("--domain <domain>", "transactions with a sender or recipient in this domain")
+    .option("--peer <ip>", "sessions with this address or network, such as 192.0.2.0/24")
+    .option("--in", "only sessions of clients with this server")
+    .option("--out", "only deliveries to other servers")
+    .option("--config <file>", "configuration whose http listener is asked")
+    .option("--url <url>", "management API to ask, instead of the one of the configuration")
+    .option("--token <token>", "bearer token (default: GODWIT_TOKEN, or http.auth.token of the configuration)")
+    .option("--json", "print one JSON object a line")
+    .action((options) => ending(trace(options, output)));
   program.command("version")
     .description("print the version")
     .option("--json", "print JSON")

@@ -8,6 +8,7 @@ import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
 import { normalizeIp } from "./client_address.ts";
 import { fingerprint, statusSnapshot } from "./status/snapshot.ts";
+import { traceResponse } from "./trace_route.ts";
 
 const STATES: readonly RecipientState[] = ["queued", "delivering", "held", "delivered", "failed"];
 const FILTER_NAMES = ["state", "sender", "recipient", "queue", "limit", "after"];
@@ -67,7 +68,7 @@ export async function act(queue: QueueAdministration, action: MessageAction, id:
 
 /** Builds the routes, to be mounted at `/api`. */
 export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { queue, mailboxes, bans } = deps;
+  const { queue, mailboxes, bans, trace } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
   app.get("/status", async (c) => {
@@ -113,6 +114,8 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
       return await bans.remove(ip) ? c.json({ ip, action: "remove" }) : problem(404, `${ip} is not banned.`);
     });
   }
+
+  if (trace !== undefined) app.get("/trace", (c) => traceResponse(trace, c.env.url.searchParams));
 
   if (mailboxes !== undefined) {
     app.get("/mail", async (c) => c.json({ mailboxes: await mailboxes.list(), messages: await mailboxes.latest(100) }));

@@ -7,6 +7,7 @@ import type { FunctionHost } from "../expression/types.ts";
 import type { Endpoint } from "../net/connection.ts";
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { DialogueTrace } from "../telemetry/mod.ts";
 import type { Mailboxes } from "./mailbox.ts";
 
 /** Which messages to list. Texts match whole values without case. */
@@ -129,6 +130,8 @@ export interface HttpDependencies {
   /** Whether requests of this address are refused (`server.blocked-ip`, bans); absent: none is. */
   blocked?(ip: string): boolean;
   readonly bans?: BanAdministration;
+  /** Dialogues to follow. */
+  readonly trace?: DialogueTrace;
   /** Compares a password with a configured secret, which may be a hash. */
   verifySecret(secret: string, password: string): boolean | Promise<boolean>;
   /** Mailboxes that may be looked into; development only. */

@@ -7,6 +7,7 @@ import type { FunctionHost } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { BuildNotice } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { Wire } from "../telemetry/mod.ts";
 import type { InboundLimits } from "../throttle/mod.ts";
 import type { Arrival, ContentWriter, MessageId, NewMessage, QuotaRefusal } from "../queue/mod.ts";
 
@@ -50,6 +51,8 @@ export interface InboundDependencies {
   readonly queue: Intake;
   /** Builds the notification about an address that was expanded; absent: none is sent. */
   readonly buildNotice?: BuildNotice;
+  /** Where others may listen to what is said. */
+  readonly wire?: Wire;
   readonly clock: Clock;
   readonly emit: Emit;
 }

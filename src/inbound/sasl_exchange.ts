@@ -3,6 +3,7 @@
 import type { Account, Directory } from "../directory/mod.ts";
 import { type Reply, reply } from "../smtp/mod.ts";
 import type { Session } from "./session.ts";
+import { tapResponse } from "./tap.ts";
 
 /** Longest line of an exchange, octets with CRLF (RFC 4954 §4). */
 const LONGEST_EXCHANGE_LINE = 12288;
@@ -56,6 +57,8 @@ export async function firstResponse({ session, initial }: Exchange, challenge = 
 export async function respond(session: Session, challenge: string): Promise<Response | Reply> {
   session.send(reply(334, "", encode(challenge)), { enhanced: false });
   const line = await session.readLine(LONGEST_EXCHANGE_LINE);
+  const tap = session.deps.wire?.tap;
+  if (tap !== undefined) tapResponse(tap, session);
   if (line === "too-long") return reply(500, "5.5.6", "Authentication exchange line is too long");
   const encoded = new TextDecoder().decode(line);
   if (encoded === "*") return reply(501, "5.7.0", "Authentication cancelled");

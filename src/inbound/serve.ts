@@ -15,6 +15,7 @@ import { renewPatience, withPatience } from "./patience.ts";
 import { expn, help, readQuery, vrfy } from "./query.ts";
 import { rcpt } from "./rcpt.ts";
 import { type EndReason, Session, SessionEnded } from "./session.ts";
+import { tapCommand, tapContent, tapNote } from "./tap.ts";
 
 /**
  * Longest command line, octets with CRLF. RFC 5321 §4.5.3.1.4 asks for 512; parameters add to it (RFC 3461 §5.2 and
@@ -40,6 +41,7 @@ export async function serveSession(
   session.filters = openFilters(session);
   onSession(session);
   deps.emit("smtp.connection-start", { ...fields, remotePort: connection.remote.port });
+  tapEvent(session, "connected");
   let reason: EndReason = "broken";
   try {
     reason = await run(session);
@@ -57,6 +59,7 @@ export async function serveSession(
   session.dispose();
   // A session that was ended from outside closes itself once its last reply is out.
   if (!session.expired) connection.close();
+  tapEvent(session, `connection closed: ${reason}`, true);
   deps.emit("smtp.connection-end", {
     ...fields,
     reason,
@@ -99,7 +102,14 @@ async function run(session: Session): Promise<EndReason> {
   return session.ending;
 }
 
+function tapEvent(session: Session, text: string, end = false): void {
+  const tap = session.deps.wire?.tap;
+  if (tap !== undefined) tapNote(tap, session, text, end);
+}
+
 async function execute(session: Session, line: Uint8Array | "too-long"): Promise<void> {
+  const tap = session.deps.wire?.tap;
+  if (tap !== undefined) tapCommand(tap, session, line);
   if (line === "too-long" || (line.length > LONGEST_COMMAND - 2 && !isAuth(line))) {
     session.send(withPatience(session, undefined, reply(500, "5.5.2", "Command line is too long")));
     return;
@@ -119,7 +129,10 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
   if (command.verb === "STARTTLS") return await startTls(session, command);
   if (command.verb === "DATA" || command.verb === "BDAT") {
     const content = () => command.verb === "BDAT" ? bdat(session, command) : data(session);
-    for (const answer of await safelyAll(session, content)) session.send(withPatience(session, command, answer));
+    const before = session.transferred;
+    const answers = await safelyAll(session, content);
+    if (tap !== undefined && session.transferred > before) tapContent(tap, session, session.transferred - before);
+    for (const answer of answers) session.send(withPatience(session, command, answer));
     return;
   }
   const answer = withPatience(session, command, await safely(session, () => dispatch(session, command)));
@@ -181,6 +194,7 @@ async function startTls(session: Session, command: Command): Promise<void> {
   try {
     const tls = await session.connection.startTls();
     session.variables.is_tls = true;
+    tapEvent(session, `TLS agreed: ${tls.version}`);
     session.deps.emit("tls.handshake", { ...fields, version: tls.version, cipher: tls.cipher });
   } catch (error) {
     session.deps.emit("tls.handshake-error", {

@@ -10,6 +10,7 @@ import type { NewRecipient } from "../queue/mod.ts";
 import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import type { ContentIntake } from "./intake.ts";
+import { tapReply } from "./tap.ts";
 
 /** Octets read at once while commands are awaited; small, because ten thousand idle sessions each hold one. */
 const COMMAND_READ = 2048;
@@ -198,6 +199,8 @@ export class Session {
     });
     this.#output.push(bytes);
     this.#outputLength += bytes.length;
+    const tap = this.deps.wire?.tap;
+    if (tap !== undefined) tapReply(tap, this, reply);
   }
 
   /** Octets of replies that are not written yet. */

@@ -7,6 +7,7 @@ import type { FunctionHost } from "../expression/types.ts";
 import { connect as connectByNet } from "../net/mod.ts";
 import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { Wire } from "../telemetry/mod.ts";
 import { deliverLocal, type LocalContext } from "./local.ts";
 import { createDownHosts } from "./down_hosts.ts";
 import { createMaildirWriter } from "./maildir.ts";
@@ -40,6 +41,8 @@ export interface DeliveryOptions {
   readonly policies?: readonly TlsPolicy[];
   /** Counts for `[[queue.limiter.outbound]]`; without them nothing is limited. */
   readonly counters?: Counters;
+  /** Where others may listen to what is said. */
+  readonly wire?: Wire;
   /** Port of `mx` routes, 25 if not given. */
   readonly mxPort?: number;
   readonly pool?: Partial<PoolLimits>;
@@ -88,6 +91,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     limits: limitsOf(config),
     policies: [...(options.policies ?? []), localTlsPolicy],
     mxPort: options.mxPort ?? 25,
+    wire: options.wire,
   };
 
   const routeOf = (id: string) => {

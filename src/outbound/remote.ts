@@ -6,6 +6,7 @@ import { type FunctionHost, LookupUnavailable, type Setting } from "../expressio
 import { canonicalIp } from "../net/mod.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
+import type { Wire } from "../telemetry/mod.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 import type { Down, DownHosts } from "./down_hosts.ts";
@@ -36,6 +37,8 @@ export interface RemoteContext {
   /** `[[queue.limiter.outbound]]`, if there are any. */
   limits: OutboundLimits | undefined;
   readonly policies: readonly TlsPolicy[];
+  /** Where others may listen to what is said. */
+  readonly wire: Wire | undefined;
   /** Port of `mx` routes: 25 but for tests. */
   readonly mxPort: number;
 }

@@ -16,7 +16,7 @@ import type { InboundDependencies } from "../inbound/mod.ts";
 import type { BuildNotice, Queue } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
 import type { Store } from "../store/mod.ts";
-import type { Emit } from "../telemetry/mod.ts";
+import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createFunctionHost } from "./functions.ts";
 
@@ -70,6 +70,8 @@ export interface World {
   readonly throttle: Throttle;
   readonly queue: Queue;
   readonly buildNotice: BuildNotice;
+  /** Where others may listen to what is said. */
+  readonly wire: Wire;
   readonly clock: Clock;
   readonly emit: Emit;
 }
@@ -135,6 +137,7 @@ export function createGeneration(config: Config, world: World): Generation {
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
       queue: world.queue,
+      wire: world.wire,
       buildNotice: world.buildNotice,
       clock: world.clock,
       emit: world.emit,

@@ -14,7 +14,7 @@ import {
   startHttpListener,
 } from "../http/mod.ts";
 import type { Queue, QueueFilter } from "../queue/mod.ts";
-import type { Telemetry } from "../telemetry/mod.ts";
+import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
 import type { BanList } from "../throttle/mod.ts";
 import { VERSION } from "./version.ts";
 
@@ -32,6 +32,7 @@ export interface HttpWorld {
   /** `storage.directory` of the configuration in force. */
   directory(): Directory | undefined;
   readonly bans: BanList;
+  readonly trace: DialogueTrace;
   /** Whether requests of this address are refused. */
   blocked(ip: string): boolean;
   /** Whether a login name had too many failures. May reject with `LookupUnavailable`. */
@@ -68,6 +69,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
     directoryHasAdministrators: directory?.type === "sql" ||
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
     bans: world.bans,
+    trace: world.trace,
     blocked: (ip) => world.blocked(ip),
     async login(user, password) {
       if (await world.loginRefused(user)) return { kind: "refused" };

@@ -18,7 +18,7 @@ import { createDelivery } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
-import { createTelemetry } from "../telemetry/mod.ts";
+import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
@@ -201,8 +201,20 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     banned = throttle.bans.has;
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
+    const trace = createDialogueTrace(clock);
     const generationOf = (next: Config, queue: Queue): Generation =>
-      createGeneration(next, { stores, resolver, httpLists, functions, throttle, queue, buildNotice, clock, emit });
+      createGeneration(next, {
+        stores,
+        resolver,
+        httpLists,
+        functions,
+        throttle,
+        queue,
+        buildNotice,
+        wire: trace.wire,
+        clock,
+        emit,
+      });
     const queue = await openQueue({
       store: data,
       config: config.queue,
@@ -229,6 +241,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       functions: functions.host,
       deliveredTo: config.session.data.addHeaders.deliveredTo,
       counters: throttle,
+      wire: trace.wire,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
       ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
     });
@@ -260,6 +273,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       storeLost: () => lost.size > 0,
       directory: () => current?.defaultDirectory,
       bans: throttle.bans,
+      trace,
       blocked,
       loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),
@@ -272,6 +286,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     let app = createApp(config, world);
     const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
     undo.push(() => http.close());
+    // Streams without end would hold up their listeners.
+    undo.push(() => trace.close());
     await http.use(config);
     registerGauges(telemetry, list, queue);
     if (config.http.prometheus.enable) await telemetry.collectDurations();

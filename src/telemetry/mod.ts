@@ -14,6 +14,13 @@
  */
 
 export { type Emit, type EventFields, type EventName, EVENTS, type FieldValue, type Level } from "./event.ts";
+export {
+  createDialogueTrace,
+  type DialogueTrace,
+  type Follower,
+  type TraceFilter,
+  type TraceRecord,
+} from "./dialogue_trace.ts";
 export { encodeAddress, encodeText } from "./encode.ts";
 export { formatTime } from "./line.ts";
 export { type ByteWriter, logFileName, type Rotation } from "./log_file.ts";
