@@ -12,6 +12,8 @@ export type Access =
   /** No credentials, or wrong ones: ask for a login. */
   | { readonly kind: "challenge"; readonly account: string | undefined; readonly detail: string }
   | { readonly kind: "forbidden"; readonly detail: string }
+  /** Credentials that were not looked at, because too many wrong ones came before. */
+  | { readonly kind: "unchecked" }
   /** The directory cannot be reached, or too many logins are being checked. */
   | { readonly kind: "unavailable"; readonly detail: string };
 
@@ -25,6 +27,8 @@ export interface AccessRequest {
   readonly headers: Headers;
   /** The Host header, or the authority of an HTTP/2 request. */
   readonly host: string;
+  /** Whether credentials that may be a guess are looked at. What is known to be right counts in any case. */
+  readonly mayGuess: boolean;
 }
 
 /** What access is decided by. */
@@ -79,11 +83,12 @@ export function createAccessCheck(deps: AccessDependencies): CheckAccess {
     return result.kind === "accepted" && result.account.class === "admin";
   }
 
-  async function checkLogin(user: string, password: string): Promise<Access> {
+  async function checkLogin(user: string, password: string, mayGuess: boolean): Promise<Access> {
     const key = digest(`${user}\0${password}`).toString("base64");
     const until = kept.get(key);
     if (until !== undefined && until > deps.clock.now()) return { kind: "admitted", account: user, by: "login" };
     kept.delete(key);
+    if (!mayGuess) return { kind: "unchecked" };
     if (checking >= MOST_CHECKS) {
       return { kind: "unavailable", detail: "Too many logins are being checked; try again in a moment." };
     }
@@ -108,7 +113,7 @@ export function createAccessCheck(deps: AccessDependencies): CheckAccess {
     return { kind: "admitted", account: user, by: "login" };
   }
 
-  return async ({ peerIp, headers, host }) => {
+  return async ({ peerIp, headers, host, mayGuess }) => {
     if (openToLoopback) {
       if (isLoopback(peerIp) && isLoopbackHost(host) && !hasForwardingHeaders(headers)) {
         return { kind: "admitted", account: "loopback", by: "loopback" };
@@ -125,10 +130,12 @@ export function createAccessCheck(deps: AccessDependencies): CheckAccess {
       if (authToken !== undefined && isSameSecret(authToken, token)) {
         return { kind: "admitted", account: "token", by: "token" };
       }
-      return { kind: "challenge", account: "token", detail: "The bearer token is wrong." };
+      return mayGuess
+        ? { kind: "challenge", account: "token", detail: "The bearer token is wrong." }
+        : { kind: "unchecked" };
     }
     const basic = basicCredentials(authorization);
-    if (basic !== undefined) return await checkLogin(basic.user, basic.password);
+    if (basic !== undefined) return await checkLogin(basic.user, basic.password, mayGuess);
     return { kind: "challenge", account: undefined, detail: "Show the bearer token or an administrator's login." };
   };
 }

@@ -38,6 +38,8 @@ export function createHttpApp(deps: HttpDependencies): HttpApp {
   const app = new Hono<{ Bindings: Exchange }>();
   const checkAccess = createAccessCheck(deps);
   const anonymous = createTokenBuckets(config.rateLimit.anonymous, clock);
+  // Apart from those of visitors, so that no number of these keeps an administrator out.
+  const guesses = createTokenBuckets(config.rateLimit.anonymous, clock);
   const accounts = createTokenBuckets(config.rateLimit.account, clock);
   const complete = responseHeaders(config);
   const takesLogins = config.fallbackAdmin !== undefined || deps.directoryHasAdministrators;
@@ -70,18 +72,25 @@ export function createHttpApp(deps: HttpDependencies): HttpApp {
     if (UNLIMITED_PATHS.test(url.pathname)) return undefined;
     const key = rateKey(clientIp);
     const isPublic = PUBLIC_PATHS.test(url.pathname);
-    // Without a token left not even a login is looked at: this is what slows down guessing.
-    const wait = isPublic ? anonymous.take(key) : anonymous.peek(key);
+    const isLogin = !isPublic && request.headers.has("authorization");
+    const wait = isLogin ? 0 : isPublic ? anonymous.take(key) : anonymous.peek(key);
     if (wait > 0) return tooMany(exchange, wait);
     if (isPublic) return undefined;
 
-    const access = await checkAccess({ peerIp: info.remote.ip, headers: request.headers, host: exchange.host });
+    const access = await checkAccess({
+      peerIp: info.remote.ip,
+      headers: request.headers,
+      host: exchange.host,
+      // This is what slows down guessing: without a token left a login is not even looked at.
+      mayGuess: guesses.peek(key) === 0,
+    });
     if (access.kind === "admitted") {
       const accountWait = accounts.take(access.account);
       if (accountWait > 0) return tooMany(exchange, accountWait);
       return await crossSiteRefusal(exchange, access.by);
     }
-    anonymous.take(key);
+    if (access.kind === "unchecked") return tooMany(exchange, guesses.peek(key));
+    (isLogin ? guesses : anonymous).take(key);
     const fields = { listener: info.listener, remoteIp: clientIp, path: url.pathname };
     switch (access.kind) {
       case "challenge": {

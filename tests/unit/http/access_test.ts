@@ -111,7 +111,7 @@ Deno.test("a directory that cannot be reached is a 503, not a refusal", async ()
   assert.ok(!events.some((event) => event.name === "auth.failed"));
 });
 
-Deno.test("guessing is slowed down: after the anonymous rate not even a good login is looked at", async () => {
+Deno.test("guessing is slowed down: after so many wrong logins a right one is not looked at either", async () => {
   const { ask, clock } = world({ directoryHasAdministrators: true });
   for (let i = 0; i < 100; i++) {
     assert.equal((await ask("/", { headers: basic("root", `guess ${i}`) }, ELSEWHERE)).status, 401);
@@ -121,6 +121,30 @@ Deno.test("guessing is slowed down: after the anonymous rate not even a good log
   assert.equal(limited.headers.get("retry-after"), "1");
   await clock.advance(1000);
   assert.equal((await ask("/", { headers: basic("root", "right") }, ELSEWHERE)).status, 200);
+});
+
+Deno.test("visitors without a login do not use up the logins of their address", async () => {
+  const { ask } = world({ directoryHasAdministrators: true });
+  for (let i = 0; i < 100; i++) assert.equal((await ask("/robots.txt", {}, ELSEWHERE)).status, 200);
+  assert.equal((await ask("/robots.txt", {}, ELSEWHERE)).status, 429);
+  assert.equal((await ask("/", {}, ELSEWHERE)).status, 429);
+  assert.equal((await ask("/", { headers: basic("root", "right") }, ELSEWHERE)).status, 200);
+  assert.equal((await ask("/", { headers: basic("root", "guess") }, ELSEWHERE)).status, 401);
+});
+
+Deno.test("a login that was right lately, and the bearer token, count however many guesses their address made", async () => {
+  const { ask, clock } = world({ directoryHasAdministrators: true, config: httpConfig({ authToken: TOKEN }) });
+  const status = async (headers: Record<string, string>) => (await ask("/", { headers }, ELSEWHERE)).status;
+  assert.equal(await status(basic("root", "right")), 200);
+  for (let i = 0; i < 100; i++) assert.equal(await status(basic("root", `guess ${i}`)), 401);
+  assert.equal(await status(basic("root", "guess")), 429);
+  assert.equal(await status({ authorization: "Bearer wrong" }), 429);
+  assert.equal(await status(basic("root", "right")), 200);
+  assert.equal(await status({ authorization: `Bearer ${TOKEN}` }), 200);
+  // Good requests used up no guess: one comes back in 600 ms.
+  await clock.advance(600);
+  assert.equal(await status({ authorization: "Bearer wrong" }), 401);
+  assert.equal(await status({ authorization: "Bearer wrong" }), 429);
 });
 
 Deno.test("every path that is not public asks for access, also those that do not exist", async () => {
