@@ -1,5 +1,6 @@
 /** What a filter is: something outside the session that judges it at its stages, and may change what passes. */
 
+import type { AuthResults } from "../authentication/types.ts";
 import type { Scope } from "../expression/types.ts";
 import type { Content } from "../message/content.ts";
 import type { Endpoint, TlsInfo } from "../net/connection.ts";
@@ -32,6 +33,8 @@ export interface FilteredSession {
   readonly authenticatedAs: string;
   /** SASL mechanism of the login in lower case, else `""`. */
   readonly authMechanism: string;
+  /** What is known about who sends; waits for lookups that are under way. Absent where nothing is checked. */
+  readonly authResults?: () => Promise<AuthResults>;
   /** For expressions of filters, such as `enable`. */
   readonly scope: Scope;
 }

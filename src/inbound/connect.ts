@@ -2,6 +2,7 @@
 
 import { type Reply, reply } from "../smtp/mod.ts";
 import { admit, refuseEarlyTalker } from "./admission.ts";
+import { startIprev } from "./checks.ts";
 import { filterStage } from "./filters.ts";
 import type { Session } from "./session.ts";
 
@@ -11,6 +12,7 @@ export async function greet(session: Session): Promise<Reply> {
   await session.refreshLimits();
   const refusal = await admit(session, "connection") ?? await refuseEarlyTalker(session);
   if (refusal !== undefined) return refusal;
+  if (session.deps.checks !== undefined) await startIprev(session, session.deps.checks);
   const hostname = await session.evaluate(config.connect.hostname);
   if (session.filters !== undefined) {
     const filtered = await filterStage(session, session.filters, "connect", session.fate);

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { SessionConfig } from "../config/config.ts";
 import type { Directory } from "../directory/directory.ts";
+import type { CheckContext, EvaluateDmarc, VerifySignatures } from "../authentication/mod.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { BuildNotice } from "../queue/types.ts";
@@ -27,6 +28,13 @@ export interface Intake {
   readonly hasRoom?: ((arrival: Arrival) => Promise<boolean>) | undefined;
 }
 
+/** What checks of who sends are carried out with (`auth.*`, reference §6). */
+export interface Checks {
+  readonly context: CheckContext;
+  readonly verifySignatures: VerifySignatures;
+  readonly evaluateDmarc: EvaluateDmarc;
+}
+
 /** Everything a session is given. Replaced as a whole by a reload; running sessions keep what they started with. */
 export interface InboundDependencies {
   readonly config: SessionConfig;
@@ -38,6 +46,8 @@ export interface InboundDependencies {
   readonly functions: FunctionHost;
   /** Milters, scripts and hooks; absent if there are none, which costs sessions nothing. */
   readonly filters?: FilterChain;
+  /** How checks of who sends are carried out; absent if none is configured, which costs sessions nothing. */
+  readonly checks?: Checks;
   /** `[[queue.limiter.inbound]]`; absent: nothing is limited. */
   readonly limits?: InboundLimits;
   /** Whether an address is in `server.allowed-ip`; absent: every one counts as if it were. */

@@ -2,6 +2,7 @@
 
 import { type Command, isAddressLiteral, isFqdn, type Offered, type Reply, reply } from "../smtp/mod.ts";
 import { offeredMechanisms } from "./auth.ts";
+import { checkEhlo } from "./checks.ts";
 import { filterStage } from "./filters.ts";
 import type { Session } from "./session.ts";
 
@@ -45,18 +46,26 @@ export async function hello(session: Session, command: HelloCommand): Promise<Re
   session.offered = NOTHING_OFFERED;
   await session.refreshLimits();
   const hostname = await session.evaluate(config.connect.hostname);
+  if (session.deps.checks !== undefined) {
+    const refusal = await checkEhlo(session, session.deps.checks);
+    if (refusal !== undefined) return forget(session, refusal);
+  }
   if (session.filters !== undefined) {
     const filtered = await filterStage(session, session.filters, "ehlo", session.fate);
-    if (filtered.kind === "refused") {
-      session.heloDomain = "";
-      session.extended = false;
-      session.variables.helo_domain = "";
-      return filtered.reply;
-    }
+    if (filtered.kind === "refused") return forget(session, filtered.reply);
   }
   session.deps.emit("smtp.ehlo", { session: session.id, remoteIp: session.connection.remote.ip, domain });
   if (!session.extended) return reply(250, "", hostname);
   return reply(250, "", `${hostname} Hello ${domain}`, ...await extensions(session));
+}
+
+/** After a refusal the client has said nothing. */
+function forget(session: Session, refusal: Reply): Reply {
+  session.heloDomain = "";
+  session.extended = false;
+  session.spfEhlo = undefined;
+  session.variables.helo_domain = "";
+  return refusal;
 }
 
 /** Evaluates which extensions this session offers, remembers them, and gives their EHLO lines. */

@@ -2,6 +2,7 @@
 
 import type { FilteredSession, FilteredTransaction, FilterRun, Stage } from "../filter/mod.ts";
 import type { Reply } from "../smtp/mod.ts";
+import { resultsSoFar } from "./checks.ts";
 import type { Fate, Session, Transaction } from "./session.ts";
 
 /** Starts the filters of a session; nothing if none are configured. */
@@ -29,6 +30,7 @@ function viewOf(session: Session): FilteredSession {
     local: connection.local,
     hostname: deps.hostname,
     scope: session.scope,
+    ...(deps.checks === undefined ? {} : { authResults: () => resultsSoFar(session) }),
     get tls() {
       return connection.tls;
     },

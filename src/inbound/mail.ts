@@ -12,6 +12,7 @@ import {
 } from "../smtp/mod.ts";
 import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
+import { checkMailFrom } from "./checks.ts";
 import { filterStage } from "./filters.ts";
 import { admitParameters, levelOf, maySendFrom } from "./mail_parameters.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
@@ -73,6 +74,14 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
     return limited;
   }
   const transaction = openTransaction(sender, parameters);
+  if (session.deps.checks !== undefined) {
+    const refusal = await checkMailFrom(session, command.path, session.deps.checks);
+    if (refusal !== undefined) {
+      clearVariables(session);
+      session.releasePermits();
+      return refusal;
+    }
+  }
   if (session.filters !== undefined) {
     const refusal = await filterMail(session, session.filters, transaction);
     if (refusal !== undefined) {

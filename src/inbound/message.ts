@@ -4,17 +4,12 @@ import { LookupUnavailable } from "../expression/mod.ts";
 import type { EditableContent } from "../filter/mod.ts";
 import {
   countFields,
-  dateField,
   editHeader,
   fieldsNamed,
   firstField,
   type HeaderField,
-  messageIdField,
   type ParsedHeader,
   parseHeader,
-  receivedField,
-  receivedProtocol,
-  returnPathField,
 } from "../message/mod.ts";
 import {
   formatMessageId,
@@ -27,12 +22,14 @@ import {
   StoreUnavailable,
 } from "../queue/mod.ts";
 import { type Reply, reply } from "../smtp/mod.ts";
+import { checkMessage } from "./checks.ts";
 import { tellExpanded } from "./expansion.ts";
 import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
+import { concat, traceFields, withoutForgedResults } from "./trace_fields.ts";
 
 /**
  * Ends a transaction whose content has been read: one reply for SMTP, one for each recipient for LMTP. `failure` refuses
@@ -73,12 +70,18 @@ export async function accept(
 }
 
 /** Gives one reply for all recipients, or one for each RCPT. */
-async function queue(session: Session, transaction: Transaction, content: SpooledContent): Promise<readonly Reply[]> {
+async function queue(session: Session, transaction: Transaction, arrived: SpooledContent): Promise<readonly Reply[]> {
+  let content = arrived;
   try {
     const id = session.deps.queue.nextId();
     if (isDiscarded(session, transaction)) return [discard(session, transaction, content, id)];
-    const header = parseHeader(content.head);
-    const refusal = await inspect(session, transaction, content, header);
+    let header = parseHeader(content.head);
+    let refusal = await inspect(session, transaction, content, header);
+    if (refusal === undefined && session.deps.checks !== undefined) {
+      refusal = await checkMessage(session, transaction, { id, content, header }, session.deps.checks);
+      content = await withoutForgedResults(session, content, header);
+      if (content !== arrived) header = parseHeader(content.head);
+    }
     if (refusal !== undefined) {
       content.discard();
       return [refusal];
@@ -237,70 +240,6 @@ function withoutField(head: Uint8Array, header: ParsedHeader, name: string): Uin
 }
 
 function sourceOf(session: Session): Source {
-  return session.account === undefined ? "unauthenticated" : "authenticated";
-}
-
-interface TraceField {
-  /** In lower case. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-/** The fields to put on top, the topmost first. */
-async function traceFields(
-  session: Session,
-  transaction: Transaction,
-  header: ParsedHeader,
-  id: MessageId,
-): Promise<TraceField[]> {
-  const { config, hostname, clock } = session.deps;
-  const { connection } = session;
-  const wanted = config.data.addHeaders;
-  const fields: TraceField[] = [];
-  const put = (name: string, bytes: Uint8Array) => fields.push({ name, bytes });
-  if (await session.evaluate(wanted.returnPath)) put("return-path", returnPathField(transaction.sender));
-  if (await session.evaluate(wanted.received)) {
-    const [first] = transaction.recipients;
-    // RFC 5321 §4.4: the address of the RCPT command.
-    const only = transaction.recipients.length === 1 ? first?.parameters.original ?? first?.address : undefined;
-    put(
-      "received",
-      receivedField({
-        helo: session.heloDomain,
-        ip: connection.remote.ip,
-        hostname: await session.evaluate(config.connect.hostname),
-        with: receivedProtocol({
-          protocol: session.lmtp ? "lmtp" : "smtp",
-          esmtp: session.extended,
-          tls: connection.tls !== undefined,
-          auth: session.account !== undefined,
-          utf8: transaction.parameters.smtputf8 === true,
-        }),
-        id: formatMessageId(id),
-        ...(only === undefined ? {} : { rcpt: only }),
-        ...(connection.tls === undefined ? {} : {
-          tls: { version: connection.tls.version, cipher: connection.tls.cipher, bits: connection.tls.cipherBits },
-        }),
-        ...(transaction.parameters.mtPriority === undefined ? {} : { priority: transaction.parameters.mtPriority }),
-        date: clock.now(),
-      }),
-    );
-  }
-  if (firstField(header, "message-id") === undefined && await session.evaluate(wanted.messageId)) {
-    put("message-id", messageIdField(formatMessageId(id), hostname));
-  }
-  if (firstField(header, "date") === undefined && await session.evaluate(wanted.date)) {
-    put("date", dateField(clock.now()));
-  }
-  return fields;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  if (session.account !== undefined) return "authenticated";
+  return session.authentication?.dmarc?.result === "pass" ? "dmarc_pass" : "unauthenticated";
 }

@@ -1,5 +1,6 @@
 /** The state of one SMTP or LMTP session, and the small operations that several stages share. */
 
+import type { AuthResults, IprevResult, SpfResult } from "../authentication/mod.ts";
 import type { Timer } from "../clock/mod.ts";
 import type { Scope, Setting, Value } from "../expression/mod.ts";
 import type { Account } from "../directory/mod.ts";
@@ -104,6 +105,13 @@ export class Session {
   filters: FilterRun | undefined;
   /** What filters decided about all messages of the session. */
   readonly fate: Fate = { discarded: false, held: false };
+
+  /** The reverse lookup, SPF of the EHLO name and of the return path, as far as they are carried out. */
+  iprev: Promise<IprevResult> | undefined;
+  spfEhlo: Promise<SpfResult> | undefined;
+  spfMailFrom: Promise<SpfResult> | undefined;
+  /** Everything known about who sent the message, once it has arrived and checks are carried out. */
+  authentication: AuthResults | undefined;
 
   /** Commands so far, understood or not. */
   commands = 0;
@@ -301,6 +309,8 @@ export class Session {
     if (this.transaction !== undefined) this.filters?.reset();
     this.transaction?.chunks?.abort();
     this.transaction = undefined;
+    this.spfMailFrom = undefined;
+    this.authentication = undefined;
     this.variables.sender = "";
     this.variables.sender_domain = "";
     this.variables.priority = 0;
@@ -315,6 +325,7 @@ export class Session {
     this.heloDomain = "";
     this.extended = false;
     this.offered = undefined;
+    this.spfEhlo = undefined;
     this.account = undefined;
     this.authMechanism = "";
     this.variables.helo_domain = "";
