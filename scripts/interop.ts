@@ -22,6 +22,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "../lib/dovecot/submission": "dovecot-submissiond",
   "slapd": "slapd",
   "gsasl": "gsasl",
+  "msmtp": "msmtp",
 };
 
 async function missingPrograms(): Promise<string[]> {
