@@ -88,9 +88,11 @@ function relaxedBody(sink: (bytes: Uint8Array) => void): BodyCanonicalizer {
   let empty = true;
 
   const piece = (bytes: Uint8Array) => {
+    const target = out;
+    const length = bytes.length;
     let at = 0;
-    for (let i = 0; i < bytes.length; i++) {
-      const octet = bytes[i] as number;
+    for (let i = 0; i < length; i++) {
+      let octet = bytes[i] as number;
       if (cr) {
         if (octet === LF) {
           lineEnds++;
@@ -103,12 +105,17 @@ function relaxedBody(sink: (bytes: Uint8Array) => void): BodyCanonicalizer {
       else if (octet === CR) cr = true;
       else {
         if (lineEnds > 0 || blank) at = release(at);
-        out[at++] = octet;
+        target[at++] = octet;
+        // The rest of the word, without looking at what is held back.
+        while (i + 1 < length && (octet = bytes[i + 1] as number) > SPACE) {
+          target[at++] = octet;
+          i++;
+        }
       }
     }
     if (at === 0) return;
     empty = false;
-    sink(out.subarray(0, at));
+    sink(target.subarray(0, at));
   };
 
   // Lines that are not the last: what was held back counts after all.
