@@ -30,4 +30,5 @@ export {
 export { editHeader, type HeaderEditor } from "./header_editor.ts";
 export { eightBitClean, memoryContent } from "./memory_content.ts";
 export { quotedPrintable } from "./quoted_printable.ts";
+export { isSigned, planSevenBit, type SevenBitPlan, writeSevenBit } from "./seven_bit.ts";
 export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";

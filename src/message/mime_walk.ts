@@ -1,0 +1,226 @@
+/** Reads a message of any size as the tree of its MIME entities (RFC 2046), line by line. */
+
+import { firstField, type ParsedHeader, parseHeader } from "./header.ts";
+
+const CR = 0x0d;
+const LF = 0x0a;
+const DASH = 0x2d;
+
+/** Longest piece of a line that is handed on at once. No boundary is as long (RFC 2046 §5.1.1: 70). */
+const LONGEST_PIECE = 8192;
+/** Largest header of one entity; entities that exceed a limit are handed on as they are. */
+const LARGEST_HEADER = 256 * 1024;
+const MOST_ENTITIES = 10_000;
+const DEEPEST = 50;
+
+/** What is inside an entity: other entities, content, or content that must stay as it is. */
+export type EntityKind = "container" | "leaf" | "opaque";
+
+/** One entity: the message, a part, or a message in a part. */
+export interface MimeEntity {
+  /** Numbered in the order in which they begin, from 0. */
+  readonly ordinal: number;
+  readonly kind: EntityKind;
+  /** `Content-Type` in lower case without parameters; `text/plain` if there is none. */
+  readonly type: string;
+  /** `Content-Transfer-Encoding` in lower case; `7bit` if there is none. */
+  readonly encoding: string;
+  /** The header, with the empty line at its end if there is one. */
+  readonly head: Uint8Array;
+  readonly header: ParsedHeader;
+  /** Whether this is the message itself. */
+  readonly top: boolean;
+}
+
+/** Takes what is found, in order. What it is given is valid until it returns. */
+export interface MimeVisitor {
+  /** An entity begins. */
+  entity(entity: MimeEntity): void;
+  /**
+   * A line of a leaf, or a piece of a long one.
+   *
+   * @param end octets of the line end in it, 0 or 2
+   * @param starts whether the line begins here
+   */
+  content(line: Uint8Array, entity: MimeEntity, end: number, starts: boolean): void;
+  /** What stays as it is: boundaries, what is around parts, opaque content. */
+  other(line: Uint8Array, end: number): void;
+  /**
+   * The content of the leaf is complete.
+   *
+   * @param atBoundary whether a boundary ended it, to which the last line end then belongs (RFC 2046 §5.1.1)
+   */
+  leave(entity: MimeEntity, atBoundary: boolean): void;
+}
+
+/** Reads a message that comes in chunks. */
+export interface MimeWalker {
+  push(chunk: Uint8Array): void;
+  finish(): void;
+}
+
+/** Starts reading a message. Only CRLF ends a line. */
+export function walkMime(visitor: MimeVisitor): MimeWalker {
+  /** Boundaries of the multiparts that are open. */
+  const open: Uint8Array[] = [];
+  let ordinal = 0;
+  /** Lines of the header being read; undefined in a body. */
+  let head: Uint8Array[] | undefined = [];
+  let headSize = 0;
+  let leaf: MimeEntity | undefined;
+  let depth = 0;
+  let top = true;
+
+  const begin = () => {
+    const bytes = concat(head ?? []);
+    const tooMuch = headSize > LARGEST_HEADER || ordinal >= MOST_ENTITIES || depth >= DEEPEST;
+    head = undefined;
+    headSize = 0;
+    const header = parseHeader(bytes);
+    const described = describe(header);
+    const kind = tooMuch ? "opaque" : described.kind;
+    const entity: MimeEntity = { ...described, kind, ordinal: ordinal++, top, head: bytes, header };
+    top = false;
+    visitor.entity(entity);
+    if (kind === "leaf") leaf = entity;
+    if (kind !== "container") return;
+    depth++;
+    if (entity.type.startsWith("multipart/")) open.push(boundaryOf(header));
+    else head = [];
+  };
+
+  const leave = (atBoundary: boolean) => {
+    if (leaf !== undefined) visitor.leave(leaf, atBoundary);
+    leaf = undefined;
+  };
+
+  /** Whether the line is a boundary of something that is open; what that ends is left. */
+  const boundary = (line: Uint8Array, end: number): boolean => {
+    if (line[0] !== DASH || line[1] !== DASH || open.length === 0) return false;
+    for (let at = open.length - 1; at >= 0; at--) {
+      const found = match(line, end, open[at] ?? NOTHING);
+      if (found === undefined) continue;
+      // A part may be all header.
+      while (head !== undefined) begin();
+      leave(true);
+      visitor.other(line, end);
+      open.length = found === "last" ? at : at + 1;
+      depth = Math.min(depth, open.length);
+      if (found === "next") head = [];
+      return true;
+    }
+    return false;
+  };
+
+  const take = (line: Uint8Array, end: number, starts: boolean) => {
+    if (starts && boundary(line, end)) return;
+    if (head === undefined) {
+      if (leaf === undefined) visitor.other(line, end);
+      else visitor.content(line, leaf, end, starts);
+      return;
+    }
+    head.push(line.slice());
+    headSize += line.length;
+    if ((starts && line.length === end && end > 0) || headSize > LARGEST_HEADER) begin();
+  };
+
+  const lines = cutLines(take);
+  return {
+    push: lines.push,
+    finish() {
+      lines.finish();
+      while (head !== undefined) begin();
+      leave(false);
+    },
+  };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Cuts chunks into lines; long lines come in pieces. */
+function cutLines(take: (line: Uint8Array, end: number, starts: boolean) => void): MimeWalker {
+  let rest = NOTHING;
+  let starts = true;
+  const emit = (line: Uint8Array, end: number) => {
+    take(line, end, starts);
+    starts = end > 0;
+  };
+  return {
+    push(chunk) {
+      const bytes = rest.length === 0 ? chunk : concat([rest, chunk]);
+      let from = 0;
+      let search = from;
+      while (true) {
+        const lf = bytes.indexOf(LF, search);
+        if (lf < 0) break;
+        search = lf + 1;
+        if (lf === from || bytes[lf - 1] !== CR) continue;
+        for (; lf + 1 - from > LONGEST_PIECE; from += LONGEST_PIECE - 1) {
+          emit(bytes.subarray(from, from + LONGEST_PIECE - 1), 0);
+        }
+        emit(bytes.subarray(from, lf + 1), 2);
+        from = lf + 1;
+      }
+      // A CR at the end may be half of a line end, and is kept back.
+      for (; bytes.length - from > LONGEST_PIECE; from += LONGEST_PIECE - 1) {
+        emit(bytes.subarray(from, from + LONGEST_PIECE - 1), 0);
+      }
+      rest = bytes.slice(from);
+    },
+    finish() {
+      if (rest.length > 0) emit(rest, 0);
+      rest = NOTHING;
+    },
+  };
+}
+
+/** What an entity is, by its header. */
+function describe(header: ParsedHeader): Pick<MimeEntity, "kind" | "type" | "encoding"> {
+  const field = firstField(header, "content-type")?.value().toLowerCase() ?? "";
+  const type = /^[^\s;()]+/.exec(field)?.[0] ?? "text/plain";
+  const encoding =
+    /^[^\s;()]+/.exec(firstField(header, "content-transfer-encoding")?.value().toLowerCase() ?? "")?.[0] ??
+      "7bit";
+  if (!PLAIN.includes(encoding)) return { kind: "opaque", type, encoding };
+  // RFC 1847 §2.1: what is signed must not change; RFC 2046 §5.2.2 and §5.2.3: these are 7bit by definition.
+  if (/^(?:multipart\/(?:signed|encrypted)|message\/(?:partial|external-body))$/.test(type)) {
+    return { kind: "opaque", type, encoding };
+  }
+  if (type.startsWith("multipart/")) {
+    return { kind: boundaryOf(header).length === 0 ? "opaque" : "container", type, encoding };
+  }
+  return { kind: type === "message/rfc822" ? "container" : "leaf", type, encoding };
+}
+
+/** Encodings that are none. */
+const PLAIN = ["7bit", "8bit", "binary"];
+
+const encoder = new TextEncoder();
+
+// RFC 2045 §5.1, RFC 2046 §5.1.1
+function boundaryOf(header: ParsedHeader): Uint8Array {
+  const value = firstField(header, "content-type")?.value() ?? "";
+  const [, quoted, token] = /;\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.){1,140})"|([^\s;"]{1,70}))/i.exec(value) ?? [];
+  return encoder.encode(quoted?.replace(/\\(.)/g, "$1").trimEnd() ?? token ?? "");
+}
+
+/** Whether a line is this boundary, and whether it is the last one. Blanks may follow it. */
+function match(line: Uint8Array, end: number, boundary: Uint8Array): "next" | "last" | undefined {
+  if (boundary.length === 0 || line.length - end < boundary.length + 2) return undefined;
+  for (let i = 0; i < boundary.length; i++) if (line[i + 2] !== boundary[i]) return undefined;
+  let at = boundary.length + 2;
+  const last = line[at] === DASH && line[at + 1] === DASH;
+  if (last) at += 2;
+  for (; at < line.length - end; at++) if (line[at] !== 0x20 && line[at] !== 0x09) return undefined;
+  return last ? "last" : "next";
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
