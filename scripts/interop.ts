@@ -20,9 +20,12 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   // These have no program in the path.
   "../lib/dovecot/imap": "dovecot-imapd",
   "../lib/dovecot/submission": "dovecot-submissiond",
+  "../lib/python3/dist-packages/passlib/hash.py": "python3-passlib",
   "slapd": "slapd",
   "gsasl": "gsasl",
   "msmtp": "msmtp",
+  "htpasswd": "apache2-utils",
+  "argon2": "argon2",
 };
 
 async function missingPrograms(): Promise<string[]> {
