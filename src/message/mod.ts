@@ -14,6 +14,7 @@
  * @module
  */
 
+export { type ListedAddress, parseAddressList } from "./address_list.ts";
 export type { Content } from "./content.ts";
 export { formatDate } from "./date.ts";
 export { decodeHeaderText, encodeHeaderText } from "./encoded_word.ts";
@@ -29,6 +30,9 @@ export {
 } from "./header.ts";
 export { editHeader, type HeaderEditor } from "./header_editor.ts";
 export { eightBitClean, memoryContent } from "./memory_content.ts";
+export { allParts, type MimeLimits, type MimePart, type MimeTree, parseMime } from "./mime.ts";
+export { decodeText, decodeTransfer } from "./mime_content.ts";
+export { type ParameterizedValue, parseParameterized } from "./mime_header.ts";
 export { quotedPrintable } from "./quoted_printable.ts";
 export { isSigned, planSevenBit, type SevenBitPlan, writeSevenBit } from "./seven_bit.ts";
 export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";
