@@ -1,0 +1,130 @@
+/** `body` (RFC 5173). */
+
+import type { Extension } from "../definition.ts";
+import { allParts, decodeText, type MimePart, parseMime } from "../../message/mod.ts";
+import { messageBytes } from "../message.ts";
+import { type Run, spend } from "../run.ts";
+
+type Values = (run: Run) => readonly string[] | Promise<readonly string[]>;
+
+const later = <T, U>(value: T | Promise<T>, use: (value: T) => U): U | Promise<U> =>
+  value instanceof Promise ? value.then(use) : use(value);
+
+/** RFC 5173 §5.1: everything behind the header, as it is. */
+const raw: Values = (run) => later(run.message.body(), (bytes) => [new TextDecoder().decode(bytes)]);
+
+function tree(run: Run): MimePart | Promise<MimePart> {
+  return later(
+    messageBytes(run.message),
+    (bytes) => parseMime(bytes, { parts: run.limits.mimeParts, depth: run.limits.mimeDepth }).root,
+  );
+}
+
+/** RFC 5173 §5.2: whether a type, or the type before a slash, is asked for. An odd text asks for nothing. */
+function wanted(types: readonly string[]): (type: string) => boolean {
+  const asked = types.map((type) => type.toLowerCase());
+  return (type) =>
+    asked.some((each) => {
+      if (each === "") return true;
+      const slashes = each.split("/").length - 1;
+      if (slashes > 1 || each.startsWith("/") || each.endsWith("/")) return false;
+      return slashes === 1 ? type === each : type.startsWith(`${each}/`);
+    });
+}
+
+/** What of a part is searched: of composite parts their own text, not that of the parts inside. */
+function contentOf(part: MimePart): readonly string[] {
+  const { value } = part.contentType;
+  if (value.startsWith("multipart/")) {
+    // RFC 5173 §5.2: the prologue and the epilogue.
+    const first = part.children[0];
+    const last = part.children.at(-1);
+    const slice = (from: number, to: number) => decodeText(part.bytes.subarray(from, to), undefined);
+    if (first === undefined || last === undefined) return [slice(part.contentStart, part.end)];
+    return [slice(part.contentStart, first.start), slice(last.end, part.end)];
+  }
+  if (value === "message/rfc822" || value === "message/global") {
+    const [inner] = part.children;
+    // RFC 5173 §5.2: the header of the message inside.
+    return inner === undefined ? [] : [decodeText(inner.bytes.subarray(inner.start, inner.contentStart), undefined)];
+  }
+  return [part.text()];
+}
+
+function content(types: (run: Run) => readonly string[]): Values {
+  return (run) =>
+    later(tree(run), (root) => {
+      const isWanted = wanted(types(run));
+      const values: string[] = [];
+      for (const part of allParts(root)) {
+        spend(run);
+        if (isWanted(part.contentType.value)) values.push(...contentOf(part));
+      }
+      return values;
+    });
+}
+
+/** RFC 5173 §5.3: what a reader would see as text; markup is taken out. */
+const text: Values = (run) =>
+  later(tree(run), (root) => {
+    const values: string[] = [];
+    for (const part of allParts(root)) {
+      spend(run);
+      const { value } = part.contentType;
+      if (value === "text/html") values.push(withoutMarkup(part.text()));
+      else if (value.startsWith("text/")) values.push(part.text());
+    }
+    return values;
+  });
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
+
+/** The text of an HTML document, roughly: tags, comments, styles and scripts are gone, entities are characters. */
+function withoutMarkup(html: string): string {
+  return html
+    .replace(/<!--[^]*?(?:-->|$)/g, "")
+    .replace(/<(script|style)\b[^]*?(?:<\/\1\s*>|$)/gi, "")
+    .split("<").map((piece, index) => index === 0 ? piece : behindTag(piece)).join("")
+    .replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
+      if (name !== undefined) return ENTITIES[name.toLowerCase()] ?? whole;
+      const point = parseInt(decimal ?? hex, decimal === undefined ? 16 : 10);
+      return point > 0 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : whole;
+    });
+}
+
+/** What stands behind the tag that a piece of HTML begins with; without its end it was no tag. */
+function behindTag(piece: string): string {
+  const end = piece.indexOf(">");
+  return end < 0 ? `<${piece}` : ` ${piece.slice(end + 1)}`;
+}
+
+export const body: readonly Extension[] = [{
+  capability: "body",
+  tests: [{
+    name: "body",
+    parameters: [{ name: "key list", type: "strings" }],
+    tagSets: ["Match"],
+    tags: [
+      { name: "raw", group: "body transform" },
+      { name: "content", group: "body transform", value: { name: "content types", type: "strings" } },
+      { name: "text", group: "body transform" },
+    ],
+    compile(call, compiler) {
+      const matcher = compiler.matcher(call, "key list");
+      if (matcher === undefined) return undefined;
+      const types = call.tag("content")?.texts;
+      const values = call.has("raw") ? raw : types === undefined ? text : content((run) => types.read(run));
+      return (run) => {
+        // RFC 5173 §6: wildcards in bodies set no match variables.
+        const before = run.matchValues;
+        const decide = (found: readonly string[]) =>
+          later(matcher(run, found), (result) => {
+            run.matchValues = before;
+            return result;
+          });
+        const found = values(run);
+        return found instanceof Promise ? found.then(decide) : decide(found);
+      };
+    },
+  }],
+}];

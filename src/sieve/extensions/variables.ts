@@ -1,0 +1,130 @@
+/** `set`, `string` and `${name}` (RFC 5229). */
+
+import type { Compiler, Extension, Modifier, TagDefinition, Text } from "../definition.ts";
+import { type Position, SieveRuntimeError } from "../problem.ts";
+import { NEXT, type Run } from "../run.ts";
+import { cut, findVariable, variableText } from "../variable.ts";
+
+const REFERENCE = /\$\{([a-z0-9_][a-z0-9_.-]*)\}/gi;
+/** A string with variables in it may grow to this, or to the size of a variable if that is more. */
+const LONGEST_STRING = 1_048_576;
+/** RFC 5229 §3.2 asks for nine. */
+const MOST_MATCH_VALUES = 99;
+
+type Piece = (run: Run) => string;
+
+/** RFC 5229 §3: what is not a reference stays as it is. */
+function substitute(text: string, at: Position, compiler: Compiler): Text | undefined {
+  if (!text.includes("${")) return undefined;
+  const pieces: Piece[] = [];
+  let last = 0;
+  for (const match of text.matchAll(REFERENCE)) {
+    const [whole, name = ""] = match;
+    const piece = reference(name, at, compiler);
+    if (piece === undefined) continue;
+    const literal = text.slice(last, match.index);
+    if (literal !== "") pieces.push(() => literal);
+    pieces.push(piece);
+    last = match.index + whole.length;
+  }
+  if (pieces.length === 0) return undefined;
+  const rest = text.slice(last);
+  if (rest !== "") pieces.push(() => rest);
+  const [only] = pieces;
+  if (only !== undefined && pieces.length === 1) return { read: only };
+  return {
+    read(run) {
+      const limit = Math.max(LONGEST_STRING, run.limits.variableSize);
+      let out = "";
+      for (const piece of pieces) {
+        out += piece(run);
+        if (out.length > limit) return cut(out, limit);
+      }
+      return out;
+    },
+  };
+}
+
+function reference(name: string, at: Position, compiler: Compiler): Piece | undefined {
+  if (/^\d+$/.test(name)) {
+    const index = Number(name);
+    if (index > MOST_MATCH_VALUES) {
+      compiler.error(at, `there are no match values beyond \${${MOST_MATCH_VALUES}}`);
+      return undefined;
+    }
+    return ({ matchValues }) => matchValues[index] ?? "";
+  }
+  const variable = findVariable(name, at, compiler);
+  if (variable === "none" || variable === undefined) return undefined;
+  return (run) => variableText(variable.read(run));
+}
+
+/** The first character by itself: it may be two UTF-16 units. */
+function first(text: string, change: (char: string) => string): string {
+  const [char = ""] = text;
+  return change(char) + text.slice(char.length);
+}
+
+function modifier(name: string, order: number, apply: (text: string) => string): TagDefinition {
+  return { name, group: `modifier of order ${order}`, modifier: { order, apply } };
+}
+
+// RFC 5229 §4.1. Letters beyond ASCII have cases too; nobody who wrote :upper is surprised by that.
+const MODIFIERS: readonly TagDefinition[] = [
+  modifier("lower", 40, (text) => text.toLowerCase()),
+  modifier("upper", 40, (text) => text.toUpperCase()),
+  modifier("lowerfirst", 30, (text) => first(text, (char) => char.toLowerCase())),
+  modifier("upperfirst", 30, (text) => first(text, (char) => char.toUpperCase())),
+  modifier("quotewildcard", 20, (text) => text.replace(/[*?\\]/g, "\\$&")),
+  modifier("length", 10, (text) => String(Array.from(text).length)),
+];
+
+export const variables: readonly Extension[] = [{
+  capability: "variables",
+  substitute,
+  commands: [{
+    name: "set",
+    parameters: [{ name: "name", type: "string", constant: true }, { name: "value", type: "string" }],
+    tags: MODIFIERS,
+    compile(call, compiler) {
+      const name = call.text("name").literal ?? "";
+      const variable = findVariable(name, call.position("name"), compiler);
+      if (variable === "none" || variable?.write === undefined) {
+        if (variable !== undefined) {
+          const why = variable === "none" ? "is not the name of a variable" : "cannot be set";
+          compiler.error(call.position("name"), `'${name.slice(0, 80)}' ${why}`);
+        }
+        return undefined;
+      }
+      const value = call.text("value");
+      const modifiers = call.tags.flatMap(({ definition }): readonly Modifier[] =>
+        definition.modifier === undefined ? [] : [definition.modifier]
+      ).sort((a, b) => b.order - a.order);
+      const write = variable.write;
+      return (run) => {
+        let text = value.read(run);
+        for (const { apply } of modifiers) text = apply(text);
+        if (!write(run, text)) {
+          throw new SieveRuntimeError(`'${name}' cannot be set to ${JSON.stringify(text)}`, call.at);
+        }
+        return NEXT;
+      };
+    },
+  }],
+  tests: [{
+    name: "string",
+    parameters: [{ name: "source", type: "strings" }, { name: "key list", type: "strings" }],
+    tagSets: ["Match"],
+    compile(call, compiler) {
+      const matcher = compiler.matcher(call, "key list");
+      if (matcher === undefined) return undefined;
+      const source = call.texts("source");
+      // RFC 5229 §5: only strings that are not empty are counted.
+      const counting = call.inGroup("match type")?.definition.name === "count";
+      return (run) => {
+        const values = source.read(run);
+        return matcher(run, counting ? values.filter((value) => value !== "") : values);
+      };
+    },
+  }],
+}];

@@ -1,0 +1,90 @@
+/** Comparators and match types of the base language (RFC 5228 §2.7). */
+
+import type { Comparator, Matcher, MatchType, MatchUse } from "./definition.ts";
+import { compileGlob, type Glob } from "./glob.ts";
+import { type Run, spend } from "./run.ts";
+
+const ASCII = /^[\0-\x7f]*$/;
+
+/** `i;octet` (RFC 4790 §9.3). */
+export const OCTET: Comparator = {
+  name: "i;octet",
+  fold: (text) => text,
+  substring: true,
+  compare: order,
+};
+
+/** `i;ascii-casemap` (RFC 4790 §9.2), the default. */
+export const ASCII_CASEMAP: Comparator = {
+  name: "i;ascii-casemap",
+  fold: (text) => ASCII.test(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
+  substring: true,
+  compare: order,
+};
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** One more instruction for each KiB that is compared with each key. */
+export function spendOn(run: Run, values: readonly string[], keys: number): void {
+  let length = 0;
+  for (const value of values) length += value.length;
+  const cost = (length >> 10) * keys;
+  if (cost > 0) spend(run, cost);
+}
+
+/** The folded keys, folded once if they are the same in every run. */
+export function foldedKeys(
+  { comparator, keys }: Pick<MatchUse, "comparator" | "keys">,
+): (run: Run) => readonly string[] {
+  const fixed = keys.literal?.map(comparator.fold);
+  return fixed === undefined ? (run) => keys.read(run).map(comparator.fold) : () => fixed;
+}
+
+/** Match types that look at one value and one key at a time. */
+function pairwise(tag: string, substring: boolean, matches: (value: string, key: string) => boolean): MatchType {
+  return {
+    tag,
+    ...(substring ? { substring } : {}),
+    compile(use): Matcher {
+      const { fold } = use.comparator;
+      const keysOf = foldedKeys(use);
+      return (run, values) => {
+        const keys = keysOf(run);
+        spendOn(run, values, keys.length);
+        for (const value of values) {
+          const folded = fold(value);
+          for (const key of keys) if (matches(folded, key)) return true;
+        }
+        return false;
+      };
+    },
+  };
+}
+
+export const IS: MatchType = pairwise("is", false, (value, key) => value === key);
+export const CONTAINS: MatchType = pairwise("contains", true, (value, key) => value.includes(key));
+
+export const MATCHES: MatchType = {
+  tag: "matches",
+  substring: true,
+  compile({ comparator, keys }): Matcher {
+    const glob = (key: string): Glob => compileGlob(key, comparator.fold);
+    const fixed = keys.literal?.map(glob);
+    return (run, values) => {
+      const globs = fixed ?? keys.read(run).map(glob);
+      spendOn(run, values, globs.length);
+      for (const value of values) {
+        const folded = comparator.fold(value);
+        for (const each of globs) {
+          const captures = each.match(folded, value);
+          if (captures === undefined) continue;
+          run.matchValues = captures;
+          return true;
+        }
+      }
+      return false;
+    };
+  },
+};

@@ -1,0 +1,203 @@
+/** The world of a test file: a message, mailboxes, sent mail, settings, and the script under test. All in memory. */
+
+import type { Action, KeepAction, OutgoingMail } from "../actions.ts";
+import type { CompiledScript } from "../compiler.ts";
+import type { Extension } from "../definition.ts";
+import { DEFAULT_LIMITS, type SieveHost, type SieveLimits } from "../host.ts";
+import { messageBytes, type SieveMessage, sieveMessage } from "../message.ts";
+import type { Envelope } from "../run.ts";
+import { firstField, parseAddressList } from "../../message/mod.ts";
+
+/** What tests reach of the world outside. */
+export interface TestHost {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  zoneOffset?(time: number): number;
+  /** The text of a file named beside the test file; undefined if there is none. */
+  read(path: string): string | undefined;
+}
+
+/** One result of `test_error`: what a compiler or a run said last. */
+export interface World {
+  readonly host: TestHost;
+  readonly sieveHost: SieveHost;
+  readonly extensions: readonly Extension[];
+  readonly settings: Map<string, string>;
+  readonly mailboxes: Map<string, Uint8Array[]>;
+  readonly sent: OutgoingMail[];
+  readonly compiled: Map<string, CompiledScript>;
+  readonly metadata: Map<string, string>;
+  errors: string[];
+  script: CompiledScript | undefined;
+}
+
+const DEFAULT_MESSAGE = "From: stephan@rename-it.nl\r\nTo: sirius@drunksnipers.com\r\nSubject: Frop!\r\n\r\nFriep!\r\n";
+
+export function defaultMessage(): SieveMessage {
+  return testMessage(DEFAULT_MESSAGE);
+}
+
+/** A message from the text of a test file, which ends its lines with CRLF. */
+export function testMessage(text: string): SieveMessage {
+  return sieveMessage(new TextEncoder().encode(text));
+}
+
+/** The envelope that a message came in, guessed from its header. */
+export function envelopeOf(message: SieveMessage): Envelope {
+  const first = (fallback: string, ...names: readonly string[]): string => {
+    for (const name of names) {
+      const field = firstField(message.header, name);
+      const address = field === undefined ? undefined : parseAddressList(field.value()).find(({ valid }) => valid);
+      if (address !== undefined && address.domain !== "") return `${address.local}@${address.domain}`;
+    }
+    return fallback;
+  };
+  return {
+    from: first("sender@example.com", "Return-Path", "Sender", "From"),
+    to: first("recipient@example.com", "Envelope-To", "To"),
+  };
+}
+
+export function createWorld(host: TestHost, extensions: readonly Extension[]): World {
+  const mailboxes = new Map<string, Uint8Array[]>([["INBOX", []]]);
+  const metadata = new Map<string, string>();
+  const seen = new Set<string>();
+  const settings = new Map<string, string>();
+  let ids = 0;
+  return {
+    host,
+    extensions,
+    settings,
+    mailboxes,
+    sent: [],
+    compiled: new Map(),
+    metadata,
+    errors: [],
+    script: undefined,
+    sieveHost: {
+      now: () => host.now(),
+      zoneOffset: (time) => host.zoneOffset?.(time) ?? 0,
+      mailboxExists: (name) => mailboxes.has(mailboxName(name)),
+      specialUseExists: () => false,
+      metadata: (mailbox, entry) => metadata.get(metadataKey(mailbox, entry)),
+      seen(key) {
+        const before = seen.has(key);
+        seen.add(key);
+        return before;
+      },
+      messageId: () => `${++ids}.test@host.example`,
+      environment: (item) => ENVIRONMENT[item],
+      addresses: [],
+    },
+  };
+}
+
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  domain: "example.com",
+  host: "host.example.com",
+  location: "MDA",
+  phase: "during",
+  name: "godwit",
+};
+
+/** The key of an annotation; mailbox undefined for the server's. */
+export function metadataKey(mailbox: string | undefined, entry: string): string {
+  return `${mailbox === undefined ? "" : mailboxName(mailbox)}\0${entry.toLowerCase()}`;
+}
+
+export function mailboxName(name: string): string {
+  return /^inbox$/i.test(name) ? "INBOX" : name;
+}
+
+/** Limits as the settings of the test file have them. */
+export function limitsOf(settings: ReadonlyMap<string, string>): SieveLimits {
+  const number = (name: string, fallback: number, unlimited = false): number => {
+    const value = settings.get(name);
+    const parsed = value === undefined ? NaN : Number.parseInt(value, 10);
+    if (Number.isNaN(parsed)) return fallback;
+    return unlimited && parsed === 0 ? Infinity : parsed;
+  };
+  const size = settings.get("sieve_variables_max_variable_size") ?? settings.get("sieve_variables_max_value_size");
+  return {
+    ...DEFAULT_LIMITS,
+    instructions: 10_000_000,
+    milliseconds: number("sieve_max_cpu_time", 30) * 1000,
+    actions: number("sieve_max_actions", 32, true),
+    redirects: number("sieve_max_redirects", 4, true),
+    outMessages: number("sieve_notify_max_notifications", 10, true),
+    variableSize: size === undefined ? 4000 : sizeOf(size),
+    nestedIncludes: number("sieve_include_max_nesting_depth", 10),
+    includes: number("sieve_include_max_includes", 255),
+  };
+}
+
+function sizeOf(text: string): number {
+  const [, digits = "0", unit = ""] = /^(\d+)\s*([kmg]?)/i.exec(text) ?? [];
+  return Number(digits) * 1024 ** (unit === "" ? 0 : "kmg".indexOf(unit.toLowerCase()) + 1);
+}
+
+/** Carries actions out. @returns what went wrong; undefined if nothing did */
+export async function carryOut(
+  world: World,
+  actions: readonly Action[],
+  implicitKeep: KeepAction | undefined,
+  envelope: Envelope,
+): Promise<string | undefined> {
+  const file = async (name: string, message: SieveMessage) => {
+    world.mailboxes.get(mailboxName(name))?.push(await messageBytes(message));
+  };
+  for (const action of implicitKeep === undefined ? actions : [...actions, implicitKeep]) {
+    switch (action.kind) {
+      case "keep":
+        await file("INBOX", action.message);
+        break;
+      case "store": {
+        const name = mailboxName(action.mailbox);
+        if (!world.mailboxes.has(name)) {
+          if (action.create !== true) return `there is no mailbox '${name}'`;
+          world.mailboxes.set(name, []);
+        }
+        await file(name, action.message);
+        break;
+      }
+      case "redirect": {
+        const setting = world.settings.get("sieve_redirect_envelope_from");
+        const from = redirectSender(setting, envelope);
+        world.sent.push({ from, to: [action.address], bytes: await messageBytes(action.message) });
+        break;
+      }
+      case "vacation":
+        world.sent.push(action.mail);
+        break;
+      case "notify":
+        if (action.mail !== undefined) {
+          for (const to of action.mail.to) world.sent.push({ ...action.mail, to: [to] });
+        }
+        break;
+      case "reject":
+        if ((envelope.from ?? "") !== "") {
+          world.sent.push({
+            from: "",
+            to: [envelope.from ?? ""],
+            bytes: new TextEncoder().encode(rejection(action.text, envelope)),
+          });
+        }
+        break;
+      case "discard":
+        break;
+    }
+  }
+  return undefined;
+}
+
+/** Who a redirected message comes from, by the setting that Pigeonhole has for it. */
+function redirectSender(setting: string | undefined, envelope: Envelope): string {
+  const address = /^<(.*)>$/.exec(setting ?? "")?.[1];
+  if (address !== undefined) return envelope.from === "" ? "" : address;
+  if (setting === "recipient" || setting === "orig_recipient") return envelope.from === "" ? "" : envelope.to ?? "";
+  return envelope.from ?? "";
+}
+
+function rejection(text: string, { from, to }: Envelope): string {
+  return `From: <${to ?? ""}>\r\nTo: <${from ?? ""}>\r\nSubject: Rejected\r\n\r\n${text}\r\n`;
+}
