@@ -12,6 +12,7 @@ import { evaluate } from "./eval.ts";
 import { type Output, terminal } from "./output.ts";
 import { queueCommand } from "./queue.ts";
 import { dev, serve } from "./serve.ts";
+import { sieveCommand } from "./sieve.ts";
 import { trace } from "./trace.ts";
 
 export type { Output } from "./output.ts";
@@ -55,6 +56,7 @@ export async function run(args: readonly string[], output: Output = terminal): P
     .option("--json", "print JSON")
     .action((expression, options) => ending(evaluate(expression, options, output)));
   program.addCommand(queueCommand(output, ending));
+  program.addCommand(sieveCommand(output, ending));
   program.command("trace")
     .description("follow the dialogues of a running server until Ctrl-C; credentials and content are never shown")
     .option("--address <address>", "transactions with this sender or recipient")
