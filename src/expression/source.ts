@@ -200,12 +200,12 @@ function wordsOf(type: SettingType): Pick<Surroundings, "words" | "findWord"> {
   }
 }
 
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 /** A numbered list in its flattened form, `relay.0.if = …`, equals an array (reference §1.1). */
-function asList(source: unknown): unknown {
+export function asList(source: unknown): unknown {
   if (!isTable(source)) return source;
   const keys = Object.keys(source);
   if (keys.length === 0 || !keys.every((key) => /^\d+$/.test(key))) return source;

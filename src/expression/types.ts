@@ -59,4 +59,35 @@ export interface Setting<T> {
    * @throws {LookupUnavailable} (or rejects with it) if a directory, store or DNS server could not be reached
    */
   evaluate(scope: Scope): T | Promise<T>;
+  /**
+   * The value with an account of how it came about. Slow: everything is compiled anew. Absent in settings that were
+   * not compiled.
+   *
+   * @throws {LookupUnavailable} (rejects with it) as {@link evaluate}
+   */
+  explain?(scope: Scope): Promise<SettingAccount<T>>;
+}
+
+/** How a setting came to its value. */
+export interface SettingAccount<T> {
+  readonly value: T;
+  /** Items that were looked at, in order: those of the file, and those of the default if it came to that. */
+  readonly steps: readonly AccountStep[];
+  /** Run-time errors that were absorbed (reference §2.7). */
+  readonly errors: readonly string[];
+}
+
+/** One item of a setting that was looked at. */
+export interface AccountStep {
+  readonly from: "file" | "default";
+  /** Position in the if/then/else list, from 0; undefined if the setting is none. */
+  readonly item: number | undefined;
+  /** Text of the condition; undefined if there is none. */
+  readonly condition: string | undefined;
+  /** Whether the condition held. */
+  readonly met: boolean;
+  /** Text of what it gives if the condition holds. */
+  readonly result: string;
+  /** What the result came to, before it was turned into the type of the setting. */
+  readonly gave: Value | undefined;
 }
