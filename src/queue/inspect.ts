@@ -2,12 +2,25 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { Content } from "../message/content.ts";
-import type { Row, SqlValue, Store, WriteResult } from "../store/mod.ts";
+import type { Row, SqlValue, Store } from "../store/mod.ts";
+import type { Emit } from "../telemetry/event.ts";
 import { loadContent } from "./content.ts";
-import { COMMAND_SLOT, createIdSource, firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
+import { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 import { DIALOGUE } from "./outcome.ts";
-import { readDetail, readDialogue, stateName, toLastError, toSource } from "./record.ts";
-import { AMONG, filterArguments, findMessages, type QueueFilter } from "./search.ts";
+import {
+  MESSAGE_COLUMNS,
+  readDetail,
+  readDialogue,
+  readMessage,
+  readRecipient,
+  RECIPIENT_COLUMNS,
+  stateName,
+  toLastError,
+  toSource,
+} from "./record.ts";
+import { type ExportedMessage, exportedView } from "./export.ts";
+import { operateQueue, type QueueOperations } from "./operate.ts";
+import { findMessages, type QueueFilter } from "./search.ts";
 import { createStatistics, type QueueStats } from "./statistics.ts";
 import type { EventView, MessageId, MessageView, RecipientState, RecipientView } from "./types.ts";
 
@@ -30,21 +43,14 @@ export interface RecentDelivery {
 }
 
 /** What {@link openQueueOffline} gives, and a running queue as well. */
-export interface QueueInspection {
+export interface QueueInspection extends QueueOperations {
   /** Messages that wait, oldest first; at most 100 unless `limit` says otherwise. */
   list(page?: QueuePage): Promise<MessageView[]>;
   /** One message with its history; also one that is done, as long as history is kept. */
   show(id: string): Promise<{ message: MessageView; events: EventView[] } | undefined>;
   content(id: string): Promise<Content | undefined>;
-  /** Makes waiting recipients due now. These and the following: number of recipients concerned. */
-  retry(which: QueueFilter): Promise<number>;
-  /** Removes recipients, without notice; one that is being delivered is removed if that attempt fails. */
-  cancel(which: QueueFilter): Promise<number>;
-  /** Stops attempts until `release`; one that is being delivered is held if that attempt fails. */
-  hold(which: QueueFilter): Promise<number>;
-  release(which: QueueFilter): Promise<number>;
-  /** Sets the next attempt of waiting recipients to `time`, milliseconds since the epoch. */
-  reschedule(which: QueueFilter, time: number): Promise<number>;
+  /** A message with everything that is needed to send it again elsewhere; only of recipients that still wait. */
+  export(id: string): Promise<ExportedMessage | undefined>;
   stats(): Promise<QueueStats>;
   /** The last outcomes, newest first. */
   recent(limit: number): Promise<RecentDelivery[]>;
@@ -65,33 +71,8 @@ const ENDED = "SELECT message, recipient, name, time, text FROM events WHERE mes
 const EVENTS = "SELECT time, name, recipient, text, data FROM events WHERE message = ? ORDER BY id";
 const BODY_OF = "SELECT id, size, blob FROM messages WHERE id = ?";
 
-const DUE_NOW = `UPDATE recipients AS r SET due = ?7, attempt_at = ?7 WHERE r.state = 0 AND ${AMONG}`;
-// An attempt that was asked for is made, even past the end of the recipient's time.
-const RESCHEDULE = "UPDATE recipients AS r SET due = ?7, attempt_at = ?7, expires = max(expires, ?7 + 3600000) " +
-  `WHERE r.state = 0 AND ${AMONG}`;
-const EVENT_FOR = (name: string, state: string) =>
-  "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
-  `SELECT r.message, ?8 + r.seq * 1024, ?7, '${name}', r.address, '' FROM recipients r WHERE ${state} AND ${AMONG}`;
-const RESCHEDULED = EVENT_FOR("rescheduled", "r.state = 0");
-const CANCELLED = EVENT_FOR("cancelled", "r.state <> 1");
-const HELD = EVENT_FOR("held", "r.state = 0");
-const RELEASED = EVENT_FOR("released", "r.state = 2");
-const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${AMONG}`;
-const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${AMONG}`;
-const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${AMONG}`;
-const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${AMONG}`;
-const HOLD = `UPDATE recipients AS r SET state = 2, due = ?7 WHERE r.state = 0 AND ${AMONG}`;
-// Time spent on hold does not count towards the end of its life.
-const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?7 - due), due = ?7, " +
-  `attempt_at = ?7, flags = 0 WHERE r.state = 2 AND ${AMONG}`;
-const DONE = "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM recipients WHERE message = id)";
-const COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
-  "SELECT id, ?2, ?3, 'completed', '', '', json_object('sender', sender, 'created', created, 'size', size, " +
-  "'priority', priority, 'source', source, 'ip', meta ->> 1, 'port', meta ->> 2, 'addresses', json(addresses)) " +
-  `FROM messages WHERE ${DONE}`;
-const REMOVE_BLOBS = `DELETE FROM blobs WHERE id IN (SELECT blob FROM messages WHERE ${DONE} AND blob IS NOT NULL)`;
-const REMOVE_MESSAGES = `DELETE FROM messages WHERE ${DONE}`;
-const POKE = "UPDATE nodes SET poke = poke + 1";
+const EXPORTED = `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`;
+const EXPORTED_RECIPIENTS = `SELECT ${RECIPIENT_COLUMNS}, state FROM recipients WHERE message = ? ORDER BY seq`;
 
 // The sender is in the message, or once that is gone in the row that ended it.
 const SENDER = "coalesce((SELECT sender FROM messages m WHERE m.id = e.message), " +
@@ -106,32 +87,13 @@ const PURGE = "DELETE FROM events WHERE (message, id) IN (SELECT message, id FRO
 const USUAL_PAGE = 100;
 // Rows deleted at a time, so that mail does not wait for the purge.
 const PURGE_STEP = 2000;
-const STEP = 500;
 
 /** Looks at and changes the queue in `store`. `onChange` is told after each change. */
-export function inspectQueue(store: Store, clock: Clock, onChange: () => void = () => {}): QueueInspection {
-  const ids = createIdSource(clock, COMMAND_SLOT);
-
-  /** Runs `change` on pages of matching messages. */
-  const each = async (
-    which: QueueFilter,
-    change: (args: readonly SqlValue[], found: readonly MessageId[]) => Promise<number>,
-  ): Promise<number> => {
-    let total = 0;
-    for (let after = 0;;) {
-      const found = await findMessages(store, which, after, STEP);
-      const last = found.at(-1);
-      if (last === undefined) break;
-      total += await change([...filterArguments(which), JSON.stringify(found)], found);
-      after = last;
-    }
-    if (total > 0) onChange();
-    return total;
-  };
-
-  const changes = (results: readonly WriteResult[], ...which: number[]) =>
-    which.reduce((sum, index) => sum + (results[index]?.changes ?? 0), 0);
-
+export function inspectQueue(
+  store: Store,
+  clock: Clock,
+  { onChange = () => {}, emit = () => {} }: { readonly onChange?: () => void; readonly emit?: Emit } = {},
+): QueueInspection {
   const views = async (found: readonly MessageId[], waiting = waitingView): Promise<MessageView[]> => {
     const keys = JSON.stringify(found);
     const [messages, recipients, ended] = await Promise.all([
@@ -167,7 +129,7 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
     async list(page = {}) {
       const after = page.after === undefined ? 0 : parseMessageId(page.after) ?? Number.MAX_SAFE_INTEGER;
       const offset = page.offset ?? 0;
-      const found = await findMessages(store, page, after, offset + (page.limit ?? USUAL_PAGE));
+      const found = await findMessages(store, clock, page, after, offset + (page.limit ?? USUAL_PAGE));
       return await views(found.slice(offset));
     },
     async show(text) {
@@ -200,57 +162,16 @@ export function inspectQueue(store: Store, clock: Clock, onChange: () => void = 
         blob: blob === null ? undefined : Number(blob),
       });
     },
-    retry: (which) =>
-      each(which, async (args) => {
-        const now = clock.now();
-        const results = await store.write([{ sql: DUE_NOW, args: [...args, now] }]);
-        return changes(results, 0);
-      }),
-    reschedule: (which, time) =>
-      each(which, async (args) => {
-        const now = clock.now();
-        const results = await store.write([
-          { sql: RESCHEDULED, args: [...args, now, ids.next()] },
-          { sql: RESCHEDULE, args: [...args, time] },
-        ]);
-        return changes(results, 1);
-      }),
-    cancel: (which) =>
-      each(which, async (args, found) => {
-        const now = clock.now();
-        const keys = JSON.stringify(found);
-        const results = await store.write([
-          { sql: FLAG_CANCEL, args },
-          { sql: CANCELLED, args: [...args, now, ids.next()] },
-          { sql: REMOVE, args },
-          { sql: COMPLETED, args: [keys, ids.next(), now] },
-          { sql: REMOVE_BLOBS, args: [keys] },
-          { sql: REMOVE_MESSAGES, args: [keys] },
-          { sql: POKE, args: [] },
-        ]);
-        return changes(results, 0, 2);
-      }),
-    hold: (which) =>
-      each(which, async (args) => {
-        const now = clock.now();
-        const results = await store.write([
-          { sql: FLAG_HOLD, args },
-          { sql: HELD, args: [...args, now, ids.next()] },
-          { sql: HOLD, args: [...args, now] },
-          { sql: POKE, args: [] },
-        ]);
-        return changes(results, 0, 2);
-      }),
-    release: (which) =>
-      each(which, async (args) => {
-        const now = clock.now();
-        const results = await store.write([
-          { sql: UNFLAG_HOLD, args },
-          { sql: RELEASED, args: [...args, now, ids.next()] },
-          { sql: UNHOLD, args: [...args, now] },
-        ]);
-        return changes(results, 0, 2);
-      }),
+    async export(text) {
+      const id = parseMessageId(text);
+      const row = id === undefined ? undefined : (await store.read(EXPORTED, [id])).rows[0];
+      if (id === undefined || row === undefined) return undefined;
+      const { rows } = await store.read(EXPORTED_RECIPIENTS, [id]);
+      const recipients = rows.map((one) => ({ ...readRecipient(one), state: stateName(one.at(-1)) }));
+      const message = readMessage(row, recipients[0]?.address ?? "");
+      return { message: exportedView(message, recipients), content: await loadContent(store, message) };
+    },
+    ...operateQueue({ store, clock, onChange, emit }),
     stats: createStatistics(store, clock),
     async purge(time) {
       let total = 0;

@@ -10,7 +10,9 @@
  */
 
 export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
+export type { Envelope, ExportedMessage } from "./export.ts";
 export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";
+export type { QueueAction, QueueOperations, QueuePreview } from "./operate.ts";
 export type { Arrival, QuotaRefusal } from "./quota.ts";
 export type { QueueFilter } from "./search.ts";
 export type { QueueStats } from "./statistics.ts";

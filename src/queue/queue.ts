@@ -165,7 +165,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   };
 
   return {
-    ...inspectQueue(store, clock, () => scheduler.poke()),
+    ...inspectQueue(store, clock, { onChange: () => scheduler.poke(), emit }),
     nextId: node.ids.next,
     contentWriter: () => createContentWriter({ store, ids: node.ids, slot: node.slot, now: () => clock.now() }),
     async enqueue(message) {

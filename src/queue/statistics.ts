@@ -3,7 +3,6 @@
 import type { Clock } from "../clock/mod.ts";
 import type { SqlValue, Store } from "../store/mod.ts";
 import { stateName } from "./record.ts";
-import { stepEnd } from "./search.ts";
 import type { RecipientState } from "./types.ts";
 
 /** Recipients by queue and state. */
@@ -32,6 +31,8 @@ const SKIP = "SELECT due, message, seq FROM recipients WHERE queue = ? AND state
   "(due, message, seq) >= (?, ?, ?) ORDER BY due, message, seq LIMIT 1 OFFSET ?";
 const REST = "SELECT count(*) FROM recipients WHERE queue = ? AND state = ? AND (due, message, seq) >= (?, ?, ?)";
 const MESSAGES = "SELECT count(DISTINCT message) FROM recipients WHERE message > ? AND message <= ?";
+// The message some recipients after another one; none if there are not that many.
+const STEP_END = "SELECT message FROM recipients WHERE message > ? ORDER BY message LIMIT 1 OFFSET ?";
 const OLDEST = "SELECT created FROM messages WHERE id = (SELECT min(message) FROM recipients)";
 
 // Entries of the index counted in one query: commits of mail run between two of them.
@@ -60,7 +61,8 @@ export function createStatistics(store: Store, clock: Clock): () => Promise<Queu
   const countMessages = async () => {
     let messages = 0;
     for (let after = 0; after < Number.MAX_SAFE_INTEGER;) {
-      const end = await stepEnd(store, after);
+      const found = (await store.read(STEP_END, [after, STEP])).rows[0]?.[0];
+      const end = typeof found === "number" ? found : Number.MAX_SAFE_INTEGER;
       messages += Number((await store.read(MESSAGES, [after, end])).rows[0]?.[0]);
       after = end;
     }

@@ -598,7 +598,7 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     assert.equal(slow.jobs.length, 2, "not tried again");
     assert.deepEqual(
       (await other.show(listed[1]?.id ?? ""))?.events.map(({ name }) => name),
-      ["queued", "deferred", "cancelled"],
+      ["queued", "cancel-requested", "deferred", "cancelled"],
     );
     await other.close();
     await queue.close();

@@ -1,0 +1,235 @@
+/** What people do to the queue, beside running nodes and on the same database; each leaves an entry in history. */
+
+import type { Clock } from "../clock/mod.ts";
+import type { Statement, Store } from "../store/mod.ts";
+import type { Emit, EventName } from "../telemetry/event.ts";
+import { COMMAND_SLOT, createIdSource, formatMessageId, type IdSource } from "./message_id.ts";
+import { STATE, stateName, stateNumber } from "./record.ts";
+import { findRecipients, type FoundRecipient, type Place, type QueueFilter } from "./search.ts";
+import type { RecipientState } from "./types.ts";
+
+/** What can be done to recipients by name. */
+export type QueueAction = "retry" | "reschedule" | "hold" | "release" | "cancel";
+
+/** What an action would concern. */
+export interface QueuePreview {
+  readonly recipients: number;
+  readonly messages: number;
+  /** The first of them. */
+  readonly samples: readonly {
+    readonly id: string;
+    readonly sender: string;
+    readonly recipient: string;
+    readonly queue: string;
+    readonly state: RecipientState;
+  }[];
+}
+
+/**
+ * The actions. Each gives the number of recipients concerned.
+ *
+ * `by` says who asked, such as `root on the command line`; it stands in history.
+ */
+export interface QueueOperations {
+  /** Makes waiting recipients due now. */
+  retry(which: QueueFilter, by?: string): Promise<number>;
+  /** Sets the next attempt of waiting recipients to `time`, milliseconds since the epoch. */
+  reschedule(which: QueueFilter, time: number, by?: string): Promise<number>;
+  /** Stops attempts until `release`; one that is being delivered is held if that attempt fails. */
+  hold(which: QueueFilter, by?: string): Promise<number>;
+  release(which: QueueFilter, by?: string): Promise<number>;
+  /** Removes recipients, without notice; one that is being delivered is removed if that attempt fails. */
+  cancel(which: QueueFilter, by?: string): Promise<number>;
+  /** What an action would concern, without doing anything; at most `samples` examples. */
+  preview(action: QueueAction, which: QueueFilter, samples?: number): Promise<QueuePreview>;
+}
+
+// ?1: JSON list of [message, seq]. ?2: the state they must still be in, null for any.
+const CHOSEN = "(r.message, r.seq) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND " +
+  "(?2 IS NULL OR r.state = ?2)";
+const DUE_NOW = `UPDATE recipients AS r SET due = ?3, attempt_at = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
+// An attempt that was asked for is made, even past the end of the recipient's time.
+const RESCHEDULE = "UPDATE recipients AS r SET due = ?3, attempt_at = ?3, expires = max(expires, ?3 + 3600000) " +
+  `WHERE r.state = 0 AND ${CHOSEN}`;
+const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${CHOSEN}`;
+const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${CHOSEN}`;
+const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${CHOSEN}`;
+const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${CHOSEN}`;
+const HOLD = `UPDATE recipients AS r SET state = 2, due = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
+// Time spent on hold does not count towards the end of its life.
+const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?3 - due), due = ?3, " +
+  `attempt_at = ?3, flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
+const EVENT = (name: string, state: string) =>
+  "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
+  `SELECT r.message, ?4 + r.seq * 1024, ?3, '${name}', r.address, ?5 FROM recipients r WHERE ${state} AND ${CHOSEN}`;
+const RETRY_NOTED = EVENT("retry-requested", "r.state = 0");
+const RESCHEDULED = EVENT("rescheduled", "r.state = 0");
+const CANCELLED = EVENT("cancelled", "r.state <> 1");
+const CANCEL_NOTED = EVENT("cancel-requested", "r.state = 1");
+const HELD = EVENT("held", "r.state = 0");
+const HOLD_NOTED = EVENT("hold-requested", "r.state = 1");
+const RELEASED = EVENT("released", "(r.state = 2 OR (r.state = 1 AND r.flags & 2))");
+const DONE = "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM recipients WHERE message = id)";
+const COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
+  "SELECT id, ?2, ?3, 'completed', '', '', json_object('sender', sender, 'created', created, 'size', size, " +
+  "'priority', priority, 'source', source, 'ip', meta ->> 1, 'port', meta ->> 2, 'addresses', json(addresses)) " +
+  `FROM messages WHERE ${DONE}`;
+const REMOVE_BLOBS = `DELETE FROM blobs WHERE id IN (SELECT blob FROM messages WHERE ${DONE} AND blob IS NOT NULL)`;
+const REMOVE_MESSAGES = `DELETE FROM messages WHERE ${DONE}`;
+// Running nodes look at what was asked for recipients that they have.
+const POKE: Statement = { sql: "UPDATE nodes SET poke = poke + 1", args: [] };
+const SENDERS = "SELECT id, sender FROM messages WHERE id IN (SELECT value FROM json_each(?))";
+
+// Recipients changed in one commit: those of mail run between two.
+const STEP = 1000;
+const USUAL_SAMPLES = 10;
+
+/** Who and when, of one page of recipients. */
+interface Page {
+  /** ?1 and ?2 of {@link CHOSEN}. */
+  readonly chosen: readonly [string, number | null];
+  /** JSON list of the messages. */
+  readonly messages: string;
+  readonly now: number;
+}
+
+/** States of recipients that an action changes something for. */
+const CONCERNED: Readonly<Record<QueueAction, readonly number[]>> = {
+  retry: [STATE.queued],
+  reschedule: [STATE.queued],
+  hold: [STATE.queued, STATE.claimed],
+  release: [STATE.held],
+  cancel: [STATE.queued, STATE.claimed, STATE.held],
+};
+
+/** What {@link operateQueue} needs. */
+export interface OperationContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Told after each change. */
+  readonly onChange: () => void;
+  readonly emit: Emit;
+}
+
+/** The actions on the queue in `store`. */
+export function operateQueue({ store, clock, onChange, emit }: OperationContext): QueueOperations {
+  const ids = createIdSource(clock, COMMAND_SLOT);
+
+  /** Runs `statements` on pages of matching recipients; counts what the statements with a `true` did. */
+  const each = async (
+    which: QueueFilter,
+    event: EventName,
+    by: string,
+    statements: (page: Page) => readonly (readonly [Statement, boolean])[],
+  ): Promise<number> => {
+    let total = 0;
+    for await (const found of pages(store, clock, which)) {
+      const chosen = JSON.stringify(found.map(({ message, seq }) => [message, seq]));
+      const state = which.state === undefined ? null : stateNumber(which.state) ?? -1;
+      const messages = JSON.stringify([...new Set(found.map(({ message }) => message))]);
+      const work = statements({ chosen: [chosen, state], messages, now: clock.now() });
+      const results = await store.write(work.map(([statement]) => statement));
+      for (const [index, [, counts]] of work.entries()) if (counts) total += results[index]?.changes ?? 0;
+    }
+    if (total > 0) {
+      onChange();
+      emit(event, { ...(which.ids?.length === 1 ? { id: which.ids[0] } : {}), total, by });
+    }
+    return total;
+  };
+
+  const doing = (sql: string, { chosen }: Page, ...more: number[]): readonly [Statement, boolean] => [
+    { sql, args: [...chosen, ...more] },
+    true,
+  ];
+  const noting = (sql: string, { chosen, now }: Page, text: string): readonly [Statement, boolean] => [
+    { sql, args: [...chosen, now, ids.next(), text] },
+    false,
+  ];
+  const byWhom = (by: string) => by === "" ? "" : `by ${by}`;
+
+  return {
+    retry: (which, by = "") =>
+      each(which, "queue.rescheduled", by, (page) => [
+        noting(RETRY_NOTED, page, byWhom(by)),
+        doing(DUE_NOW, page, page.now),
+      ]),
+    reschedule: (which, time, by = "") =>
+      each(which, "queue.rescheduled", by, (page) => [
+        noting(RESCHEDULED, page, `to ${new Date(time).toISOString()}${by === "" ? "" : ` by ${by}`}`),
+        doing(RESCHEDULE, page, time),
+      ]),
+    hold: (which, by = "") =>
+      each(which, "queue.held", by, (page) => [
+        noting(HOLD_NOTED, page, byWhom(by)),
+        doing(FLAG_HOLD, page),
+        noting(HELD, page, byWhom(by)),
+        doing(HOLD, page, page.now),
+        [POKE, false],
+      ]),
+    release: (which, by = "") =>
+      each(which, "queue.released", by, (page) => [
+        noting(RELEASED, page, byWhom(by)),
+        doing(UNFLAG_HOLD, page),
+        doing(UNHOLD, page, page.now),
+      ]),
+    cancel: (which, by = "") =>
+      each(which, "queue.cancelled", by, (page) => [
+        noting(CANCEL_NOTED, page, byWhom(by)),
+        doing(FLAG_CANCEL, page),
+        noting(CANCELLED, page, byWhom(by)),
+        doing(REMOVE, page),
+        ...finishing(page, ids),
+        [POKE, false],
+      ]),
+    async preview(action, which, samples = USUAL_SAMPLES) {
+      let recipients = 0;
+      let messages = 0;
+      let last: number | undefined;
+      const first: FoundRecipient[] = [];
+      for await (const found of pages(store, clock, which)) {
+        for (const one of found) {
+          if (!CONCERNED[action].includes(one.state)) continue;
+          recipients++;
+          if (one.message !== last) messages++;
+          last = one.message;
+          if (first.length < samples) first.push(one);
+        }
+      }
+      const { rows } = await store.read(SENDERS, [JSON.stringify(first.map(({ message }) => message))]);
+      const senders = new Map(rows.map(([id, sender]) => [id, String(sender)]));
+      return {
+        recipients,
+        messages,
+        samples: first.map(({ message, address, queue, state }) => ({
+          id: formatMessageId(message),
+          sender: senders.get(message) ?? "",
+          recipient: address,
+          queue,
+          state: stateName(state),
+        })),
+      };
+    },
+  };
+}
+
+/** Matching recipients in order, a page at a time. */
+async function* pages(store: Store, clock: Clock, which: QueueFilter): AsyncGenerator<readonly FoundRecipient[]> {
+  for (let after: Place = { message: 0, seq: 0 };;) {
+    const found = await findRecipients(store, clock, which, after, STEP);
+    const last = found.at(-1);
+    if (last === undefined) return;
+    yield found;
+    if (found.length < STEP) return;
+    after = last;
+  }
+}
+
+/** What removes messages without recipients. */
+function finishing({ messages, now }: Page, ids: IdSource): readonly (readonly [Statement, boolean])[] {
+  return [
+    [{ sql: COMPLETED, args: [messages, ids.next(), now] }, false],
+    [{ sql: REMOVE_BLOBS, args: [messages] }, false],
+    [{ sql: REMOVE_MESSAGES, args: [messages] }, false],
+  ];
+}
