@@ -9,6 +9,7 @@
  */
 
 export { authenticationResults, authenticationResultsField, claimsToBe } from "./authentication_results.ts";
+export { evaluateDmarc } from "./dmarc/evaluate.ts";
 export { checkIprev } from "./iprev.ts";
 export { receivedSpfField, type ReceivedSpfOptions } from "./received_spf.ts";
 export { checkSpf, type SpfQuery } from "./spf/check.ts";

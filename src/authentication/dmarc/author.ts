@@ -1,0 +1,116 @@
+/** Whose message it is: the domains in the From field (RFC 7489 §6.6.1, RFC 5322 §3.4). */
+
+import { domainToAscii, isDomain } from "../../smtp/mod.ts";
+
+/** Characters of a From field that are read. */
+const LONGEST = 65_536;
+
+/** Most domains that are told apart. */
+const MOST_DOMAINS = 4;
+
+/** The domains of the authors of a field. */
+export interface Authors {
+  /** In lower case as A-labels, in order, each once. */
+  readonly domains: readonly string[];
+  /** There are more domains than are told apart, or addresses that cannot be read. */
+  readonly dubious: boolean;
+}
+
+/**
+ * Finds the domains of all addresses in the values of the From fields of a message: mailboxes and groups, with names,
+ * comments, quoted strings, and routes of old. Where a field can be read in two ways, both count, so that nobody is
+ * shown another author than the one that was checked.
+ */
+export function authorDomains(values: readonly string[]): Authors {
+  const domains: string[] = [];
+  let dubious = false;
+  for (const value of values) {
+    const list = value.length > LONGEST ? { addresses: [], balanced: false } : readList(value);
+    const candidates = list.balanced ? list.addresses : [...list.addresses, ...likelyAddresses(value)];
+    dubious ||= !list.balanced;
+    for (const address of candidates) {
+      const domain = domainOf(address);
+      if (domain === undefined) dubious = true;
+      else if (!domains.includes(domain)) {
+        if (domains.length < MOST_DOMAINS) domains.push(domain);
+        else dubious = true;
+      }
+      if (dubious && domains.length === MOST_DOMAINS) break;
+    }
+  }
+  return { domains, dubious };
+}
+
+/** The addresses of a list, without names, comments and blanks; what stands in quotes keeps only its quotes. */
+function readList(value: string): { readonly addresses: readonly string[]; readonly balanced: boolean } {
+  const addresses: string[] = [];
+  let balanced = true;
+  // The text of an entry outside of angle brackets, and inside.
+  let plain = "";
+  let angle: string | undefined;
+  let closed = false;
+  const put = (text: string) => {
+    if (angle === undefined) plain += text;
+    else angle += text;
+  };
+  const end = () => {
+    if (plain !== "" && (!closed || plain.includes("@"))) addresses.push(plain);
+    plain = "";
+    closed = false;
+  };
+  for (let i = 0; i < value.length; i++) {
+    const char = value[i] as string;
+    if (char === "(" || char === '"') {
+      i = char === "(" ? commentEnd(value, i) : quoteEnd(value, i);
+      if (i === value.length) balanced = false;
+      if (char === '"') put('""');
+    } else if (angle !== undefined && char === ">") {
+      addresses.push(angle);
+      angle = undefined;
+      closed = true;
+    } else if (angle === undefined && char === "<") {
+      // A name, which may look like an address.
+      plain = "";
+      angle = "";
+    } else if (angle === undefined && (char === "," || char === ";")) end();
+    // What stands before a colon is the name of a group, except in an address literal.
+    else if (angle === undefined && char === ":" && !plain.includes("[")) plain = "";
+    else if (!/\s/.test(char)) put(char);
+  }
+  if (angle !== undefined) balanced = false;
+  end();
+  return { addresses, balanced };
+}
+
+/** Everything that a less careful reader could take for an address. */
+function likelyAddresses(value: string): readonly string[] {
+  return value.slice(0, LONGEST).match(/[^\s<>,;:()"@]@[^\s<>,;:()"@]+/g) ?? [];
+}
+
+/** Where the comment ends that starts at `start`; the length of the text if it does not. */
+function commentEnd(value: string, start: number): number {
+  let depth = 0;
+  for (let i = start; i < value.length; i++) {
+    const char = value[i];
+    if (char === "\\") i++;
+    else if (char === "(") depth++;
+    else if (char === ")" && --depth === 0) return i;
+  }
+  return value.length;
+}
+
+function quoteEnd(value: string, start: number): number {
+  for (let i = start + 1; i < value.length; i++) {
+    if (value[i] === "\\") i++;
+    else if (value[i] === '"') return i;
+  }
+  return value.length;
+}
+
+function domainOf(address: string): string | undefined {
+  const at = address.lastIndexOf("@");
+  if (at < 1) return undefined;
+  const text = address.slice(at + 1);
+  const domain = domainToAscii(text.endsWith(".") ? text.slice(0, -1) : text);
+  return domain !== undefined && isDomain(domain) ? domain : undefined;
+}
