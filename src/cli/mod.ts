@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../server/mod.ts";
+import { banCommand } from "./ban.ts";
 import { check } from "./check.ts";
 import { evaluate } from "./eval.ts";
 import { type Output, terminal } from "./output.ts";
@@ -56,6 +57,7 @@ export async function run(args: readonly string[], output: Output = terminal): P
     .option("--json", "print JSON")
     .action((expression, options) => ending(evaluate(expression, options, output)));
   program.addCommand(queueCommand(output, ending));
+  program.addCommand(banCommand(output, ending));
   program.addCommand(sieveCommand(output, ending));
   program.command("trace")
     .description("follow the dialogues of a running server until Ctrl-C; credentials and content are never shown")

@@ -74,6 +74,8 @@ export interface AutoBanConfig {
   readonly scan: Rate | undefined;
   /** Globs over HTTP paths. */
   readonly scanPaths: readonly string[];
+  /** How long a ban lasts, in milliseconds; undefined: until somebody removes it. */
+  readonly expire: number | undefined;
 }
 
 /** `http-lookup.<id>`. Times are in milliseconds. */

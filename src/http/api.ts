@@ -2,18 +2,17 @@
 
 import { Hono } from "hono";
 import type { RecipientState } from "../queue/types.ts";
+import { banRoutes } from "./ban_routes.ts";
 import type { HttpDependencies, MessageDetail, MessageFilter, QueueAdministration } from "./dependencies.ts";
 import type { Exchange } from "./exchange.ts";
 import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
-import { normalizeIp } from "./client_address.ts";
 import { fingerprint, statusSnapshot } from "./status/snapshot.ts";
 import { traceResponse } from "./trace_route.ts";
 
 const STATES: readonly RecipientState[] = ["queued", "delivering", "held", "delivered", "failed"];
 const FILTER_NAMES = ["state", "sender", "recipient", "queue", "limit", "after"];
 const MOST_MESSAGES = 1000;
-const MOST_BANS = 1000;
 
 const ID = /^[0-9A-Za-z_-]{1,40}$/;
 
@@ -106,14 +105,7 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
     return await act(queue, "cancel", id) ? c.json({ id, action: "cancel" }) : noMessage(id);
   });
 
-  if (bans !== undefined) {
-    app.get("/bans", async (c) => c.json({ bans: await bans.list(MOST_BANS) }));
-    app.delete("/bans/:ip", async (c) => {
-      const ip = normalizeIp(c.req.param("ip"));
-      if (ip === undefined) return problem(400, "The last part of the path must be an IP address.");
-      return await bans.remove(ip) ? c.json({ ip, action: "remove" }) : problem(404, `${ip} is not banned.`);
-    });
-  }
+  if (bans !== undefined) app.route("/bans", banRoutes(bans));
 
   if (trace !== undefined) app.get("/trace", (c) => traceResponse(trace, c.env.url.searchParams));
 

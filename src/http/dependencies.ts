@@ -89,7 +89,7 @@ export interface WellKnownAnswer {
   readonly body: string;
 }
 
-/** A banned address; times in ISO 8601, `null` for a ban without end. */
+/** A banned address or network; times in ISO 8601, `null` for a ban without end. */
 export interface BanView {
   readonly ip: string;
   readonly reason: string;
@@ -97,11 +97,13 @@ export interface BanView {
   readonly expires: string | null;
 }
 
-/** The list of banned addresses. Both may reject with `StoreUnavailable`. */
+/** The list of banned addresses and networks. Everything may reject with `StoreUnavailable`. */
 export interface BanAdministration {
   /** The latest bans, newest first. */
   list(limit: number): Promise<readonly BanView[]>;
-  /** Takes an address off. False if it is not there. */
+  /** Bans an address or network for `life` milliseconds, or until it is removed. */
+  set(ip: string, life?: number): Promise<BanView>;
+  /** Takes an address or network off. False if it is not there. */
   remove(ip: string): Promise<boolean>;
 }
 

@@ -194,9 +194,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       lease: config.cluster.lease,
       autoBan: config.server.autoBan,
       allowed: (ip) => addresses.allowed(ip),
-      onBan: (ip) => {
-        if (!addresses.allowed(ip)) sessions.ban(ip);
-      },
+      onBan: (isBanned) => sessions.ban((ip) => isBanned(ip) && !addresses.allowed(ip)),
     });
     banned = throttle.bans.has;
     undo.push(() => throttle.close());

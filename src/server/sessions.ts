@@ -13,8 +13,8 @@ export interface Sessions {
   /** Serves a connection until it ends. Never rejects. */
   serve(connection: ServerConnection, deps: InboundDependencies): Promise<void>;
   readonly count: number;
-  /** Closes the connections of an address that has come to be banned. */
-  ban(ip: string): void;
+  /** Closes the connections of addresses that have come to be banned. */
+  ban(isBanned: (ip: string) => boolean): void;
   /**
    * Ends every session: idle ones now, others when their transaction is over, and after `grace` milliseconds whatever
    * is left. A message whose 250 has not been written may then still be committed; the client will send it again.
@@ -40,9 +40,9 @@ export function createSessions(clock: Clock): Sessions {
     get count() {
       return running.size;
     },
-    ban(ip) {
+    ban(isBanned) {
       for (const session of running.keys()) {
-        if (session.connection.remote.ip === ip) session.expire("refused", BANNED);
+        if (isBanned(session.connection.remote.ip)) session.expire("refused", BANNED);
       }
     },
     async stop(grace) {

@@ -60,7 +60,7 @@ export function createAbuseWatch({ config: initial, rates, bans, emit, allowed }
     const rate = config[reason];
     if (rate === undefined || ip === "" || allowed(ip) || bans.has(ip)) return;
     const key = countKey("ban", reason, limitOf(rate), ip);
-    if (await rates.take(key, rate) || !bans.add(ip, reason)) return;
+    if (await rates.take(key, rate) || !bans.add(ip, reason, config.expire)) return;
     emit(BAN_EVENTS[reason], { remoteIp: ip });
     // Whoever is taken off the list starts anew.
     await rates.forget(key);

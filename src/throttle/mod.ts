@@ -13,7 +13,8 @@
  */
 
 export { type AbuseWatch, createAbuseWatch, WATCHED_EVENTS } from "./abuse_watch.ts";
-export { type BanList, type BanReason, type BanView, openBanList } from "./ban_list.ts";
+export { type BanList, type BanReason, openBanList } from "./ban_list.ts";
+export { banTarget, type BanView, deleteBan, latestBans, setBan } from "./ban_store.ts";
 export { countKey } from "./count_key.ts";
 export { type Admission, createInboundLimits, type InboundLimits, NO_LIMITS } from "./inbound_limits.ts";
 export { createRateCounter, type RateCounter } from "./rate_counter.ts";

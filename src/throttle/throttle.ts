@@ -23,8 +23,8 @@ export interface ThrottleOptions {
   readonly autoBan: AutoBanConfig;
   /** Whether an address is never banned. */
   allowed(ip: string): boolean;
-  /** Called when an address comes to be banned, on whatever node. */
-  onBan(ip: string): void;
+  /** Called when addresses have come to be banned, on whatever node. */
+  onBan(isBanned: (ip: string) => boolean): void;
 }
 
 /** What outlives a configuration. */

@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { join } from "node:path";
+import { run } from "../../src/cli/mod.ts";
 import type { Client } from "../support/client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { connectFrom, PROXIED } from "../support/proxied.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { baseConfiguration, startTestServer, type TestServer } from "../support/server.ts";
 
 const LOGINS = `session.auth = { mechanisms = "['plain', 'cram-md5']", allow-plain-text = true, require = false, ` +
   `errors = { wait = "0s", total = 100 } }\n`;
@@ -224,4 +226,119 @@ Deno.test("an administrator sees the bans, and takes one off for all nodes", asy
     assert.match(await client.say("RCPT TO:<nobody@example.org>"), server === other ? /^550 / : /^(?:550|421) /);
   }
   await test.event("security.abuse-ban");
+});
+
+Deno.test("administrators ban a network through the API, with an end, and its clients are shown out", async () => {
+  const clock = new FakeClock();
+  const settings = `${PROXIED}server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\n` +
+    'server.allowed-ip = ["192.0.2.9"]\n';
+  await using test = await startTestServer(settings, { clock });
+  const { hostname, port } = test.address("http");
+  const api = async (method: string, path: string) => {
+    const response = await fetch(`http://${hostname}:${port}/api/bans${path}`, { method });
+    return { status: response.status, body: await response.json() };
+  };
+  using inside = await greeted("192.0.2.1", test);
+  using outside = await greeted("198.51.100.1", test);
+  const ban = {
+    ip: "192.0.2.0/24",
+    reason: "manual",
+    created: "2026-01-05T12:00:00.000Z",
+    expires: "2026-01-05T13:00:00.000Z",
+  };
+  assert.deepEqual(await api("POST", "?ip=192.0.2.44%2F24&expire=1h"), { status: 201, body: ban });
+  assert.match(await inside.reply(), /^421 4\.7\.0 Your address is banned/);
+  assert.match(await outside.say("NOOP"), /^250 /);
+  await assertRefused("192.0.2.7", test);
+  using trusted = await greeted("192.0.2.9", test);
+  assert.match(await trusted.say("NOOP"), /^250 /);
+  assert.deepEqual((await api("GET", "")).body, { bans: [ban] });
+
+  for (const bad of ["", "?ip=mx.example.org", "?ip=192.0.2.1&expire=soon", "?ip=192.0.2.1&expire=0s"]) {
+    assert.equal((await api("POST", bad)).status, 400, bad);
+  }
+  await clock.advance(60 * 60 * 1000);
+  using again = await greeted("192.0.2.7", test);
+  assert.match(await again.say("NOOP"), /^250 /);
+  assert.equal((await api("DELETE", "/192.0.2.0/24")).status, 404);
+
+  assert.equal((await api("POST", "?ip=2001:db8::/32")).body.expires, null);
+  await assertRefused("2001:db8::1", test);
+  assert.equal((await api("DELETE", "/2001:db8::/32")).status, 200);
+  using free = await greeted("2001:db8::1", test);
+  assert.match(await free.say("NOOP"), /^250 /);
+});
+
+Deno.test("an automatic ban ends by itself where server.auto-ban.expire says so", async () => {
+  const clock = new FakeClock();
+  const settings = `${PROXIED}${LOGINS}server.auto-ban = { auth.rate = "1/1d", expire = "2h" }\n`;
+  await using test = await startTestServer(settings, { clock });
+  using guesser = await greeted("192.0.2.1", test);
+  assert.match(await guesser.say(bad("ana")), /^535 /);
+  await guesser.write(`${bad("bob")}\r\n`);
+  await test.event("security.authentication-ban");
+  await clock.advance(2 * 60 * 60 * 1000 - 1);
+  await assertRefused("192.0.2.1", test);
+  await clock.advance(1);
+  using later = await greeted("192.0.2.1", test);
+  assert.match(await later.say("NOOP"), /^250 /);
+});
+
+Deno.test("godwit ban lists, adds and removes, beside a running server and without one", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "godwit_test_" });
+  try {
+    const file = join(folder, "config.toml");
+    await Deno.writeTextFile(file, baseConfiguration(folder));
+    const said: string[] = [];
+    const output = {
+      print: (line: string) => said.push(line),
+      error: (line: string) => said.push(line),
+      colours: false,
+    };
+    const ban = async (...args: string[]) => {
+      said.length = 0;
+      const status = await run(["ban", ...args, "--config", file], output);
+      return { status, said: said.join("\n") };
+    };
+    {
+      await using test = await startTestServer(
+        `${PROXIED}server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\n`,
+        { folder },
+      );
+      const { hostname, port } = test.address("http");
+      const url = `http://${hostname}:${port}`;
+      using client = await greeted("192.0.2.1", test);
+      assert.deepEqual(await ban("add", "192.0.2.1", "--url", url), { status: 0, said: "192.0.2.1 is banned" });
+      // The running server follows at once.
+      assert.match(await client.reply(), /^421 4\.7\.0 /);
+      await assertRefused("192.0.2.1", test);
+      assert.deepEqual(await ban("remove", "192.0.2.1", "--url", url, "--json"), {
+        status: 0,
+        said: '{"ip":"192.0.2.1","action":"remove"}',
+      });
+      using free = await greeted("192.0.2.1", test);
+      assert.match(await free.say("NOOP"), /^250 /);
+    }
+    assert.deepEqual(await ban("list"), { status: 0, said: "no bans" });
+    assert.deepEqual(await ban("add", "192.0.2.0/24"), {
+      status: 0,
+      said: "192.0.2.0/24 is banned; a running server sees it within 15 seconds",
+    });
+    assert.equal((await ban("add", "2001:db8::1", "--expire", "1d")).status, 0);
+    const listed = JSON.parse((await ban("list", "--json")).said);
+    const reduced = listed.map((one: Record<string, string | null>) => [one.ip, one.reason, one.expires === null]);
+    assert.deepEqual(reduced.sort(), [["192.0.2.0/24", "manual", true], ["2001:db8::1", "manual", false]]);
+    assert.match((await ban("list")).said, /^ADDRESS +REASON +SINCE +UNTIL\n/);
+    assert.deepEqual(await ban("remove", "192.0.2.1"), {
+      status: 1,
+      said: "192.0.2.1 is not banned; godwit ban list shows what is",
+    });
+    for (const wrong of [["add", "mx.example.org"], ["add", "192.0.2.1", "--expire", "soon"], ["remove", "x"]]) {
+      assert.equal((await ban(...wrong)).status, 2, wrong.join(" "));
+    }
+    await using test = await startTestServer(PROXIED, { folder });
+    await assertRefused("192.0.2.200", test);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -117,12 +117,14 @@ function matchStage(
 
 export function buildAutoBan({ reader }: BuildContext): AutoBanConfig {
   const rate = (value: Rate | false) => value === false ? undefined : value;
+  const expire = reader.get("server.auto-ban.expire");
   return {
     auth: rate(reader.get("server.auto-ban.auth.rate")),
     abuse: rate(reader.get("server.auto-ban.abuse.rate")),
     loiter: rate(reader.get("server.auto-ban.loiter.rate")),
     scan: rate(reader.get("server.auto-ban.scan.rate")),
     scanPaths: reader.get("server.auto-ban.scan.paths"),
+    expire: expire === false ? undefined : expire,
   };
 }
 

@@ -99,6 +99,7 @@ export const serverKeys = {
   "server.auto-ban.loiter.rate": key(orFalse(rate), "150/1d"),
   "server.auto-ban.scan.rate": key(orFalse(rate), "150/1d"),
   "server.auto-ban.scan.paths": key(listOf(glob), SCANNED_PATHS),
+  "server.auto-ban.expire": key(orFalse(dur), false),
   "server.blocked-ip": key(listOrKeys(network), []),
   "server.allowed-ip": key(listOrKeys(network), ["127.0.0.1", "::1"]),
 };

@@ -39,6 +39,7 @@ Deno.test("server and listener defaults", () => {
           " ",
         ),
       ],
+      expire: undefined,
     },
     listeners: [{
       id: "a",

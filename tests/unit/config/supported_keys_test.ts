@@ -366,6 +366,7 @@ const LIMITS: readonly Case[] = [
     [`server.auto-ban.${reason}.rate`, '"7/1h"', (c) => c.server.autoBan[reason], { count: 7, period: 3_600_000 }],
     [`server.auto-ban.${reason}.rate`, "false", (c) => c.server.autoBan[reason], undefined],
   ]),
+  ["server.auto-ban.expire", '"2h"', (c) => c.server.autoBan.expire, 7_200_000],
   ["server.auto-ban.scan.paths", '["*.cfm*"]', (c) => c.server.autoBan.scanPaths, ["*.cfm*"]],
   ["http-lookup.h.enable", "false", (c) => httpList(c)?.enable, false],
   ["http-lookup.h.url", '"http://127.0.0.1/x"', (c) => httpList(c)?.url, "http://127.0.0.1/x"],

@@ -7,7 +7,14 @@ import { settle } from "../../support/fake_clock.ts";
 const IP = "192.0.2.1";
 const TWO = { count: 2, period: 1000 };
 
-const CONFIG: AutoBanConfig = { auth: TWO, abuse: TWO, loiter: TWO, scan: TWO, scanPaths: ["*.php*", "*/wp-*"] };
+const CONFIG: AutoBanConfig = {
+  auth: TWO,
+  abuse: TWO,
+  loiter: TWO,
+  scan: TWO,
+  scanPaths: ["*.php*", "*/wp-*"],
+  expire: undefined,
+};
 
 /** Counters and list in memory. */
 function watchOf(config: Partial<AutoBanConfig> = {}) {
@@ -31,6 +38,7 @@ function watchOf(config: Partial<AutoBanConfig> = {}) {
   const bans: BanList = {
     has: (ip) => banned.has(ip),
     add: (ip, reason) => !banned.has(ip) && banned.set(ip, reason) !== undefined,
+    set: () => Promise.reject(new Error("nobody sets a ban here")),
     list: () => Promise.resolve([]),
     remove: () => Promise.resolve(false),
     close() {},
