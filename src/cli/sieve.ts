@@ -68,6 +68,7 @@ async function testFile(file: string, output: Output): Promise<TestReport> {
     now: () => Date.now(),
     zoneOffset: (time) => -new Date(time).getTimezoneOffset(),
     read: (path) => readBeside(file, path),
+    folder: resolve(dirname(file)),
   });
   if (report.problems.length > 0) {
     const reason = report.problems.map((problem) => formatProblem(problem, file)).join("\n");

@@ -26,10 +26,16 @@ export interface MimePart {
   readonly end: number;
   /** Offsets in the header count from `start`. */
   readonly header: ParsedHeader;
-  /** Type and parameters; `text/plain` if none is given, `message/rfc822` in a digest (RFC 2046 §5.1.5). */
+  /**
+   * Type and parameters; `text/plain` if none is given, `message/rfc822` in a digest (RFC 2046 §5.1.5), and
+   * `application/octet-stream` in an encoding that is not known (RFC 2045 §6.4). What is no type stays as it is.
+   */
   readonly contentType: ParameterizedValue;
   readonly depth: number;
   readonly parent: MimePart | undefined;
+  /** Of a multipart: where the text before the first boundary ends, and where that behind the last one begins. */
+  readonly preambleEnd: number;
+  readonly epilogueStart: number;
   /** The parts of a multipart, the message in a `message/rfc822`; empty for others, and below the limits. */
   readonly children: readonly MimePart[];
   /** Content with its transfer encoding undone. */
@@ -50,6 +56,7 @@ const CR = 0x0d;
 const DASH = 0x2d;
 const DEFAULT_TYPE: ParameterizedValue = { value: "text/plain", parameters: new Map() };
 const DIGEST_TYPE: ParameterizedValue = { value: "message/rfc822", parameters: new Map() };
+const ENCODINGS: ReadonlySet<string> = new Set(["", "7bit", "8bit", "binary", "quoted-printable", "base64"]);
 
 /** The tree of a whole message. Never throws. */
 export function parseMime(bytes: Uint8Array, limits: MimeLimits): MimeTree {
@@ -88,7 +95,7 @@ function newPart(
   const header = parseHeader(bytes.subarray(start, end));
   const contentStart = start + header.bodyOffset;
   let type: ParameterizedValue | undefined;
-  let children: readonly MimePart[] | undefined;
+  let inside: Inside | undefined;
   let content: Uint8Array | undefined;
   const part: MimePart = {
     bytes,
@@ -102,7 +109,13 @@ function newPart(
       return type ??= typeOf(part);
     },
     get children() {
-      return children ??= childrenOf(part, budget);
+      return (inside ??= insideOf(part, budget)).children;
+    },
+    get preambleEnd() {
+      return (inside ??= insideOf(part, budget)).preambleEnd;
+    },
+    get epilogueStart() {
+      return (inside ??= insideOf(part, budget)).epilogueStart;
     },
     content: () => content ??= decodeTransfer(bytes.subarray(contentStart, end), encodingOf(part)),
     text: () => decodeText(part.content(), part.contentType.parameters.get("charset")),
@@ -114,42 +127,66 @@ function typeOf(part: MimePart): ParameterizedValue {
   const field = firstField(part.header, "content-type");
   if (field === undefined) return part.parent?.contentType.value === "multipart/digest" ? DIGEST_TYPE : DEFAULT_TYPE;
   const type = parseParameterized(field.value());
-  // RFC 2045 §5.2: what cannot be read is plain text.
-  return /^[^/\s]+\/[^/\s]+$/.test(type.value) ? type : { ...DEFAULT_TYPE, parameters: type.parameters };
+  if (type.value === "") return { ...DEFAULT_TYPE, parameters: type.parameters };
+  if (type.value.startsWith("multipart/") || ENCODINGS.has(transferEncoding(part))) return type;
+  return { value: "application/octet-stream", parameters: type.parameters };
 }
 
-/** The transfer encoding in lower case. Composite types have none that counts (RFC 2045 §6.4). */
-function encodingOf(part: MimePart): string {
-  const { value } = part.contentType;
-  if (value.startsWith("multipart/")) return "";
+function transferEncoding(part: MimePart): string {
   return parseParameterized(firstField(part.header, "content-transfer-encoding")?.value() ?? "").value;
 }
 
-function childrenOf(part: MimePart, budget: Budget): readonly MimePart[] {
+/** The transfer encoding in lower case. Multiparts have none that counts (RFC 2045 §6.4). */
+function encodingOf(part: MimePart): string {
+  return part.contentType.value.startsWith("multipart/") ? "" : transferEncoding(part);
+}
+
+interface Inside {
+  readonly children: readonly MimePart[];
+  readonly preambleEnd: number;
+  readonly epilogueStart: number;
+}
+
+function insideOf(part: MimePart, budget: Budget): Inside {
   const { value, parameters } = part.contentType;
-  const composite = value.startsWith("multipart/") || value === "message/rfc822" || value === "message/global";
-  if (!composite) return [];
+  const nothing: Inside = { children: [], preambleEnd: part.end, epilogueStart: part.end };
+  const multipart = value.startsWith("multipart/");
+  if (!multipart && value !== "message/rfc822" && value !== "message/global") return nothing;
   if (part.depth >= budget.depth) {
     budget.cut = true;
-    return [];
+    return nothing;
   }
-  if (!value.startsWith("multipart/")) {
-    if (!take(budget)) return [];
+  if (!multipart) {
+    if (!take(budget)) return nothing;
     const encoding = encodingOf(part);
     if (encoding !== "base64" && encoding !== "quoted-printable") {
-      return [newPart(part.bytes, part.contentStart, part.end, part.depth + 1, part, budget)];
+      const child = newPart(part.bytes, part.contentStart, part.end, part.depth + 1, part, budget);
+      return { ...nothing, children: [child] };
     }
     const inner = part.content();
-    return [newPart(inner, 0, inner.length, part.depth + 1, part, budget)];
+    return { ...nothing, children: [newPart(inner, 0, inner.length, part.depth + 1, part, budget)] };
   }
   const boundary = parameters.get("boundary");
-  if (boundary === undefined || boundary === "") return [];
-  const list: MimePart[] = [];
-  for (const [start, end] of boundaries(part, boundary)) {
-    if (!take(budget)) break;
-    list.push(newPart(part.bytes, start, end, part.depth + 1, part, budget));
+  if (boundary === undefined || boundary === "") return nothing;
+  const children: MimePart[] = [];
+  let preambleEnd: number | undefined;
+  let open: number | undefined;
+  const add = (end: number) => {
+    if (open !== undefined && take(budget)) {
+      children.push(newPart(part.bytes, open, Math.max(open, end), part.depth + 1, part, budget));
+    }
+  };
+  for (const line of boundaryLines(part, boundary)) {
+    const end = lineEndBefore(part.bytes, line.start);
+    preambleEnd ??= Math.max(part.contentStart, end);
+    add(end);
+    open = line.end;
+    if (line.closing) return { children, preambleEnd, epilogueStart: line.end };
+    if (budget.cut) break;
   }
-  return list;
+  // The closing boundary is missing: the last part goes on to the end.
+  add(part.end);
+  return { children, preambleEnd: preambleEnd ?? part.end, epilogueStart: part.end };
 }
 
 function take(budget: Budget): boolean {
@@ -161,28 +198,27 @@ function take(budget: Budget): boolean {
   return true;
 }
 
-/** Where the parts of a multipart begin and end (RFC 2046 §5.1.1). */
-function* boundaries(part: MimePart, boundary: string): Generator<readonly [number, number]> {
-  const { bytes, contentStart, end } = part;
+interface BoundaryLine {
+  readonly start: number;
+  readonly end: number;
+  readonly closing: boolean;
+}
+
+/** The lines between the parts of a multipart (RFC 2046 §5.1.1). */
+function* boundaryLines(part: MimePart, boundary: string): Generator<BoundaryLine> {
+  const { bytes, end } = part;
   const delimiter = new TextEncoder().encode(`--${boundary}`);
-  let open: number | undefined;
-  let at = contentStart;
-  while (at < end) {
+  for (let at = part.contentStart; at < end;) {
     const lf = bytes.indexOf(LF, at);
     const next = lf < 0 || lf >= end ? end : lf + 1;
     if (bytes[at] === DASH && startsWith(bytes, at, next, delimiter)) {
       const rest = at + delimiter.length;
       const closing = bytes[rest] === DASH && bytes[rest + 1] === DASH && rest + 1 < next;
-      if (closing || onlyBlanks(bytes, rest, next)) {
-        if (open !== undefined) yield [open, Math.max(open, lineEndBefore(bytes, at))];
-        if (closing) return;
-        open = next;
-      }
+      if (closing || onlyBlanks(bytes, rest, next)) yield { start: at, end: next, closing };
+      if (closing) return;
     }
     at = next;
   }
-  // The closing boundary is missing: the last part goes on to the end.
-  if (open !== undefined) yield [open, end];
 }
 
 function startsWith(bytes: Uint8Array, at: number, end: number, wanted: Uint8Array): boolean {

@@ -49,7 +49,10 @@ export function compileScript(source: string, options: CompileOptions = {}): Com
   const shared: Shared = { slots: new Map(), problems: [], watchers: new Set() };
   const step = compileCommands(parsed.commands, options.name ?? "main script", options, shared);
   const { problems } = shared;
-  problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  // Those of included scripts stand where they were found.
+  if (problems.every(({ script }) => script === undefined)) {
+    problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  }
   const failed = problems.some(({ severity }) => severity === "error");
   return {
     script: failed ? undefined : { name: options.name ?? "main script", step, options, watchers: [...shared.watchers] },
@@ -312,18 +315,14 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
       return shared.slots.get(key) as ReturnType<typeof key.initial>;
     },
     setting: (setting) => options.settings?.get(setting),
-    script(source, script, at) {
+    script(source, script) {
       const parsed = parseScript(source);
-      if (parsed.commands === undefined) {
-        for (const problem of parsed.problems) {
-          compiler.error(at, `${script}:${problem.line}:${problem.column}: ${problem.message}`);
-        }
-        return undefined;
-      }
-      const problems: SieveProblem[] = [];
-      const step = compileCommands(parsed.commands, script, options, { ...shared, problems });
+      const problems: SieveProblem[] = [...parsed.problems];
+      const step = parsed.commands === undefined
+        ? undefined
+        : compileCommands(parsed.commands, script, options, { ...shared, problems });
       for (const problem of problems) {
-        report(problem.severity, at, `${script}:${problem.line}:${problem.column}: ${problem.message}`);
+        if (shared.problems.length < MOST_PROBLEMS) shared.problems.push({ script, ...problem });
       }
       return problems.some(({ severity }) => severity === "error") ? undefined : step;
     },

@@ -75,7 +75,8 @@ export interface TagDefinition {
 export interface Modifier {
   /** The highest is applied first; two of one order exclude each other. */
   readonly order: number;
-  apply(text: string): string;
+  /** @param limit octets that the result may have; only for those that must not be cut anywhere */
+  apply(text: string, limit: number): string;
 }
 
 /** Variables whose names begin with a word and a dot (RFC 5229 §3). */
@@ -265,8 +266,8 @@ export interface Compiler {
   slot<T>(key: { readonly initial: () => T }): T;
   /** A setting of an extension; the names are those that Pigeonhole gives them (`sieve_vacation_min_period`). */
   setting(name: string): string | undefined;
-  /** Compiles another script with the same options; problems are reported at `at`. */
-  script(source: string, name: string, at: Position): Step | undefined;
+  /** Compiles another script with the same options; its problems are reported. */
+  script(source: string, name: string): Step | undefined;
   /** The name of the script being compiled. */
   readonly name: string;
 }

@@ -22,6 +22,21 @@ export const ASCII_CASEMAP: Comparator = {
   compare: order,
 };
 
+/** `i;unicode-casemap` (RFC 5051): case does not count in any script. */
+export const UNICODE_CASEMAP: Comparator = {
+  ...OCTET,
+  name: "i;unicode-casemap",
+  fold(text) {
+    const upper = text.toUpperCase();
+    if (upper.length === text.length) return upper;
+    // One character must stay one, so that wildcards can be told what they stand for.
+    return Array.from(text, (char) => {
+      const mapped = char.toUpperCase();
+      return mapped.length === char.length ? mapped : char;
+    }).join("");
+  },
+};
+
 function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -31,6 +31,7 @@ export { type Outcome, type RunError, type RunInput, runScript } from "./execute
 export { type Answer, DEFAULT_LIMITS, type SieveHost, type SieveLimits } from "./host.ts";
 export { messageBytes, messageOfContent, type SieveMessage, sieveMessage } from "./message.ts";
 export { parseScript } from "./parser.ts";
+export { redirectedMessage } from "./redirection.ts";
 export { formatProblem, type Position, type SieveProblem } from "./problem.ts";
 export type { Envelope } from "./run.ts";
 export { runTests, type TestHost, type TestReport, type TestResult } from "./testsuite/mod.ts";

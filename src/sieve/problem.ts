@@ -10,12 +10,14 @@ export interface Position {
 export interface SieveProblem extends Position {
   readonly severity: "error" | "warning";
   readonly message: string;
+  /** The included script that it is in; undefined for the one that was compiled. */
+  readonly script?: string;
 }
 
 /** `name:line:column: message`, the form that editors understand. */
 export function formatProblem(problem: SieveProblem, name: string): string {
   const warning = problem.severity === "warning" ? "warning: " : "";
-  return `${name}:${problem.line}:${problem.column}: ${warning}${problem.message}`;
+  return `${problem.script ?? name}:${problem.line}:${problem.column}: ${warning}${problem.message}`;
 }
 
 /** A running script did something that it must not, or reached a limit. */

@@ -93,17 +93,17 @@ export function takeAction(run: Run, action: Action, at?: Position): void {
     return;
   }
   if (run.actions.length >= run.limits.actions) {
-    throw new SieveLimitError(`the script does more than ${run.limits.actions} actions`, at);
+    throw new SieveLimitError(`the total number of actions exceeds policy limit: ${run.limits.actions}`, at);
   }
   const count = (...kinds: readonly Action["kind"][]) => run.actions.filter(({ kind }) => kinds.includes(kind)).length;
   if (action.kind === "redirect" && count("redirect") >= run.limits.redirects) {
-    throw new SieveLimitError(`the script redirects to more than ${run.limits.redirects} addresses`, at);
+    throw new SieveLimitError(`the number of redirect actions exceeds policy limit: ${run.limits.redirects}`, at);
   }
   if (
     (action.kind === "vacation" || action.kind === "notify") &&
     count("vacation", "notify") >= run.limits.outMessages
   ) {
-    throw new SieveLimitError(`the script sends more than ${run.limits.outMessages} messages`, at);
+    throw new SieveLimitError(`the number of messages sent exceeds policy limit: ${run.limits.outMessages}`, at);
   }
   run.actions.push(action);
 }

@@ -15,14 +15,38 @@ export interface Variable {
 const IDENTIFIER = /^[a-z_][a-z0-9_]*$/i;
 const WITH_NAMESPACE = /^([a-z_][a-z0-9_]*)\.([a-z0-9_.-]+)$/i;
 const LONGEST_NAME = 64;
+/** RFC 5229 §6 asks for 128. */
+const MOST_VARIABLES = 255;
 
-const globals = { initial: () => new Map<string, Value>() };
-const declared = new WeakMap<Compiler, Set<string>>();
+const encoder = new TextEncoder();
 
-/** From here on the name means the global variable in this script. */
-export function declareGlobal(compiler: Compiler, name: string): void {
-  const names = declared.get(compiler) ?? new Set();
-  declared.set(compiler, names.add(name.toLowerCase()));
+const globalValues = { initial: () => new Map<string, Value>() };
+
+/** The names in one script. */
+interface Names {
+  readonly globals: Set<string>;
+  readonly locals: Set<string>;
+}
+
+const namesOf = new WeakMap<Compiler, Names>();
+
+function namesIn(compiler: Compiler): Names {
+  const names = namesOf.get(compiler) ?? { globals: new Set(), locals: new Set() };
+  namesOf.set(compiler, names);
+  return names;
+}
+
+/**
+ * From here on the name means the global variable in this script.
+ *
+ * @returns false if it was a local one before (RFC 6609 §3.4.1)
+ */
+export function declareGlobal(compiler: Compiler, name: string): boolean {
+  const { globals, locals } = namesIn(compiler);
+  const lower = name.toLowerCase();
+  if (locals.has(lower)) return false;
+  globals.add(lower);
+  return true;
 }
 
 /** Whether a name can be that of a variable without namespace. */
@@ -34,9 +58,9 @@ export function isVariableName(name: string): boolean {
 export function globalVariable(name: string): Required<Variable> {
   const lower = name.toLowerCase();
   return {
-    read: (run) => slot(run, globals).get(lower) ?? "",
+    read: (run) => slot(run, globalValues).get(lower) ?? "",
     write(run, value) {
-      slot(run, globals).set(lower, bounded(run, value));
+      slot(run, globalValues).set(lower, bounded(run, value));
       return true;
     },
   };
@@ -49,7 +73,14 @@ export function globalVariable(name: string): Required<Variable> {
 export function findVariable(name: string, at: Position, compiler: Compiler): Variable | "none" | undefined {
   if (isVariableName(name)) {
     const lower = name.toLowerCase();
-    if (declared.get(compiler)?.has(lower) === true) return globalVariable(lower);
+    const { globals, locals } = namesIn(compiler);
+    if (globals.has(lower)) return globalVariable(lower);
+    if (!locals.has(lower)) {
+      if (locals.size === MOST_VARIABLES) {
+        compiler.error(at, `more than ${MOST_VARIABLES} variables are used; '${name}' is the first too many`);
+      }
+      locals.add(lower);
+    }
     return {
       read: ({ variables }) => variables.get(lower) ?? "",
       write(run, value) {
@@ -80,14 +111,15 @@ export function findVariable(name: string, at: Position, compiler: Compiler): Va
 
 /** RFC 5229 §3: what is longer than a variable may be is cut off. */
 function bounded(run: Run, value: Value): Value {
-  const limit = run.limits.variableSize;
-  return typeof value === "string" && value.length > limit ? cut(value, limit) : value;
+  return typeof value === "string" ? cut(value, run.limits.variableSize) : value;
 }
 
-/** The beginning of a text; no character is cut in two. */
-export function cut(text: string, length: number): string {
-  const high = text.charCodeAt(length - 1);
-  return text.slice(0, high >= 0xd800 && high < 0xdc00 ? length - 1 : length);
+/** The beginning of a text, at most `size` octets in UTF-8; no character is cut in two. */
+export function cut(text: string, size: number): string {
+  // Most texts are short enough whatever their characters are.
+  if (text.length * 3 <= size) return text;
+  const { read } = encoder.encodeInto(text, new Uint8Array(Math.min(size, text.length * 3)));
+  return read === text.length ? text : text.slice(0, read);
 }
 
 /** A value as scripts print it: numbers in decimal, lists one item behind the other. */

@@ -1,7 +1,7 @@
 /** The base language: what needs no `require` (RFC 5228). */
 
 import type { Extension } from "../definition.ts";
-import { ASCII_CASEMAP, CONTAINS, IS, MATCHES, OCTET } from "../match.ts";
+import { ASCII_CASEMAP, CONTAINS, IS, MATCHES, OCTET, UNICODE_CASEMAP } from "../match.ts";
 import { ACTIONS } from "./actions.ts";
 import { ADDRESS_PARTS } from "./address_part.ts";
 import { LOGIC } from "./logic.ts";
@@ -11,7 +11,8 @@ export const base: Extension = {
   capability: "",
   commands: ACTIONS,
   tests: [...LOGIC, ...MESSAGE_TESTS],
-  comparators: [OCTET, ASCII_CASEMAP],
+  // The last one is asked for without require in scripts in use.
+  comparators: [OCTET, ASCII_CASEMAP, UNICODE_CASEMAP],
   matchTypes: [IS, CONTAINS, MATCHES],
   addressParts: ADDRESS_PARTS,
 };

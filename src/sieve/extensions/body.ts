@@ -13,6 +13,12 @@ const later = <T, U>(value: T | Promise<T>, use: (value: T) => U): U | Promise<U
 /** RFC 5173 §5.1: everything behind the header, as it is. */
 const raw: Values = (run) => later(run.message.body(), (bytes) => [new TextDecoder().decode(bytes)]);
 
+/** RFC 5173 §3: a message without an empty line has no body, and nothing of it matches. */
+const unlessMissing = (values: Values): Values => (run) => run.message.header.complete ? values(run) : [];
+
+/** Types as MIME has them: one slash. */
+const WELL_FORMED = /^[^/]+\/[^/]+$/;
+
 function tree(run: Run): MimePart | Promise<MimePart> {
   return later(
     messageBytes(run.message),
@@ -24,7 +30,7 @@ function tree(run: Run): MimePart | Promise<MimePart> {
 function wanted(types: readonly string[]): (type: string) => boolean {
   const asked = types.map((type) => type.toLowerCase());
   return (type) =>
-    asked.some((each) => {
+    WELL_FORMED.test(type) && asked.some((each) => {
       if (each === "") return true;
       const slashes = each.split("/").length - 1;
       if (slashes > 1 || each.startsWith("/") || each.endsWith("/")) return false;
@@ -37,16 +43,14 @@ function contentOf(part: MimePart): readonly string[] {
   const { value } = part.contentType;
   if (value.startsWith("multipart/")) {
     // RFC 5173 §5.2: the prologue and the epilogue.
-    const first = part.children[0];
-    const last = part.children.at(-1);
     const slice = (from: number, to: number) => decodeText(part.bytes.subarray(from, to), undefined);
-    if (first === undefined || last === undefined) return [slice(part.contentStart, part.end)];
-    return [slice(part.contentStart, first.start), slice(last.end, part.end)];
+    return [slice(part.contentStart, part.preambleEnd), slice(part.epilogueStart, part.end)];
   }
   if (value === "message/rfc822" || value === "message/global") {
     const [inner] = part.children;
     // RFC 5173 §5.2: the header of the message inside.
-    return inner === undefined ? [] : [decodeText(inner.bytes.subarray(inner.start, inner.contentStart), undefined)];
+    if (inner === undefined) return [];
+    return [decodeText(inner.bytes.subarray(inner.start, inner.start + inner.header.end), undefined)];
   }
   return [part.text()];
 }
@@ -71,8 +75,8 @@ const text: Values = (run) =>
     for (const part of allParts(root)) {
       spend(run);
       const { value } = part.contentType;
-      if (value === "text/html") values.push(withoutMarkup(part.text()));
-      else if (value.startsWith("text/")) values.push(part.text());
+      if (value === "text/html" || value === "application/xhtml+xml") values.push(withoutMarkup(part.text()));
+      else if (value.startsWith("text/") && WELL_FORMED.test(value)) values.push(part.text());
     }
     return values;
   });
@@ -113,7 +117,9 @@ export const body: readonly Extension[] = [{
       const matcher = compiler.matcher(call, "key list");
       if (matcher === undefined) return undefined;
       const types = call.tag("content")?.texts;
-      const values = call.has("raw") ? raw : types === undefined ? text : content((run) => types.read(run));
+      const values = unlessMissing(
+        call.has("raw") ? raw : types === undefined ? text : content((run) => types.read(run)),
+      );
       return (run) => {
         // RFC 5173 §6: wildcards in bodies set no match variables.
         const before = run.matchValues;

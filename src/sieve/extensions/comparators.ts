@@ -1,7 +1,7 @@
-/** Comparators (RFC 4790, RFC 5051). */
+/** Comparators (RFC 4790). */
 
 import type { Comparator, Extension } from "../definition.ts";
-import { ASCII_CASEMAP, OCTET } from "../match.ts";
+import { ASCII_CASEMAP, OCTET, UNICODE_CASEMAP } from "../match.ts";
 
 // Greater than every number: what begins with no digit (RFC 4790 §9.1.1).
 const INFINITY = "∞";
@@ -15,21 +15,6 @@ export const ASCII_NUMERIC: Comparator = {
     if (a === b) return 0;
     if (a === INFINITY || b === INFINITY) return a === INFINITY ? 1 : -1;
     return a.length === b.length ? (a < b ? -1 : 1) : a.length - b.length;
-  },
-};
-
-/** `i;unicode-casemap`: case does not count in any script. */
-export const UNICODE_CASEMAP: Comparator = {
-  ...OCTET,
-  name: "i;unicode-casemap",
-  fold(text) {
-    const upper = text.toUpperCase();
-    if (upper.length === text.length) return upper;
-    // One character must stay one, so that wildcards can be told what they stand for.
-    return Array.from(text, (char) => {
-      const mapped = char.toUpperCase();
-      return mapped.length === char.length ? mapped : char;
-    }).join("");
   },
 };
 

@@ -10,7 +10,9 @@ const LONGEST_NAME = 1024;
 export function mailboxProblem(name: string): string | undefined {
   if (name === "") return "the name of a mailbox cannot be empty";
   if (name.length > LONGEST_NAME) return `the name of a mailbox has more than ${LONGEST_NAME} characters`;
-  if (/[\p{Cc}\ufffd]/u.test(name)) return `${JSON.stringify(name)} is not the name of a mailbox`;
+  if (/[\p{Cc}\ufffd]/u.test(name)) {
+    return `invalid folder name ${JSON.stringify(name)}: it has characters that no name has`;
+  }
   return undefined;
 }
 

@@ -30,6 +30,8 @@ function compileIncluded(
     compiler.error(at, `${JSON.stringify(name.slice(0, LONGEST_NAME))} is not the name of a script`);
     return undefined;
   }
+  // RFC 6609 §3.2: a script that is open was run, so ":once" leaves it out.
+  if (open.includes(key) && call.has("once")) return () => NEXT;
   if (open.includes(key)) {
     compiler.error(at, `the script '${name}' includes itself, by way of ${open.join(", ")}`);
     return undefined;
@@ -49,9 +51,10 @@ function compileIncluded(
     return () => NEXT;
   }
   open.push(key);
-  const step = compiler.script(source, name, at);
+  const step = compiler.script(source, name);
   open.pop();
   compiled.set(key, step);
+  if (step === undefined) compiler.error(at, `the included script '${name}' has errors`);
   return step;
 }
 
@@ -116,11 +119,12 @@ export const include: readonly Extension[] = [{
           return undefined;
         }
         call.texts("variables").literal?.forEach((name, index) => {
-          if (isVariableName(name)) declareGlobal(compiler, name);
-          else {compiler.error(
-              call.position("variables", index),
-              `'${name.slice(0, 80)}' is not the name of a variable`,
-            );}
+          const place = call.position("variables", index);
+          const shown = name.slice(0, 80);
+          if (!isVariableName(name)) compiler.error(place, `'${shown}' is not the name of a variable`);
+          else if (!declareGlobal(compiler, name)) {
+            compiler.error(place, `the variable '${shown}' was a local one before`);
+          }
         });
         return () => NEXT;
       },

@@ -9,7 +9,7 @@ const REFERENCE = /\$\{([a-z0-9_][a-z0-9_.-]*)\}/gi;
 /** A string with variables in it may grow to this, or to the size of a variable if that is more. */
 const LONGEST_STRING = 1_048_576;
 /** RFC 5229 §3.2 asks for nine. */
-const MOST_MATCH_VALUES = 99;
+const MOST_MATCH_VALUES = 32;
 
 type Piece = (run: Run) => string;
 
@@ -38,9 +38,9 @@ function substitute(text: string, at: Position, compiler: Compiler): Text | unde
       let out = "";
       for (const piece of pieces) {
         out += piece(run);
-        if (out.length > limit) return cut(out, limit);
+        if (out.length > limit) break;
       }
-      return out;
+      return cut(out, limit);
     },
   };
 }
@@ -65,8 +65,16 @@ function first(text: string, change: (char: string) => string): string {
   return change(char) + text.slice(char.length);
 }
 
-function modifier(name: string, order: number, apply: (text: string) => string): TagDefinition {
+function modifier(name: string, order: number, apply: Modifier["apply"]): TagDefinition {
   return { name, group: `modifier of order ${order}`, modifier: { order, apply } };
+}
+
+/** RFC 5229 §4.1.3. A backslash whose character was cut off would quote something else. */
+function quoteWildcards(text: string, limit: number): string {
+  const quoted = text.replace(/[*?\\]/g, "\\$&");
+  const short = cut(quoted, limit);
+  const dangling = short.length < quoted.length && /(?:^|[^\\])(?:\\\\)*\\$/.test(short);
+  return dangling ? short.slice(0, -1) : short;
 }
 
 // RFC 5229 §4.1. Letters beyond ASCII have cases too; nobody who wrote :upper is surprised by that.
@@ -75,7 +83,7 @@ const MODIFIERS: readonly TagDefinition[] = [
   modifier("upper", 40, (text) => text.toUpperCase()),
   modifier("lowerfirst", 30, (text) => first(text, (char) => char.toLowerCase())),
   modifier("upperfirst", 30, (text) => first(text, (char) => char.toUpperCase())),
-  modifier("quotewildcard", 20, (text) => text.replace(/[*?\\]/g, "\\$&")),
+  modifier("quotewildcard", 20, quoteWildcards),
   modifier("length", 10, (text) => String(Array.from(text).length)),
 ];
 
@@ -103,7 +111,7 @@ export const variables: readonly Extension[] = [{
       const write = variable.write;
       return (run) => {
         let text = value.read(run);
-        for (const { apply } of modifiers) text = apply(text);
+        for (const { apply } of modifiers) text = apply(text, run.limits.variableSize);
         if (!write(run, text)) {
           throw new SieveRuntimeError(`'${name}' cannot be set to ${JSON.stringify(text)}`, call.at);
         }

@@ -247,8 +247,11 @@ export function testsuiteExtension(world: World, record: (result: TestResult) =>
   const reload: CommandDefinition = {
     name: "test_config_reload",
     tags: [{ name: "extension", value: { name: "extension", type: "string" } }],
-    // Settings are read when scripts are compiled and run, so there is nothing to load.
-    compile: () => () => NEXT,
+    // Scripts read settings when they are compiled; the test file itself is running already.
+    compile: () => (run) => {
+      Object.assign(run.limits, limitsOf(world.settings));
+      return NEXT;
+    },
   };
   const metadata: CommandDefinition = {
     name: "test_imap_metadata_set",
@@ -266,6 +269,7 @@ export function testsuiteExtension(world: World, record: (result: TestResult) =>
   return {
     capability: "vnd.dovecot.testsuite",
     restricted: true,
+    namespaces: { tst: { read: (_run, name) => name === "path" ? world.host.folder ?? "" : "" } },
     commands: [
       testCommand(record),
       failCommand,

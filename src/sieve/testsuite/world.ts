@@ -5,6 +5,7 @@ import type { CompiledScript } from "../compiler.ts";
 import type { Extension } from "../definition.ts";
 import { DEFAULT_LIMITS, type SieveHost, type SieveLimits } from "../host.ts";
 import { messageBytes, type SieveMessage, sieveMessage } from "../message.ts";
+import { redirectedMessage } from "../redirection.ts";
 import type { Envelope } from "../run.ts";
 import { firstField, parseAddressList } from "../../message/mod.ts";
 
@@ -15,6 +16,8 @@ export interface TestHost {
   zoneOffset?(time: number): number;
   /** The text of a file named beside the test file; undefined if there is none. */
   read(path: string): string | undefined;
+  /** The folder of the test file, for `${tst.path}`. */
+  readonly folder?: string;
 }
 
 /** One result of `test_error`: what a compiler or a run said last. */
@@ -154,16 +157,23 @@ export async function carryOut(
       case "store": {
         const name = mailboxName(action.mailbox);
         if (!world.mailboxes.has(name)) {
-          if (action.create !== true) return `there is no mailbox '${name}'`;
+          if (action.create !== true) return `failed to store into mailbox '${name}': it does not exist`;
+          if (name.split("/").includes("")) return `failed to store into mailbox '${name}': this is no name`;
           world.mailboxes.set(name, []);
         }
         await file(name, action.message);
         break;
       }
       case "redirect": {
-        const setting = world.settings.get("sieve_redirect_envelope_from");
-        const from = redirectSender(setting, envelope);
-        world.sent.push({ from, to: [action.address], bytes: await messageBytes(action.message) });
+        const owner = world.settings.get("sieve_user_email") ?? envelope.to ?? "";
+        const message = redirectedMessage(action.message, owner);
+        // A loop: the message stays here.
+        if (message === undefined) {
+          await file("INBOX", action.message);
+          break;
+        }
+        const from = redirectSender(world.settings.get("sieve_redirect_envelope_from"), envelope, owner);
+        world.sent.push({ from, to: [action.address], bytes: await messageBytes(message) });
         break;
       }
       case "vacation":
@@ -191,13 +201,18 @@ export async function carryOut(
 }
 
 /** Who a redirected message comes from, by the setting that Pigeonhole has for it. */
-function redirectSender(setting: string | undefined, envelope: Envelope): string {
-  const address = /^<(.*)>$/.exec(setting ?? "")?.[1];
-  if (address !== undefined) return envelope.from === "" ? "" : address;
-  if (setting === "recipient" || setting === "orig_recipient") return envelope.from === "" ? "" : envelope.to ?? "";
-  return envelope.from ?? "";
+function redirectSender(setting: string | undefined, envelope: Envelope, owner: string): string {
+  const wanted = setting?.trim() ?? "sender";
+  const explicit = /^<(.*)>$/.exec(wanted)?.[1];
+  // The null sender stays what it is.
+  if ((envelope.from ?? "") === "" || wanted === "sender") return envelope.from ?? "";
+  if (explicit !== undefined) return explicit;
+  if (wanted === "user_email") return owner;
+  return (wanted === "orig_recipient" ? envelope.orig_to : undefined) ?? envelope.to ?? "";
 }
 
 function rejection(text: string, { from, to }: Envelope): string {
-  return `From: <${to ?? ""}>\r\nTo: <${from ?? ""}>\r\nSubject: Rejected\r\n\r\n${text}\r\n`;
+  return `From: Postmaster <postmaster@example.com>\r\nX-Rejected-By: <${to ?? ""}>\r\nTo: <${
+    from ?? ""
+  }>\r\nSubject: Rejected\r\n\r\n${text}\r\n`;
 }
