@@ -3,8 +3,15 @@
 import type { Clock } from "../clock/mod.ts";
 import type { SessionConfig } from "../config/config.ts";
 import type { Directory } from "../directory/directory.ts";
-import type { CheckContext, EvaluateDmarc, VerifySignatures } from "../authentication/mod.ts";
-import type { FunctionHost } from "../expression/types.ts";
+import type {
+  ArcResult,
+  CheckContext,
+  EvaluateDmarc,
+  ReceivedMessage,
+  Signer,
+  VerifySignatures,
+} from "../authentication/mod.ts";
+import type { FunctionHost, Setting } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { BuildNotice } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
@@ -35,6 +42,15 @@ export interface Checks {
   readonly evaluateDmarc: EvaluateDmarc;
 }
 
+/** Which signatures messages get, and who makes them. */
+export interface MessageSigning {
+  readonly sign: Setting<readonly string[]>;
+  readonly seal: Setting<string | false>;
+  readonly signer: Signer;
+  /** Verifies the ARC chain of a message that is to be sealed, where no check has done so (`auth.arc.verify`). */
+  verifyChain(message: ReceivedMessage): Promise<ArcResult | undefined>;
+}
+
 /** Everything a session is given. Replaced as a whole by a reload; running sessions keep what they started with. */
 export interface InboundDependencies {
   readonly config: SessionConfig;
@@ -48,6 +64,8 @@ export interface InboundDependencies {
   readonly filters?: FilterChain;
   /** How checks of who sends are carried out; absent if none is configured, which costs sessions nothing. */
   readonly checks?: Checks;
+  /** Signatures on accepted messages; absent if there are none, which costs sessions nothing. */
+  readonly signing?: MessageSigning;
   /** `[[queue.limiter.inbound]]`; absent: nothing is limited. */
   readonly limits?: InboundLimits;
   /** Whether an address is in `server.allowed-ip`; absent: every one counts as if it were. */

@@ -36,7 +36,7 @@ function withoutSuccess(notify: Notify): Notify {
 export async function tellExpanded(session: Session, expanded: readonly NewRecipient[], message: NewMessage) {
   const { buildNotice, queue, clock, emit } = session.deps;
   const { envelope, source, priority, content, recipients, receivedFromIp, receivedViaPort } = message;
-  const notice = buildNotice?.(
+  const notice = await buildNotice?.(
     {
       id: message.id,
       envelope,

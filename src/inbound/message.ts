@@ -29,6 +29,7 @@ import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
+import { signMessage } from "./signing.ts";
 import { concat, traceFields, withoutForgedResults } from "./trace_fields.ts";
 
 /**
@@ -196,11 +197,20 @@ async function enqueue(
   const head = fields.some(({ name }) => name === "return-path") && countFields(header, "return-path") > 0
     ? withoutField(content.head, header, "return-path")
     : content.head;
+  const [top] = fields;
+  const whole = fields.length === 0 ? content : content.withHead(concat([...fields.map(({ bytes }) => bytes), head]));
+  const { signing } = session.deps;
+  const signed = signing === undefined ? undefined : await signMessage(session, signing, {
+    id,
+    content: whole,
+    parameters,
+    above: top?.name === "return-path" ? top.bytes.length : 0,
+  });
   const message: NewMessage = {
     id,
-    envelope: { sender: transaction.sender, parameters },
+    envelope: { sender: transaction.sender, parameters: signed?.parameters ?? parameters },
     recipients: transaction.recipients,
-    content: fields.length === 0 ? content : content.withHead(concat([...fields.map(({ bytes }) => bytes), head])),
+    content: signed?.content ?? whole,
     source: sourceOf(session),
     priority: parameters.mtPriority === undefined ? 0 : await levelOf(session, parameters),
     ...(holdUntil === undefined ? {} : { holdUntil }),
@@ -210,10 +220,21 @@ async function enqueue(
     authenticatedAs: session.account?.name ?? "",
     heloDomain: session.heloDomain,
   };
+  try {
+    const answers = await handOver(session, transaction, message);
+    if (answers.every(({ code }) => code >= 400)) signed?.discard();
+    return answers;
+  } catch (error) {
+    signed?.discard();
+    throw error;
+  }
+}
+
+async function handOver(session: Session, transaction: Transaction, message: NewMessage): Promise<readonly Reply[]> {
   const refusal = await session.deps.queue.enqueue(message);
   if (refusal === undefined) {
     if (transaction.expanded !== undefined) await tellExpanded(session, transaction.expanded, message);
-    return [accepted(id)];
+    return [accepted(message.id)];
   }
   return session.lmtp ? await enqueueOthers(session, transaction, message, refusal) : [QUOTA_FULL];
 }

@@ -83,7 +83,7 @@ export function createRecorder(context: RecorderContext): Recorder {
     const recipients = settlements.flatMap((settlement) => noticeFor(settlement, context.isFinal(route)));
     if (recipients.length === 0) return undefined;
     try {
-      const notice = context.buildNotice(message, recipients, context.ids.next());
+      const notice = await context.buildNotice(message, recipients, context.ids.next());
       return notice === undefined ? undefined : await context.plan(notice);
     } catch (error) {
       emit("store.unexpected-error", { id: formatMessageId(message.id), reason: `notice: ${String(error)}` });

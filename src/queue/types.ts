@@ -177,13 +177,13 @@ export interface NoticeRecipient {
 
 /**
  * Builds the delivery status notification for recipients of one message, or nothing if nobody is to be told (null
- * sender, NOTIFY). The queue enqueues it in the same transaction that records the outcome. Must not throw.
+ * sender, NOTIFY). The queue enqueues it in the same transaction that records the outcome. Must not throw or reject.
  */
 export type BuildNotice = (
   message: QueuedMessage,
   recipients: readonly NoticeRecipient[],
   id: MessageId,
-) => NewMessage | undefined;
+) => NewMessage | undefined | Promise<NewMessage | undefined>;
 
 /** State of a recipient in the queue. */
 export type RecipientState = "queued" | "delivering" | "held" | "delivered" | "failed";

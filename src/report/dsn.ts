@@ -31,6 +31,9 @@ export interface DsnOptions {
   readonly largestReturned?: number;
 }
 
+/** A {@link BuildNotice} that answers at once. */
+export type DsnBuilder = (...args: Parameters<BuildNotice>) => NewMessage | undefined;
+
 /** Most octets of a header that are returned. */
 const LARGEST_HEADER = 64 * 1024;
 
@@ -40,7 +43,7 @@ const encoder = new TextEncoder();
  * Makes the function that builds notifications. One notification covers all the recipients it is given that asked for
  * it (RFC 3461 §4.1); there is none for the null sender (RFC 5321 §6.1). The function never throws.
  */
-export function createDsnBuilder(options: DsnOptions): BuildNotice {
+export function createDsnBuilder(options: DsnOptions): DsnBuilder {
   return (message, recipients, id) => {
     if (message.envelope.sender === "") return undefined;
     const told = recipients.filter(wantsNotice);

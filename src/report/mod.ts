@@ -4,4 +4,4 @@
  * @module
  */
 
-export { createDsnBuilder, type DsnOptions } from "./dsn.ts";
+export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";

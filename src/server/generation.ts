@@ -1,5 +1,6 @@
 /** What is built anew from each configuration: directories, lists, and what sessions are given. */
 
+import type { CheckContext, Signer } from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
@@ -19,10 +20,13 @@ import type { Store } from "../store/mod.ts";
 import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createFunctionHost } from "./functions.ts";
+import { createSigning } from "./signing.ts";
 
 /** The parts of one configuration that are in force until the next reload. */
 export interface Generation {
   readonly inbound: InboundDependencies;
+  /** Absent if there are no signatures. */
+  readonly signer: Signer | undefined;
   readonly defaultDirectory: Directory | undefined;
   /** Account of the default directory that mail for an address goes to. */
   accountOf(address: string): Promise<string | undefined>;
@@ -74,6 +78,8 @@ export interface World {
   readonly wire: Wire;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
 }
 
 /** What expressions can look up. */
@@ -125,8 +131,12 @@ export function createGeneration(config: Config, world: World): Generation {
   for (const listener of config.server.listeners) {
     if (listener.greeting !== undefined) greetings.set(listener.id, listener.greeting);
   }
+  const { resolver, random, clock, emit } = world;
+  const checks: CheckContext = { resolver, random, now: () => clock.now() };
+  const { signer, accepted } = createSigning(config, { clock, emit, functions, checks });
   return {
     defaultDirectory,
+    signer,
     inbound: {
       config: config.session,
       hostname: config.server.hostname,
@@ -136,6 +146,7 @@ export function createGeneration(config: Config, world: World): Generation {
       limits: createInboundLimits(config.inboundLimiters, world.throttle),
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
+      ...(accepted === undefined ? {} : { signing: accepted }),
       queue: world.queue,
       wire: world.wire,
       buildNotice: world.buildNotice,

@@ -1,5 +1,6 @@
 /** Builds a running server from a configuration, and takes it down again. */
 
+import type { Signer } from "../authentication/mod.ts";
 import { type Clock, systemClock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createResolver, type Resolver } from "../dns/mod.ts";
@@ -27,6 +28,7 @@ import { lockNode } from "./node_lock.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
 import { createSessions } from "./sessions.ts";
+import { signedNotices } from "./signing.ts";
 import { closeStores, openStores } from "./stores.ts";
 import { VERSION } from "./version.ts";
 
@@ -176,13 +178,19 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => httpLists.close());
 
     let inForce = config;
-    const buildNotice = createDsnBuilder({
+    let signer: Signer | undefined;
+    const buildDsn = createDsnBuilder({
       hostname: config.server.hostname,
       reportDomain: config.report.domain,
       from: (message) => senderOfNotices(inForce, message.envelope.sender, functions.host),
       clock,
       random,
     });
+    const buildNotice = signedNotices(
+      buildDsn,
+      () => ({ config: inForce, signer }),
+      { functions: functions.host, emit },
+    );
     const data = stores.get(config.storage.data);
     if (data === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not defined`);
     const throttle = await openThrottle({
@@ -200,8 +208,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
     const trace = createDialogueTrace(clock);
-    const generationOf = (next: Config, queue: Queue): Generation =>
-      createGeneration(next, {
+    const generationOf = (next: Config, queue: Queue): Generation => {
+      const made = createGeneration(next, {
         stores,
         resolver,
         httpLists,
@@ -212,7 +220,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         wire: trace.wire,
         clock,
         emit,
+        random,
       });
+      signer = made.signer;
+      return made;
+    };
     const queue = await openQueue({
       store: data,
       config: config.queue,
