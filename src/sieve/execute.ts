@@ -64,6 +64,7 @@ function startRun(script: CompiledScript, { message, envelope, host, before = []
     envelope: { ...envelope },
     message,
     actions: [...before],
+    settled: before.length,
     implicitKeep: true,
     variables: new Map<string, Value>(),
     matchValues: [],

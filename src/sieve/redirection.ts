@@ -9,11 +9,17 @@ const MARK = "X-Sieve-Redirected-From";
 /**
  * The message as it is redirected on behalf of an address, which is noted in it; undefined if it was redirected for
  * this address before, and would go round for ever.
+ *
+ * @param others more addresses of the same owner, which would make it a loop too
  */
-export function redirectedMessage(message: SieveMessage, onBehalfOf: string): SieveMessage | undefined {
-  const wanted = onBehalfOf.toLowerCase();
+export function redirectedMessage(
+  message: SieveMessage,
+  onBehalfOf: string,
+  others: readonly string[] = [],
+): SieveMessage | undefined {
+  const own = [onBehalfOf, ...others].map((address) => address.toLowerCase());
   const marks = fieldsNamed(message.header, MARK);
-  if (marks.some((field) => field.value().toLowerCase() === wanted)) return undefined;
+  if (marks.some((field) => own.includes(field.value().toLowerCase()))) return undefined;
   const editor = editHeader(message.head, message.header);
   editor.prepend(foldField(MARK, onBehalfOf));
   return withHead(message, editor.result());

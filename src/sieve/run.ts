@@ -30,6 +30,8 @@ export interface Run {
   readonly envelope: Envelope;
   message: SieveMessage;
   readonly actions: Action[];
+  /** How many of the actions another script took before: they stand, whatever this one does. */
+  readonly settled: number;
   implicitKeep: boolean;
   /** Variables by name in lower case. `include` changes the map for the time of the included script. */
   variables: Map<string, Value>;
@@ -76,20 +78,23 @@ export function takeAction(run: Run, action: Action, at?: Position): void {
   if (!("copy" in action && action.copy === true) && action.kind !== "notify" && action.kind !== "vacation") {
     run.implicitKeep = false;
   }
-  const opposed = run.actions.find((other) =>
-    (action.kind === "reject" && (DELIVERING.has(other.kind) || other.kind === "reject")) ||
-    (other.kind === "reject" && DELIVERING.has(action.kind))
+  const opposed = run.actions.findIndex((other, index) =>
+    action.kind === "reject" && other.kind === "reject" ||
+    // What an earlier script has done is done; this one is for itself.
+    index >= run.settled && (action.kind === "reject" && DELIVERING.has(other.kind) ||
+        other.kind === "reject" && DELIVERING.has(action.kind))
   );
-  if (opposed !== undefined) {
-    throw new SieveRuntimeError(`${nameOf(action)} cannot go with ${nameOf(opposed)}, which was done before`, at);
+  const contrary = run.actions[opposed];
+  if (contrary !== undefined) {
+    if (opposed < run.settled) return;
+    throw new SieveRuntimeError(`${nameOf(action)} cannot go with ${nameOf(contrary)}, which was done before`, at);
   }
   const same = run.actions.findIndex((other) => isSame(other, action));
   if (same >= 0) {
+    const earlier = run.actions[same];
+    if (action.kind === "keep" && earlier?.kind === "store") run.actions[same] = action;
     // The later one has the last word on flags (RFC 5232 §2).
-    if (action.kind === "keep" || action.kind === "store") {
-      const earlier = run.actions[same];
-      if (earlier !== undefined && "flags" in action) Object.assign(earlier, { flags: action.flags });
-    }
+    else if (earlier !== undefined && "flags" in action) Object.assign(earlier, { flags: action.flags });
     return;
   }
   if (run.actions.length >= run.limits.actions) {

@@ -166,7 +166,7 @@ export async function carryOut(
       }
       case "redirect": {
         const owner = world.settings.get("sieve_user_email") ?? envelope.to ?? "";
-        const message = redirectedMessage(action.message, owner);
+        const message = redirectedMessage(action.message, owner, [envelope.to ?? ""]);
         // A loop: the message stays here.
         if (message === undefined) {
           await file("INBOX", action.message);
