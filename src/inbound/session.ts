@@ -8,6 +8,7 @@ import type { ServerConnection } from "../net/mod.ts";
 import type { Release } from "../throttle/mod.ts";
 import type { FilterRun } from "../filter/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";
+import { isEventName } from "../telemetry/event.ts";
 import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import type { ContentIntake } from "./intake.ts";
@@ -175,8 +176,8 @@ export class Session {
     this.scope = {
       variables: this.variables,
       functions: deps.functions,
-      onError: (error) =>
-        deps.emit("eval.error", { session: id, key: error.key, event: error.event, reason: error.message }),
+      onError: ({ event, key, message }) =>
+        deps.emit(isEventName(event) ? event : "eval.error", { session: id, key, reason: message }),
     };
   }
 

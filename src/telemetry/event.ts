@@ -444,3 +444,8 @@ export const EVENTS = {
 
 /** Name of an event. */
 export type EventName = keyof typeof EVENTS;
+
+/** Whether there is an event of this name. */
+export function isEventName(name: string): name is EventName {
+  return Object.hasOwn(EVENTS, name);
+}
