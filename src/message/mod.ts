@@ -33,6 +33,7 @@ export { eightBitClean, memoryContent } from "./memory_content.ts";
 export { allParts, type MimeLimits, type MimePart, type MimeTree, parseMime } from "./mime.ts";
 export { decodeText, decodeTransfer } from "./mime_content.ts";
 export { type ParameterizedValue, parseParameterized } from "./mime_header.ts";
+export { parseDate, type WrittenDate, zoneOffset } from "./parse_date.ts";
 export { quotedPrintable } from "./quoted_printable.ts";
 export { isSigned, planSevenBit, type SevenBitPlan, writeSevenBit } from "./seven_bit.ts";
 export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";

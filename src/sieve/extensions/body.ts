@@ -2,13 +2,11 @@
 
 import type { Extension } from "../definition.ts";
 import { allParts, decodeText, type MimePart, parseMime } from "../../message/mod.ts";
+import { later } from "../later.ts";
 import { messageBytes } from "../message.ts";
 import { type Run, spend } from "../run.ts";
 
 type Values = (run: Run) => readonly string[] | Promise<readonly string[]>;
-
-const later = <T, U>(value: T | Promise<T>, use: (value: T) => U): U | Promise<U> =>
-  value instanceof Promise ? value.then(use) : use(value);
 
 /** RFC 5173 §5.1: everything behind the header, as it is. */
 const raw: Values = (run) => later(run.message.body(), (bytes) => [new TextDecoder().decode(bytes)]);

@@ -4,23 +4,39 @@ import type { Extension } from "../definition.ts";
 import { body } from "./body.ts";
 import { comparators } from "./comparators.ts";
 import { copy } from "./copy.ts";
+import { date } from "./date.ts";
+import { duplicate } from "./duplicate.ts";
 import { encodedCharacter } from "./encoded_character.ts";
+import { environment } from "./environment.ts";
 import { envelope } from "./envelope.ts";
+import { extlists } from "./extlists.ts";
 import { fileinto } from "./fileinto.ts";
+import { ihave } from "./ihave.ts";
 import { include } from "./include.ts";
+import { mailbox } from "./mailbox.ts";
 import { reject } from "./reject.ts";
 import { relational } from "./relational.ts";
+import { mailboxChoice } from "./special_use.ts";
+import { subaddress } from "./subaddress.ts";
 import { variables } from "./variables.ts";
 
 export const EXTENSIONS: readonly Extension[] = [
   ...body,
   ...comparators,
   ...copy,
+  ...date,
+  ...duplicate,
   ...encodedCharacter,
+  ...environment,
   ...envelope,
+  ...extlists,
   ...fileinto,
+  ...ihave,
   ...include,
+  ...mailbox,
   ...reject,
   ...relational,
+  ...mailboxChoice,
+  ...subaddress,
   ...variables,
 ];

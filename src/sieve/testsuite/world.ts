@@ -98,7 +98,7 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
 const ENVIRONMENT: Readonly<Record<string, string>> = {
   domain: "example.com",
   host: "host.example.com",
-  location: "MDA",
+  location: "MS",
   phase: "during",
   name: "godwit",
 };

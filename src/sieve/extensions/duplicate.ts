@@ -1,0 +1,55 @@
+/** `duplicate` (RFC 7352). */
+
+import type { Call, Compiler, Extension } from "../definition.ts";
+import { fieldsNamed } from "../../message/mod.ts";
+import type { Run } from "../run.ts";
+
+const SHORTEST = 1;
+/** RFC 7352 §3: seven days. */
+const USUAL_SECONDS = 7 * 86_400;
+
+/** The text that makes messages the same; undefined if this one has none, and is never a duplicate. */
+function identity(call: Call): (run: Run) => string | undefined {
+  const unique = call.tag("uniqueid")?.text;
+  if (unique !== undefined) return (run) => unique.read(run);
+  const header = call.tag("header")?.text;
+  return (run) => {
+    const [field] = fieldsNamed(run.message.header, header?.read(run) ?? "message-id");
+    return field?.text().trim();
+  };
+}
+
+/** Seconds to remember, within what the settings allow. */
+function period(call: Call, compiler: Compiler): number {
+  const asked = call.tag("seconds")?.number;
+  const most = Number(compiler.setting("sieve_duplicate_max_period") ?? NaN);
+  return Math.min(Math.max(asked ?? USUAL_SECONDS, SHORTEST), Number.isNaN(most) ? Infinity : most);
+}
+
+export const duplicate: readonly Extension[] = ["duplicate", "vnd.dovecot.duplicate"].map((capability) => ({
+  capability,
+  tests: [{
+    name: "duplicate",
+    tags: [
+      { name: "handle", value: { name: "handle", type: "string" } },
+      { name: "header", group: "identity", value: { name: "header name", type: "string" } },
+      { name: "uniqueid", group: "identity", value: { name: "unique id", type: "string" } },
+      { name: "seconds", value: { name: "timeout", type: "number" } },
+      { name: "last" },
+    ],
+    compile(call, compiler) {
+      const read = identity(call);
+      const seconds = period(call, compiler);
+      const handle = call.tag("handle")?.text;
+      const kind = call.has("uniqueid") ? "uniqueid" : "header";
+      const renew = call.has("last");
+      return (run) => {
+        const id = read(run);
+        if (id === undefined || id === "") return false;
+        // Handles keep uses of one id apart (RFC 7352 §3.1); no text can hold the NUL between the parts.
+        const key = ["duplicate", handle?.read(run) ?? "", kind, id].join("\0");
+        return run.host.seen?.(key, seconds, renew) ?? false;
+      };
+    },
+  }],
+} satisfies Extension));

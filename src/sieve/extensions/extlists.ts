@@ -1,0 +1,58 @@
+/** `:list`, `valid_ext_list`, `redirect :list` (RFC 6134). */
+
+import type { Extension, Matcher } from "../definition.ts";
+import { parseMailbox } from "../mailbox_address.ts";
+import { later, untilFalse, untilTrue } from "../later.ts";
+import { NEXT, spend, takeAction } from "../run.ts";
+
+export const extlists: readonly Extension[] = [{
+  capability: "extlists",
+  matchTypes: [{
+    tag: "list",
+    compile({ keys, call, keyAt }, compiler): Matcher {
+      keys.literal?.forEach((name, index) => {
+        if (name === "") compiler.error(keyAt(index), `the name of a list in ${call.title} is empty`);
+      });
+      return (run, values) => {
+        const lists = keys.read(run);
+        return untilTrue(values, (value) =>
+          untilTrue(lists, (list) => {
+            spend(run, 1, call.at);
+            return later(run.host.inList?.(list, value) ?? false, (found) => {
+              // RFC 6134 §2.2: what matched is the match value.
+              if (found) run.matchValues = [value];
+              return found;
+            });
+          }));
+      };
+    },
+  }],
+  tests: [{
+    name: "valid_ext_list",
+    parameters: [{ name: "list names", type: "strings" }],
+    compile(call) {
+      const names = call.texts("list names");
+      return (run) => untilFalse(names.read(run), (name) => run.host.listExists?.(name) ?? false);
+    },
+  }],
+  tags: [{
+    to: ["redirect"],
+    tag: {
+      name: "list",
+      command(_use, call) {
+        const list = call.text("address");
+        const copied = call.has("copy");
+        return (run) =>
+          later(run.host.listMembers?.(list.read(run)) ?? [], (members) => {
+            for (const member of members) {
+              const mailbox = parseMailbox(member);
+              if (mailbox === undefined) continue;
+              const action = { kind: "redirect", address: mailbox.address, message: run.message } as const;
+              takeAction(run, copied ? { ...action, copy: true } : action, call.at);
+            }
+            return NEXT;
+          });
+      },
+    },
+  }],
+}];
