@@ -62,8 +62,12 @@ relay = true
 [session.data.limits]
 messages = 1_000_000_000
 [auth]
+iprev.verify = "disable"
+spf.verify.ehlo = "disable"
+spf.verify.mail-from = "disable"
 dkim.verify = "disable"
 arc.verify = "disable"
+dmarc.verify = "disable"
 
 [queue.strategy]
 route = "'sink'"

@@ -13,12 +13,13 @@ import {
 } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
-import type { InboundDependencies } from "../inbound/mod.ts";
-import type { BuildNotice, Queue } from "../queue/mod.ts";
+import type { InboundDependencies, Intake } from "../inbound/mod.ts";
+import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
+import { createChecks } from "./checks.ts";
 import { createFunctionHost } from "./functions.ts";
 import { createSigning } from "./signing.ts";
 
@@ -71,8 +72,8 @@ export interface World {
   readonly resolver: Resolver;
   readonly httpLists: HttpLists;
   readonly functions: ForwardingHost;
-  readonly throttle: Throttle;
-  readonly queue: Queue;
+  readonly throttle: Pick<Throttle, "rates" | "slots"> & { readonly abuse: Pick<Throttle["abuse"], "loginRefused"> };
+  readonly queue: Intake;
   readonly buildNotice: BuildNotice;
   /** Where others may listen to what is said. */
   readonly wire: Wire;
@@ -132,8 +133,9 @@ export function createGeneration(config: Config, world: World): Generation {
     if (listener.greeting !== undefined) greetings.set(listener.id, listener.greeting);
   }
   const { resolver, random, clock, emit } = world;
-  const checks: CheckContext = { resolver, random, now: () => clock.now() };
-  const { signer, accepted } = createSigning(config, { clock, emit, functions, checks });
+  const context: CheckContext = { resolver, random, now: () => clock.now() };
+  const checks = createChecks(config.session, context, functions);
+  const { signer, accepted } = createSigning(config, { clock, emit, functions, checks: context });
   return {
     defaultDirectory,
     signer,
@@ -146,6 +148,7 @@ export function createGeneration(config: Config, world: World): Generation {
       limits: createInboundLimits(config.inboundLimiters, world.throttle),
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
+      ...(checks === undefined ? {} : { checks }),
       ...(accepted === undefined ? {} : { signing: accepted }),
       queue: world.queue,
       wire: world.wire,

@@ -51,15 +51,26 @@ email-list = ["staff@example.org"]
 `;
 }
 
+/** Nobody asks who sends; a test that wants that says `checks`. */
+const NO_CHECKS = ["iprev", "spf", "dkim", "arc", "dmarc"]
+  .flatMap((method) => method === "spf" ? ["spf.verify.ehlo", "spf.verify.mail-from"] : [`${method}.verify`])
+  .map((key) => `auth.${key} = "disable"\n`).join("");
+
 let sharedCertificate: Promise<TestCertificate> | undefined;
 
 /** Reads the configuration that {@link startTestServer} would start with. */
 export function testConfiguration(
   configuration: string,
-  options: { readonly folder: string; readonly certificate: TestCertificate; readonly base?: boolean },
+  options: {
+    readonly folder: string;
+    readonly certificate: TestCertificate;
+    readonly base?: boolean;
+    readonly checks?: boolean;
+  },
 ): Config {
   const { folder, certificate } = options;
-  const text = `${configuration.replaceAll("{folder}", folder)}
+  const text = `${options.checks === true ? "" : NO_CHECKS}
+${configuration.replaceAll("{folder}", folder)}
 ${options.base === false ? "" : baseConfiguration(folder)}
 [certificate.test]
 cert = """${certificate.cert}"""
@@ -73,7 +84,15 @@ private-key = """${certificate.privateKey}"""
 /** Starts a server. `configuration` is TOML that is put before {@link baseConfiguration} unless `base` is false. */
 export async function startTestServer(
   configuration = "",
-  options: { clock?: Clock; resolver?: Resolver; mxPort?: number; base?: boolean; folder?: string } = {},
+  options: {
+    clock?: Clock;
+    resolver?: Resolver;
+    mxPort?: number;
+    base?: boolean;
+    folder?: string;
+    /** Whether checks of who sends are carried out as configured; otherwise they are switched off. */
+    checks?: boolean;
+  } = {},
 ): Promise<TestServer> {
   const folder = options.folder ?? await Deno.makeTempDir({ prefix: "godwit_test_" });
   const certificate = await (sharedCertificate ??= makeCertificate({ names: ["mx.example.org"] }));
@@ -81,6 +100,7 @@ export async function startTestServer(
     folder,
     certificate,
     ...(options.base === undefined ? {} : { base: options.base }),
+    ...(options.checks === undefined ? {} : { checks: options.checks }),
   });
   const events: ObservedEvent[] = [];
   const taken = new Set<ObservedEvent>();

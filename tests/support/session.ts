@@ -34,6 +34,8 @@ export interface WorldOptions {
   readonly queue?: MemoryQueue;
   readonly directory?: Directory;
   readonly functions?: Partial<FunctionHost>;
+  /** Checks of who sends; none without. */
+  readonly checks?: InboundDependencies["checks"];
 }
 
 const BASE = `
@@ -125,6 +127,7 @@ export function sessionWorld(options: WorldOptions = {}): SessionWorld {
       directories: new Map([["staff", options.directory ?? staff]]),
       functions: { ...noLookups, ...options.functions },
       ...(filters === undefined ? {} : { filters }),
+      ...(options.checks === undefined ? {} : { checks: options.checks }),
       queue,
       clock,
       emit,

@@ -3,7 +3,7 @@
 import { bool, choice, domain, dur, filled, listOf } from "../value_type.ts";
 import { MX, when } from "./condition.ts";
 import { asIdOrFalse, asIds, asWord } from "./setting_shape.ts";
-import { key, later, optional, required, setting } from "./spec.ts";
+import { key, optional, required, setting } from "./spec.ts";
 
 const strictness = asWord("relaxed", "strict", "disable");
 const onMx = when(MX, "'relaxed'", "'disable'");
@@ -24,13 +24,13 @@ const SIGNED_HEADERS = [
 ];
 
 export const authenticationKeys = {
-  "auth.iprev.verify": later(setting("conn", strictness, onMx), "disable", "'disable'"),
-  "auth.spf.verify.ehlo": later(setting("ehlo", strictness, onMx), "disable", "'disable'"),
-  "auth.spf.verify.mail-from": later(setting("mail", strictness, onMx), "disable", "'disable'"),
-  "auth.dkim.verify": later(setting("data", strictness, "'relaxed'"), "disable", "'disable'"),
-  "auth.dkim.strict": later(key(bool, true)),
-  "auth.arc.verify": later(setting("data", strictness, "'relaxed'"), "disable", "'disable'"),
-  "auth.dmarc.verify": later(setting("data", strictness, onMx), "disable", "'disable'"),
+  "auth.iprev.verify": setting("conn", strictness, onMx),
+  "auth.spf.verify.ehlo": setting("ehlo", strictness, onMx),
+  "auth.spf.verify.mail-from": setting("mail", strictness, onMx),
+  "auth.dkim.verify": setting("data", strictness, "'relaxed'"),
+  "auth.dkim.strict": key(bool, true),
+  "auth.arc.verify": setting("data", strictness, "'relaxed'"),
+  "auth.dmarc.verify": setting("data", strictness, onMx),
   "auth.dkim.sign": setting("data", asIds("signature"), false),
   "auth.arc.seal": setting("data", asIdOrFalse("seal"), false),
   "signature.<id>.private-key": required(filled),

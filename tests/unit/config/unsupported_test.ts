@@ -8,12 +8,6 @@ const schema: Readonly<Record<string, Key>> = SCHEMA;
 /** Areas of the reference that are not supported yet, by what their patterns begin with. */
 const AREAS = [
   "acme.",
-  "auth.iprev.",
-  "auth.spf.",
-  "auth.dkim.verify",
-  "auth.dkim.strict",
-  "auth.arc.verify",
-  "auth.dmarc.",
   "sieve.",
   "session.connect.script",
   "session.ehlo.script",
@@ -23,8 +17,6 @@ const AREAS = [
   "session.milter.",
   "session.hook.",
   "session.mta-sts.",
-  "session.data.add-headers.received-spf",
-  "session.data.add-headers.auth-results",
   "queue.tls.<id>.dane",
   "queue.tls.<id>.mta-sts",
   "asn.",
@@ -62,11 +54,8 @@ Deno.test("a value that only switches such a key off is accepted", () => {
     const text of [
       "session.connect.script = false",
       "session.data.script = false",
-      'auth.dkim.verify = "disable"',
-      "auth.spf.verify.ehlo = \"'Disable'\"",
       "auth.dkim.sign = false",
       "server.auto-ban.auth.rate = false",
-      "session.data.add-headers.received-spf = false",
       "report.dsn.sign = false",
       'report.dmarc.aggregate.send = "never"',
       "report.spf.send = false",

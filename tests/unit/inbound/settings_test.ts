@@ -397,7 +397,13 @@ function quoted(value: string): string {
 }
 
 Deno.test("no supported key of session.* is left out", () => {
-  const elsewhere = new Set(["session.data.add-headers.delivered-to", "session.data.spam-filter"]);
+  const elsewhere = new Set([
+    "session.data.add-headers.delivered-to",
+    "session.data.spam-filter",
+    // checks_test.ts
+    "session.data.add-headers.received-spf",
+    "session.data.add-headers.auth-results",
+  ]);
   const covered = new Set(CASES.map(({ key }) => key));
   const missing = Object.entries(sessionKeys).filter(([key, spec]) =>
     !covered.has(key) && !elsewhere.has(key) && spec.supported
