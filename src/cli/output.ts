@@ -4,6 +4,8 @@
 export interface Output {
   print(line: string): void;
   error(line: string): void;
+  /** Writes octets to where `print` writes; resolves once they are taken. */
+  write(bytes: Uint8Array): Promise<void>;
   /** Whether standard output is a terminal that wants colours. */
   readonly colours: boolean;
 }
@@ -12,6 +14,9 @@ export interface Output {
 export const terminal: Output = {
   print: (line) => console.log(line),
   error: (line) => console.error(line),
+  async write(bytes) {
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  },
   colours: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
 };
 

@@ -10,6 +10,7 @@
  */
 
 export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
+export { LAST_ERRORS, SOURCES } from "./record.ts";
 export type { Envelope, ExportedMessage } from "./export.ts";
 export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";
 export type { QueueAction, QueueOperations, QueuePreview } from "./operate.ts";
@@ -19,4 +20,6 @@ export type { QueueStats } from "./statistics.ts";
 export type { MemoryLimits } from "./memory_budget.ts";
 export { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 export { contentOf } from "./content.ts";
+export { domainOf, recordOf } from "./record.ts";
+export { queueScope } from "./scope.ts";
 export * from "./types.ts";

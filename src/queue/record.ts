@@ -185,7 +185,8 @@ export function readDialogue(column: readonly unknown[]): readonly DialogueLine[
   });
 }
 
-const SOURCES: readonly Source[] = [
+/** Every `messages.source`. */
+export const SOURCES: readonly Source[] = [
   "authenticated",
   "unauthenticated",
   "dmarc_pass",
@@ -199,7 +200,8 @@ export function toSource(value: unknown): Source {
   return SOURCES.find((source) => source === value) ?? "unauthenticated";
 }
 
-const LAST_ERRORS: readonly LastError[] = [
+/** Every `recipients.last_error`. */
+export const LAST_ERRORS: readonly LastError[] = [
   "none",
   "dns",
   "connection",

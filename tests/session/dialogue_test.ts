@@ -24,6 +24,7 @@ async function command(folder: string, ...args: string[]): Promise<string> {
   const output = {
     print: (line: string) => lines.push(line),
     error: (line: string) => lines.push(line),
+    write: () => Promise.resolve(),
     colours: false,
   };
   assert.equal(await run([...args, "--config", file], output), 0, lines.join("\n"));

@@ -162,6 +162,7 @@ function traceCommand(port: number, ...args: string[]) {
       lines.push(line);
       begun.resolve();
     },
+    write: () => Promise.resolve(),
     colours: false,
   });
   return { lines, status, begun: begun.promise, printed: printed.promise };

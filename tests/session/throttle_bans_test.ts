@@ -293,6 +293,7 @@ Deno.test("godwit ban lists, adds and removes, beside a running server and witho
     const output = {
       print: (line: string) => said.push(line),
       error: (line: string) => said.push(line),
+      write: () => Promise.resolve(),
       colours: false,
     };
     const ban = async (...args: string[]) => {

@@ -1,0 +1,105 @@
+/** `godwit queue export`: messages with their envelopes, to files or to standard output. */
+
+import { join } from "node:path";
+import type { ExportedMessage } from "../queue/mod.ts";
+import { DotEncoder, formatMailCommand, formatRcptCommand, NO_EXTENSIONS, type PeerExtensions } from "../smtp/mod.ts";
+import { type Output, printable } from "./output.ts";
+import { FILTER_OPTIONS, type FilterOptions, toFilter } from "./queue_filter.ts";
+import { type CommonOptions, unknown, withQueue } from "./queue_store.ts";
+
+/** Options of the command. */
+export interface ExportOptions extends CommonOptions, FilterOptions {
+  readonly all?: boolean;
+  /** Folder for two files a message: ID.eml and ID.json. */
+  readonly dir?: string;
+  /** Standard output as batch SMTP. */
+  readonly batch?: boolean;
+}
+
+const PAGE = 100;
+
+/** Writes messages; the exit status. */
+export async function exportSome(ids: readonly string[], options: ExportOptions, output: Output): Promise<number> {
+  const filter = toFilter(options);
+  if (typeof filter === "string") {
+    output.error(printable(filter));
+    return 2;
+  }
+  if (ids.length === 0 && Object.keys(filter).length === 0 && options.all !== true) {
+    output.error(`name messages by id, choose them by ${FILTER_OPTIONS}, or say --all`);
+    return 2;
+  }
+  const alone = options.dir === undefined && options.batch !== true;
+  if (alone && ids.length !== 1) {
+    output.error("several messages need --dir FOLDER, or --batch for one stream of batch SMTP with the envelopes");
+    return 2;
+  }
+  const { write } = output;
+  if (options.dir !== undefined) await Deno.mkdir(options.dir, { recursive: true });
+  return await withQueue(options, output, async (queue) => {
+    for (const id of ids) if ((await queue.list({ ids: [id] })).length === 0) return unknown(id, output);
+    const which = ids.length === 0 ? filter : { ...filter, ids };
+    let count = 0;
+    for (let after: string | undefined;;) {
+      const page = await queue.list({ ...which, limit: PAGE, ...(after === undefined ? {} : { after }) });
+      for (const { id } of page) {
+        const exported = await queue.export(id);
+        // It may have been delivered meanwhile.
+        if (exported === undefined) continue;
+        if (options.dir !== undefined) await toFiles(exported, options.dir);
+        else if (options.batch === true) await toBatch(exported, write);
+        else for await (const chunk of exported.content.chunks()) await write(chunk);
+        count++;
+      }
+      after = page.at(-1)?.id;
+      if (page.length < PAGE) break;
+    }
+    if (options.dir === undefined) return 0;
+    output.print(
+      options.json === true
+        ? JSON.stringify({ messages: count, folder: options.dir })
+        : `${count} message${count === 1 ? "" : "s"} written to ${printable(options.dir)}`,
+    );
+    return 0;
+  });
+}
+
+async function toFiles({ message, content }: ExportedMessage, folder: string): Promise<void> {
+  const file = await Deno.open(join(folder, `${message.id}.eml`), {
+    write: true,
+    create: true,
+    truncate: true,
+    mode: 0o600,
+  });
+  try {
+    for await (const chunk of content.chunks()) {
+      for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
+    }
+  } finally {
+    file.close();
+  }
+  const envelope = `${JSON.stringify(message, undefined, 2)}\n`;
+  await Deno.writeTextFile(join(folder, `${message.id}.json`), envelope, { mode: 0o600 });
+}
+
+/** Every extension that changes what a command says; whoever reads the stream picks what it knows. */
+const EVERYTHING: PeerExtensions = {
+  ...NO_EXTENSIONS,
+  eightBitMime: true,
+  smtputf8: true,
+  dsn: true,
+};
+
+/** One transaction of batch SMTP (RFC 2442): the commands and the content, without replies. */
+async function toBatch({ message, content }: ExportedMessage, write: Output["write"]): Promise<void> {
+  const { sender, parameters, recipients, size } = message;
+  const commands = [
+    formatMailCommand(sender, parameters, EVERYTHING, size),
+    ...recipients.map(({ address, parameters }) => formatRcptCommand(address, parameters, EVERYTHING)),
+    "DATA",
+  ];
+  await write(new TextEncoder().encode(commands.map((command) => `${command}\r\n`).join("")));
+  const dots = new DotEncoder();
+  for await (const chunk of content.chunks()) await write(dots.encode(chunk));
+  await write(dots.finish());
+}
