@@ -31,6 +31,8 @@ const ADDRESS_FIELDS: ReadonlySet<string> = new Set([
   "disposition-notification-to",
   "approved",
   "list-post",
+  "x-beenthere",
+  "x-complaints-to",
 ]);
 
 /** The fields named by a list, one name after the other. */

@@ -12,8 +12,10 @@ import { envelope } from "./envelope.ts";
 import { extlists } from "./extlists.ts";
 import { fileinto } from "./fileinto.ts";
 import { ihave } from "./ihave.ts";
+import { imap4flags } from "./imap4flags.ts";
 import { include } from "./include.ts";
 import { mailbox } from "./mailbox.ts";
+import { regex } from "./regex.ts";
 import { reject } from "./reject.ts";
 import { relational } from "./relational.ts";
 import { mailboxChoice } from "./special_use.ts";
@@ -32,8 +34,10 @@ export const EXTENSIONS: readonly Extension[] = [
   ...extlists,
   ...fileinto,
   ...ihave,
+  ...imap4flags,
   ...include,
   ...mailbox,
+  ...regex,
   ...reject,
   ...relational,
   ...mailboxChoice,

@@ -3,9 +3,11 @@
 import { compileScript } from "../compiler.ts";
 import type { Call, CommandDefinition, Compiler, Extension, Step, TestDefinition } from "../definition.ts";
 import { runScript } from "../execute.ts";
+import { internalFlags } from "../extensions/imap4flags.ts";
 import { sieveMessage } from "../message.ts";
 import { SieveRuntimeError } from "../problem.ts";
-import { NEXT, type Run } from "../run.ts";
+import { parsePath } from "../../smtp/mod.ts";
+import { NEXT, type Run, slot } from "../run.ts";
 import { carryOut, envelopeOf, limitsOf, mailboxName, metadataKey, testMessage, type World } from "./world.ts";
 
 /** Ends a test. */
@@ -84,11 +86,21 @@ const setCommand: CommandDefinition = {
       return undefined;
     }
     return (run) => {
-      run.envelope[part] = value.read(run).replace(/^<(.*)>$/, "$1");
+      const text = value.read(run);
+      run.envelope[part] = part === "auth" ? text : envelopeAddress(text);
       return NEXT;
     };
   },
 };
+
+/** The address in a path, with or without brackets; undefined if it is none. */
+function envelopeAddress(text: string): string | undefined {
+  const path = text.startsWith("<") ? text : `<${text}>`;
+  const parsed = parsePath(path, 0, "reverse");
+  if (parsed.kind === "path" && parsed.end === path.length) return parsed.path;
+  // A local part alone is an address of this system.
+  return /^<[A-Za-z0-9._+-]+>$/.test(path) ? path.slice(1, -1) : undefined;
+}
 
 /** Compiles a file; what is wrong with it is what `test_error` sees. */
 function compileFile(world: World, path: string): boolean {
@@ -190,9 +202,12 @@ function chooseMessage(call: Call, compiler: Compiler, world: World): ((run: Run
   const index = call.number("index");
   return (run) => {
     const mail = folder === undefined ? world.sent[index] : undefined;
-    const bytes = folder === undefined ? mail?.bytes : world.mailboxes.get(mailboxName(folder.text.read(run)))?.[index];
+    const stored = folder === undefined ? undefined : world.mailboxes.get(mailboxName(folder.text.read(run)))?.[index];
+    const bytes = mail?.bytes ?? stored?.bytes;
     if (bytes === undefined) return false;
     run.message = sieveMessage(bytes);
+    // A stored message brings its flags.
+    if (stored !== undefined) Object.assign(slot(run, internalFlags), { flags: stored.flags, set: false });
     Object.assign(run.envelope, { auth: undefined }, envelopeOf(run.message));
     if (mail !== undefined) Object.assign(run.envelope, { from: mail.from, to: mail.to[0] });
     return true;

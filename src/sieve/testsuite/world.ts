@@ -20,16 +20,23 @@ export interface TestHost {
   readonly folder?: string;
 }
 
-/** One result of `test_error`: what a compiler or a run said last. */
+/** A message in a mailbox. */
+export interface StoredMail {
+  readonly bytes: Uint8Array;
+  readonly flags: readonly string[];
+}
+
+/** Everything that the commands of a test file share. */
 export interface World {
   readonly host: TestHost;
   readonly sieveHost: SieveHost;
   readonly extensions: readonly Extension[];
   readonly settings: Map<string, string>;
-  readonly mailboxes: Map<string, Uint8Array[]>;
+  readonly mailboxes: Map<string, StoredMail[]>;
   readonly sent: OutgoingMail[];
   readonly compiled: Map<string, CompiledScript>;
   readonly metadata: Map<string, string>;
+  /** What a compiler or a run said last, for `test_error`. */
   errors: string[];
   script: CompiledScript | undefined;
 }
@@ -62,7 +69,7 @@ export function envelopeOf(message: SieveMessage): Envelope {
 }
 
 export function createWorld(host: TestHost, extensions: readonly Extension[]): World {
-  const mailboxes = new Map<string, Uint8Array[]>([["INBOX", []]]);
+  const mailboxes = new Map<string, StoredMail[]>([["INBOX", []]]);
   const metadata = new Map<string, string>();
   const seen = new Set<string>();
   const settings = new Map<string, string>();
@@ -101,6 +108,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   location: "MS",
   phase: "during",
   name: "godwit",
+  version: "test",
 };
 
 /** The key of an annotation; mailbox undefined for the server's. */
@@ -146,13 +154,15 @@ export async function carryOut(
   implicitKeep: KeepAction | undefined,
   envelope: Envelope,
 ): Promise<string | undefined> {
-  const file = async (name: string, message: SieveMessage) => {
-    world.mailboxes.get(mailboxName(name))?.push(await messageBytes(message));
+  const file = async (name: string, message: SieveMessage, flags: readonly string[] = []) => {
+    const bytes = await messageBytes(message);
+    // Dovecot marks what it stores so, and test files count it.
+    world.mailboxes.get(mailboxName(name))?.push({ bytes, flags: [...flags, "$HasNoAttachment"] });
   };
   for (const action of implicitKeep === undefined ? actions : [...actions, implicitKeep]) {
     switch (action.kind) {
       case "keep":
-        await file("INBOX", action.message);
+        await file("INBOX", action.message, action.flags);
         break;
       case "store": {
         const name = mailboxName(action.mailbox);
@@ -161,7 +171,7 @@ export async function carryOut(
           if (name.split("/").includes("")) return `failed to store into mailbox '${name}': this is no name`;
           world.mailboxes.set(name, []);
         }
-        await file(name, action.message);
+        await file(name, action.message, action.flags);
         break;
       }
       case "redirect": {
