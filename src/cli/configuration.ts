@@ -1,12 +1,13 @@
 /** Finding and loading the configuration for a command. */
 
 import { type Config, findConfigFile, formatProblem, loadConfig, type LoadResult } from "../config/mod.ts";
+import { secretProblem } from "../directory/mod.ts";
 import { EVENTS } from "../telemetry/mod.ts";
 import type { Output } from "./output.ts";
 
 /** Reads a configuration file with all that is known about the names it may use. */
 export function read(file: string): Promise<LoadResult> {
-  return loadConfig(file, { events: Object.keys(EVENTS) });
+  return loadConfig(file, { events: Object.keys(EVENTS), secretProblem });
 }
 
 /**

@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly hostname?: () => string;
   /** Number of processors. */
   readonly cpus?: number;
+  /** What is wrong with a secret that may be a hash, if anything is; without it their form is not checked. */
+  readonly secretProblem?: (secret: string) => string | undefined;
   /** Names of all events; with them names in `tracing.level` are checked in full, else only their areas. */
   readonly events?: readonly string[];
 }
@@ -76,6 +78,7 @@ export function parseConfig(text: string, options: ParseOptions = {}): LoadResul
     systemHostname: hostname,
     readFile,
     fileMode: options.fileMode ?? readMode,
+    secretProblem: options.secretProblem ?? (() => undefined),
     events: options.events,
   };
   // A syntax error may have swallowed anything; what seems to be missing or undefined means nothing then.

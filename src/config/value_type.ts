@@ -85,6 +85,13 @@ const whole = v.pipe(v.number(), v.safeInteger());
 /** Any text. */
 export const text: ValueType<string> = scalar(v.string(), "text in quotes", "");
 
+/** Text of one line, without control characters. */
+export const line: ValueType<string> = scalar(
+  v.pipe(v.string(), v.check((text) => !/\p{Cc}/u.test(text))),
+  "text in quotes of one line, without control characters",
+  "",
+);
+
 /** Text that is not empty. */
 export const filled: ValueType<string> = filledWith("text in quotes, not empty");
 
@@ -122,6 +129,17 @@ export function durationIn(bareUnit: number): ValueType<number> {
 
 /** A duration in milliseconds. */
 export const dur: ValueType<number> = durationIn(1);
+
+/** A duration in milliseconds that is longer than nothing. */
+export const span: ValueType<number> = {
+  expected: `${DURATION_SYNTAX}, longer than 0`,
+  placeholder: 1,
+  read(node, report) {
+    let wrong = false;
+    const value = dur.read(node, () => wrong = true);
+    return wrong || value === 0 ? unexpected(node, span.expected, report) : value;
+  },
+};
 
 /** A size in octets. */
 export const size: ValueType<number> = scalar(v.pipe(whole, v.minValue(0)), SIZE_SYNTAX, 0);

@@ -4,6 +4,7 @@ import { suggestion } from "./nearest.ts";
 import type { Value } from "./types.ts";
 import {
   DURATION_SYNTAX,
+  formatDuration,
   parseDuration,
   parseInteger,
   parseRate,
@@ -21,12 +22,13 @@ import { isArray, isTrue, kindOf, textOf } from "./value.ts";
 export type SettingType =
   & (
     | { readonly kind: "bool" }
-    | { readonly kind: "str" }
-    | { readonly kind: "int" }
+    /** `line`: without control characters. */
+    | { readonly kind: "str"; readonly line?: boolean }
+    | { readonly kind: "int"; readonly least?: number; readonly most?: number }
     /** Bytes. */
-    | { readonly kind: "size" }
+    | { readonly kind: "size"; readonly least?: number }
     /** Milliseconds. */
-    | { readonly kind: "dur" }
+    | { readonly kind: "dur"; readonly least?: number; readonly most?: number }
     | { readonly kind: "rate" }
     /** One of the words, compared without case. */
     | { readonly kind: "enum"; readonly values: readonly string[] }
@@ -63,16 +65,21 @@ export function coerce(value: Value, type: SettingType): Coerced {
     return type.orFalse === true || type.kind === "boolOrStr" ? { kind: "value", value } : { kind: "default" };
   }
   switch (type.kind) {
-    case "str":
-      return isArray(value) ? wrong("a text", value) : found(value === true ? "true" : textOf(value));
+    case "str": {
+      if (isArray(value)) return wrong("a text", value);
+      const text = value === true ? "true" : textOf(value);
+      return type.line === true && /\p{Cc}/u.test(text)
+        ? wrong("a text of one line without control characters", JSON.stringify(text))
+        : found(text);
+    }
     case "boolOrStr":
       return isArray(value) ? wrong("true, false or a text", value) : found(value === true ? value : textOf(value));
     case "int":
-      return numeric(value, parseInteger, -Number.MAX_SAFE_INTEGER, "an integer");
+      return numeric(value, parseInteger, type, -Number.MAX_SAFE_INTEGER, "an integer", String);
     case "size":
-      return numeric(value, parseSize, 0, SIZE_SYNTAX);
+      return numeric(value, parseSize, type, 0, SIZE_SYNTAX, String);
     case "dur":
-      return numeric(value, parseDuration, 0, DURATION_SYNTAX);
+      return numeric(value, parseDuration, type, 0, DURATION_SYNTAX, formatDuration);
     case "rate": {
       const rate = typeof value === "string" ? parseRate(value) : undefined;
       return rate === undefined ? wrong(RATE_SYNTAX, value) : found(rate);
@@ -136,10 +143,19 @@ function wrong(expected: string, value: Value, near: readonly string[] = []): Co
   return { kind: "wrong", event: "eval.error", message: `expected ${expected}, found ${shown}` };
 }
 
-function numeric(value: Value, parse: (text: string) => number | undefined, least: number, expected: string): Coerced {
+function numeric(
+  value: Value,
+  parse: (text: string) => number | undefined,
+  limits: { readonly least?: number; readonly most?: number },
+  smallest: number,
+  expected: string,
+  format: (limit: number) => string,
+): Coerced {
   const number = typeof value === "number" ? Math.trunc(value) : typeof value === "string" ? parse(value) : undefined;
-  if (number === undefined || number < least || !Number.isSafeInteger(number)) return wrong(expected, value);
-  return found(number);
+  if (number === undefined || number < smallest || !Number.isSafeInteger(number)) return wrong(expected, value);
+  const { least = smallest, most = Infinity } = limits;
+  if (number < least) return wrong(`${expected} of at least ${format(least)}`, value);
+  return number > most ? wrong(`${expected} of at most ${format(most)}`, value) : found(number);
 }
 
 function coerceList(value: Value, of: SettingType): Coerced {

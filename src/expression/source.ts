@@ -1,5 +1,6 @@
 /** Reads the TOML value of a setting into conditions and results (reference §2.1). */
 
+import type { Node } from "./ast.ts";
 import { type Code, constant } from "./code.ts";
 import { coerce, findWord, type SettingType } from "./coerce.ts";
 import {
@@ -12,6 +13,7 @@ import {
 } from "./compiler.ts";
 import { SyntaxProblem } from "./lexer.ts";
 import { parse } from "./parser.ts";
+import { givesTruth } from "./truth.ts";
 import type { ExpressionProblem } from "./problem.ts";
 import type { Context } from "./types.ts";
 import { DURATION_SYNTAX, parseDuration, parseRate, RATE_SYNTAX } from "./units.ts";
@@ -159,7 +161,9 @@ function readExpression(reading: Reading, state: Compilation, source: string, pl
   const warnings = state.warnings.length;
   let code = constant("");
   try {
-    code = compileNode(state, parse(source));
+    const node = parse(source);
+    code = compileNode(state, node);
+    if (place.part !== "if") checkKind(reading, node, place, source);
   } catch (error) {
     if (!(error instanceof SyntaxProblem)) throw error;
     // The condition may have held a matches(…): groups in its result are no second mistake.
@@ -173,6 +177,15 @@ function readExpression(reading: Reading, state: Compilation, source: string, pl
     reading.warnings.push({ message, position, source, ...place });
   }
   return code;
+}
+
+/** A condition that stands where a word, id or number is wanted would give nothing, every time: `is_tls && ['plain']`. */
+function checkKind(reading: Reading, node: Node, place: Place, source: string): void {
+  if (node.kind === "literal" || !givesTruth(node)) return;
+  const coerced = coerce(true, reading.type);
+  if (coerced.kind !== "wrong") return;
+  const remedy = "this expression gives only true or false; choose with { if = …, then = … } items or if_then(…)";
+  note(reading, `${coerced.message}: ${remedy}`, place, source, node.position);
 }
 
 /** A misspelt duration or rate is no expression either: say what was wanted. */

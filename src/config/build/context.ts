@@ -16,6 +16,8 @@ export interface BuildContext {
   readFile(path: string): string;
   /** The permission bits of a file, by absolute path; `undefined` if they cannot be told. */
   fileMode(path: string): number | undefined;
+  /** What is wrong with a secret that may be a hash; `undefined` if nothing is, or nobody here can tell. */
+  secretProblem(secret: string): string | undefined;
   /** Every event that can happen, if the caller knows them. */
   readonly events: readonly string[] | undefined;
 }

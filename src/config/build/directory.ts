@@ -2,6 +2,7 @@
 
 import { suggestion } from "../../expression/mod.ts";
 import type { DirectoryConfig, MemoryDirectoryConfig, Principal, SqlDirectoryConfig, StoreConfig } from "../config.ts";
+import { isSecret } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 import { buildLdapDirectory, buildOidcDirectory, buildRemoteDirectory } from "./directory_server.ts";
 
@@ -52,6 +53,8 @@ function buildMemory(context: BuildContext, id: string): MemoryDirectoryConfig {
   const count = reader.count("directory.<id>.principals", id);
   const principals = Array.from({ length: count }, (_, index) => buildPrincipal(context, id, index));
   checkNames(context, id, principals);
+  checkGroups(context, id, principals);
+  checkAddresses(context, id, principals);
   return { id, type: "memory", domains: reader.get("directory.<id>.lookup.domains", id), principals };
 }
 
@@ -139,11 +142,16 @@ function checkStore(
 function buildPrincipal(context: BuildContext, id: string, index: number): Principal {
   const { reader } = context;
   const secret = reader.get("directory.<id>.principals[].secret", id, index);
+  for (const problem of new Set(secret.map((one) => context.secretProblem(one)))) {
+    if (problem !== undefined) reader.error("directory.<id>.principals[].secret", [id, index], problem);
+  }
   if (secret.some((one) => !isHash(one))) {
     reader.warning(
       "directory.<id>.principals[].secret",
       [id, index],
-      "a password stands here in plain text; write a hash of it instead, such as $argon2id$…",
+      secret.some((one) => /^\{[\w.-]+\}/.test(one) && !isHash(one))
+        ? "what starts with braces here names no kind of hash that is understood, so all of it is the password"
+        : "a password stands here in plain text; write a hash of it instead, such as $argon2id$…",
     );
   }
   return {
@@ -157,11 +165,61 @@ function buildPrincipal(context: BuildContext, id: string, index: number): Princ
   };
 }
 
-const HASH = /^(?:\$(?:argon2|pbkdf2|scrypt|2|6\$|5\$|sha1|1\$)|_|\{(?:S?SHA(?:256|512)?|MD5|CRYPT)\})/;
+const HASH = /^(?:\$(?:argon2|pbkdf2|scrypt|2|6\$|5\$|sha1|1)|_)/;
+const SCHEME = /^\{(?:S?SHA(?:256|512)?|S?MD5|CRYPT|(?:SHA(?:256|512)|BLF|MD5)-CRYPT|ARGON2(?:I|ID)?)\}/i;
 
-/** Whether a secret is a hash by its prefix; `{PLAIN}` and `{CLEAR}` say that plain text is meant. */
+/** Whether a secret is a hash by its prefix; `{PLAIN}` and the like say that plain text is meant. */
 function isHash(secret: string): boolean {
-  return HASH.test(secret) || /^\{(?:PLAIN|CLEAR)\}/.test(secret);
+  return HASH.test(secret) || SCHEME.test(secret) || /^\{(?:PLAIN|CLEAR|CLEARTEXT)\}/i.test(secret);
+}
+
+/** An item of a list as a message shows it; of a list that holds a secret none is. */
+function shown(
+  { reader }: BuildContext,
+  id: string,
+  index: number,
+  pattern: "directory.<id>.principals[].member-of" | "directory.<id>.principals[].email",
+  item: string,
+): string {
+  const node = reader.node(pattern, id, index);
+  return node !== undefined && isSecret(node) ? "an item of the list" : JSON.stringify(item);
+}
+
+/** Groups that nobody has defined would swallow their members. */
+function checkGroups(context: BuildContext, id: string, principals: readonly Principal[]): void {
+  const kinds = new Map(principals.map((principal) => [principal.name, principal.class]));
+  const groups = principals.filter((principal) => principal.class === "group").map(({ name }) => name);
+  for (const [index, { memberOf }] of principals.entries()) {
+    for (const group of memberOf) {
+      if (kinds.get(group) === "group") continue;
+      const found = shown(context, id, index, "directory.<id>.principals[].member-of", group);
+      const message = kinds.has(group)
+        ? `the principal ${found} is no group; give it class = "group"`
+        : `there is no group ${found}${suggestion(group, groups) || '; define it as a principal of class "group"'}`;
+      context.reader.error("directory.<id>.principals[].member-of", [id, index], message);
+    }
+  }
+}
+
+/** An address of two people works, but is more often a slip; lists are what `email-list` is for. */
+function checkAddresses(context: BuildContext, id: string, principals: readonly Principal[]): void {
+  const owned = new Set<string>();
+  for (const [index, { class: kind, email }] of principals.entries()) {
+    // Members of a group may have its address as one of their own, to send from it.
+    if (kind === "group") continue;
+    for (const address of new Set(email.map((one) => one.toLowerCase()))) {
+      if (!owned.has(address)) owned.add(address);
+      else {
+        const found = shown(context, id, index, "directory.<id>.principals[].email", address);
+        context.reader.warning(
+          "directory.<id>.principals[].email",
+          [id, index],
+          `${found} is an address of another principal already, so mail for it goes to both; an address of several is ` +
+            "written in 'email-list'",
+        );
+      }
+    }
+  }
 }
 
 function checkNames({ reader }: BuildContext, id: string, principals: readonly Principal[]): void {

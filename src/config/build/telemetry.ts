@@ -125,12 +125,14 @@ type SecretKey = "authentication.fallback-admin.secret" | "metrics.prometheus.au
 
 /** A name and its secret; one without the other is reported. */
 function pair(
-  { reader }: BuildContext,
+  { reader, secretProblem }: BuildContext,
   nameKey: NameKey,
   secretKey: SecretKey,
 ): { readonly name: string; readonly secret: string } | undefined {
   const name = reader.get(nameKey);
   const secret = reader.get(secretKey);
+  const problem = secret === undefined ? undefined : secretProblem(secret);
+  if (problem !== undefined) reader.error(secretKey, [], problem);
   if (name !== undefined && secret !== undefined) return { name, secret };
   if (name !== undefined) reader.error(secretKey, [], `required together with ${nameKey}`);
   if (secret !== undefined) reader.error(nameKey, [], `required together with ${secretKey}`);

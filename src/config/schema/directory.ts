@@ -1,6 +1,21 @@
 /** Keys of reference §11.2: directories. */
 
-import { address, bool, choice, domain, dur, filled, int, listOf, port, size, text, url } from "../value_type.ts";
+import {
+  address,
+  bool,
+  choice,
+  domain,
+  dur,
+  filled,
+  int,
+  line,
+  listOf,
+  port,
+  size,
+  span,
+  text,
+  url,
+} from "../value_type.ts";
 import { computed, type Id, key, only, optional, required } from "./spec.ts";
 
 const SQL = ["sql"];
@@ -24,16 +39,16 @@ export const directoryKeys = {
   "directory.<id>.cache.ttl.negative": key(dur, "10m"),
   "directory.<id>.principals[].name": required(filled),
   "directory.<id>.principals[].class": key(choice("individual", "admin", "group"), "individual"),
-  "directory.<id>.principals[].description": optional(text),
+  "directory.<id>.principals[].description": optional(line),
   "directory.<id>.principals[].secret": key(listOf(filled), []),
   "directory.<id>.principals[].email": key(listOf(address), []),
   "directory.<id>.principals[].email-list": key(listOf(address), []),
   "directory.<id>.principals[].member-of": key(listOf(filled), []),
   "directory.<id>.principals[].quota": optional(size),
   "directory.<id>.pool.max-connections": only(POOLED, key(int(1, 10_000), 10)),
-  "directory.<id>.pool.timeout.create": only(POOLED, key(dur, "30s")),
-  "directory.<id>.pool.timeout.wait": only(POOLED, key(dur, "30s")),
-  "directory.<id>.pool.timeout.recycle": only(POOLED, key(dur, "30s")),
+  "directory.<id>.pool.timeout.create": only(POOLED, key(span, "30s")),
+  "directory.<id>.pool.timeout.wait": only(POOLED, key(span, "30s")),
+  "directory.<id>.pool.timeout.recycle": only(POOLED, key(span, "30s")),
   "directory.<id>.store": only(SQL, required(filled)),
   "directory.<id>.columns.name": only(SQL, key(filled, "name")),
   "directory.<id>.columns.class": only(SQL, key(filled, "type")),
@@ -45,7 +60,7 @@ export const directoryKeys = {
   "directory.<id>.base-dn": only(LDAP, required(filled)),
   "directory.<id>.timeout": only(
     [...LDAP, ...OIDC],
-    key(dur, computed((from, ids) => from.source("directory.<id>.type", ...ids) === "oidc" ? "15s" : "30s")),
+    key(span, computed((from, ids) => from.source("directory.<id>.type", ...ids) === "oidc" ? "15s" : "30s")),
   ),
   "directory.<id>.tls.enable": only(LDAP, key(bool, false)),
   "directory.<id>.tls.allow-invalid-certs": only(POOLED, key(bool, false)),

@@ -9,6 +9,7 @@ import {
   glob,
   hostname,
   int,
+  line,
   listOf,
   listOrKeys,
   network,
@@ -16,7 +17,7 @@ import {
   port,
   rate,
   size,
-  text,
+  span,
   url,
 } from "../value_type.ts";
 import { allLater, computed, type Key, key, only, optional, required, sameAs } from "./spec.ts";
@@ -38,7 +39,7 @@ export const SUITES = [
 const socketKeys = {
   "tls.enable": key(bool, true),
   "tls.implicit": key(bool, false),
-  "tls.timeout": key(dur, "1m"),
+  "tls.timeout": key(span, "1m"),
   "tls.disable-protocols": key(listOf(choice("TLSv1.2", "TLSv1.3")), []),
   "tls.disable-ciphers": key(listOf(choice(...SUITES)), []),
   "tls.ignore-client-order": key(bool, true),
@@ -88,7 +89,7 @@ export const serverKeys = {
   "server.listener.<id>.bind": required(listOf(bind)),
   "server.listener.<id>.protocol": required(choice("smtp", "lmtp", "http", "imap", "pop3", "managesieve")),
   "server.listener.<id>.max-connections": key(int(1), sameAs("server.max-connections")),
-  "server.listener.<id>.greeting": optional(text),
+  "server.listener.<id>.greeting": optional(line),
   "server.listener.<id>.tls.override": optional(bool),
   "server.listener.<id>.socket.override": optional(bool),
   "server.listener.<id>.proxy.override": optional(bool),
@@ -99,7 +100,7 @@ export const serverKeys = {
   "server.auto-ban.loiter.rate": key(orFalse(rate), "150/1d"),
   "server.auto-ban.scan.rate": key(orFalse(rate), "150/1d"),
   "server.auto-ban.scan.paths": key(listOf(glob), SCANNED_PATHS),
-  "server.auto-ban.expire": key(orFalse(dur), false),
+  "server.auto-ban.expire": key(orFalse(span), false),
   "server.blocked-ip": key(listOrKeys(network), []),
   "server.allowed-ip": key(listOrKeys(network), ["127.0.0.1", "::1"]),
 };

@@ -32,12 +32,25 @@ export const asBool: SettingShape<boolean> = shape({ kind: "bool" }, false);
 export const asText: SettingShape<string> = shape({ kind: "str" }, "");
 export const asTextOrFalse: SettingShape<string | false> = shape({ kind: "str", orFalse: true }, false);
 export const asBoolOrText: SettingShape<boolean | string> = shape({ kind: "boolOrStr" }, false);
+/** A text of one line. */
+export const asLine: SettingShape<string> = shape({ kind: "str", line: true }, "");
+export const asLineOrFalse: SettingShape<string | false> = shape({ kind: "str", line: true, orFalse: true }, false);
 export const asInt: SettingShape<number> = shape({ kind: "int" }, 0);
+/** A number of things of which there must be some. */
+export const asCount: SettingShape<number> = shape({ kind: "int", least: 1 }, 1);
 /** Octets. */
 export const asSize: SettingShape<number> = shape({ kind: "size" }, 0);
+/** Octets of which there must be some. */
+export const asRoom: SettingShape<number> = shape({ kind: "size", least: 1 }, 1);
 /** Milliseconds. */
 export const asDuration: SettingShape<number> = shape({ kind: "dur" }, 0);
-export const asDurationOrFalse: SettingShape<number | false> = shape({ kind: "dur", orFalse: true }, false);
+/** Milliseconds; a limit of nothing would end everything at once. */
+export const asTimeLimit: SettingShape<number> = shape({ kind: "dur", least: 1 }, 1);
+/** Milliseconds, from a second to the largest number of seconds that RFC 4865 §3 and RFC 2852 §4 can express. */
+export const asSmtpSpanOrFalse: SettingShape<number | false> = shape(
+  { kind: "dur", least: 1000, most: 999_999_999_000, orFalse: true },
+  false,
+);
 export const asRateOrFalse: SettingShape<Rate | false> = shape({ kind: "rate", orFalse: true }, false);
 
 /** One of some words, compared without case. */

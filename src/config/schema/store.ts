@@ -4,7 +4,6 @@ import {
   bool,
   choice,
   cron,
-  dur,
   entriesOf,
   filled,
   filledWith,
@@ -14,6 +13,7 @@ import {
   lookupValue,
   numberOrText,
   size,
+  span,
   text,
   url,
 } from "../value_type.ts";
@@ -32,7 +32,7 @@ export const storeKeys = {
   "store.<id>.url": only(["libsql"], required(url("file", "http", "https", "ws", "wss", "libsql"))),
   "store.<id>.auth-token": only(["libsql"], optional(text)),
   "store.<id>.path": only(["sqlite"], required(filled)),
-  "store.<id>.timeout": only(DATABASE, key(dur, "15s")),
+  "store.<id>.timeout": only(DATABASE, key(span, "15s")),
   "store.<id>.tls.allow-invalid-certs": only(DATABASE, key(bool, false)),
   "store.<id>.pool.max-connections": only(DATABASE, key(int(1, 10_000), 10)),
   "store.<id>.pool.workers": only(DATABASE, key(int(0, 1024), computed((from) => from.cpus))),
@@ -48,9 +48,9 @@ export const storeKeys = {
   "http-lookup.<id>.enable": key(bool, true),
   "http-lookup.<id>.url": required(url("http", "https")),
   "http-lookup.<id>.format": required(choice("list", "csv")),
-  "http-lookup.<id>.refresh": key(dur, "12h"),
-  "http-lookup.<id>.retry": key(dur, "1h"),
-  "http-lookup.<id>.timeout": key(dur, "30s"),
+  "http-lookup.<id>.refresh": key(span, "12h"),
+  "http-lookup.<id>.retry": key(span, "1h"),
+  "http-lookup.<id>.timeout": key(span, "30s"),
   "http-lookup.<id>.gzipped": key(bool, false),
   "http-lookup.<id>.separator": only(CSV, key(filled, ",")),
   "http-lookup.<id>.skip-first": only(CSV, key(bool, false)),
@@ -60,7 +60,7 @@ export const storeKeys = {
   "http-lookup.<id>.limits.entries": key(int(1), 100000),
   "http-lookup.<id>.limits.entry-size": key(size, 512),
   "cluster.node-id": key(numberOrText, computed((from) => from.hostname)),
-  "cluster.lease": key(dur, "2m"),
+  "cluster.lease": key(span, "2m"),
 };
 
 function onlyDirectory(from: DefaultSources): string | undefined {

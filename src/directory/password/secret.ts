@@ -55,21 +55,27 @@ const DIGESTS: Readonly<Record<string, readonly [algorithm: string, length: numb
   SHA512: ["sha512", 64, false],
   SSHA512: ["sha512", 64, true],
   MD5: ["md5", 16, false],
+  SMD5: ["md5", 16, true],
 };
 
-const BRACES = /^\{(SHA|SSHA|SHA256|SSHA256|SHA512|SSHA512|MD5|CRYPT|PLAIN|CLEAR)\}/i;
+const BRACES = /^\{(SHA|SSHA|SHA256|SSHA256|SHA512|SSHA512|MD5|SMD5|CRYPT|PLAIN|CLEAR|CLEARTEXT)\}/i;
+
+/** Names that Dovecot writes before hashes which say themselves what they are. */
+const NAMED_CRYPT = /^\{(?:SHA(?:256|512)-CRYPT|BLF-CRYPT|MD5-CRYPT|ARGON2(?:I|ID)?)\}/i;
 
 /** Longest password that is looked at, in octets. An empty one matches nothing, whatever the secret says. */
 const LONGEST_PASSWORD = 1024;
 
 /** Reads a secret. */
 export function readSecret(secret: string): Secret {
+  const named = NAMED_CRYPT.exec(secret)?.[0];
+  if (named !== undefined) return readCrypt(secret.slice(named.length)) ?? { kind: "malformed", prefix: named };
   const braces = BRACES.exec(secret);
   if (braces === null) return readCrypt(secret) ?? { kind: "plain", text: secret };
   const prefix = braces[0];
   const rest = secret.slice(prefix.length);
   const name = (braces[1] ?? "").toUpperCase();
-  if (name === "PLAIN" || name === "CLEAR") return { kind: "plain", text: rest };
+  if (name === "PLAIN" || name === "CLEAR" || name === "CLEARTEXT") return { kind: "plain", text: rest };
   const malformed: Secret = { kind: "malformed", prefix };
   if (name === "CRYPT") return readCrypt(rest) ?? (isDesCrypt(rest) ? slow(DES, rest) : malformed);
   // Dovecot writes MD5 crypt under this name; LDAP writes a plain digest.

@@ -1,6 +1,8 @@
 /** What is said about directories that cannot work. */
 
 import assert from "node:assert/strict";
+import { parseConfig } from "../../../src/config/mod.ts";
+import { secretProblem } from "../../../src/directory/mod.ts";
 import { configOf, problemsOf } from "./loading.ts";
 
 function check(text: string, expected: readonly (string | RegExp)[]): void {
@@ -108,4 +110,49 @@ Deno.test("an operation may take 30 s with LDAP and 15 s with a provider", () =>
   );
   const timeouts = [...directories.values()].map((directory) => "timeout" in directory && directory.timeout);
   assert.deepEqual(timeouts, [30_000, 15_000]);
+});
+
+const people = (...entries: string[]) =>
+  `directory.d = { type = "memory", principals = [${entries.map((entry) => `{ ${entry} }`).join(", ")}] }`;
+
+Deno.test("a group that nobody has defined, or that is none, is an error", () => {
+  check(people('name = "ana", member-of = ["staff"]', 'name = "staff", class = "group"'), []);
+  check(people('name = "ana", member-of = ["staf"]', 'name = "staff", class = "group"'), [
+    /^directory\.d\.principals\[0\]\.member-of: line 1: there is no group "staf"; did you mean 'staff'\?/,
+  ]);
+  check(people('name = "ana", member-of = ["bob"]', 'name = "bob"'), [
+    /the principal "bob" is no group; give it class = "group"$/,
+  ]);
+});
+
+Deno.test("an address of two people is worth a warning, one of a group and its member is not", () => {
+  check(people('name = "ana", email = ["Ana@x.example"]', 'name = "bob", email = ["bob@x.example", "ana@X.example"]'), [
+    /^directory\.d\.principals\[1\]\.email: warning: line 1: "ana@x\.example" is an address of another principal already/,
+  ]);
+  check(people('name = "ana", email = ["s@x.example"]', 'name = "s", class = "group", email = ["s@x.example"]'), []);
+  check(people('name = "ana", email-list = ["l@x.example"]', 'name = "bob", email-list = ["l@x.example"]'), []);
+});
+
+Deno.test("a secret that looks like a hash and is none is an error, where its form can be told", () => {
+  const { problems } = parseConfig(people('name = "ana", secret = "$6$short"', 'name = "bob", secret = "{SHA}x"'), {
+    file: "/etc/godwit/config.toml",
+    secretProblem,
+  });
+  const errors = problems.filter(({ severity }) => severity === "error").map(({ key, message }) => [key, message]);
+  const about = errors.filter(([key]) => key?.endsWith(".secret"));
+  assert.deepEqual(about.map(([key]) => key), [
+    "directory.d.principals[0].secret",
+    "directory.d.principals[1].secret",
+  ]);
+  assert.match(about[0]?.[1] ?? "", /^a secret that starts with \$6\$ is taken for a hash, but is none/);
+});
+
+Deno.test("a scheme in braces that nobody here knows is said to be part of the password", () => {
+  check(people('name = "ana", secret = "{RIPEMD}abc"'), [/names no kind of hash that is understood/]);
+  check(people('name = "ana", secret = "abc"'), [/a password stands here in plain text/]);
+  for (
+    const known of ["{SHA512-CRYPT}$6$a$b", "{BLF-CRYPT}$2y$1", "{SMD5}abc", "{CLEARTEXT}abc", "{ssha}abc", "$2b$x"]
+  ) {
+    check(people(`name = "ana", secret = "${known}"`), []);
+  }
 });

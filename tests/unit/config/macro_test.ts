@@ -19,8 +19,8 @@ node-id = "node-of-%{cfg:server.hostname}%"
 
 Deno.test("one final line break of a file is dropped, LF or CRLF, and only one", () => {
   for (const [content, wanted] of [["x\n", "x"], ["x\r\n", "x"], ["x\n\n", "x\n"], ["x", "x"], ["", ""]] as const) {
-    const { session } = configOf(`session.connect.greeting = "'%{file:g}%|'"`, { files: { "/etc/godwit/g": content } });
-    assert.equal(valueOf(session.connect.greeting), `${wanted}|`);
+    const { session } = configOf(`session.mail.rewrite = "'%{file:g}%|'"`, { files: { "/etc/godwit/g": content } });
+    assert.equal(valueOf(session.mail.rewrite), `${wanted}|`);
   }
 });
 

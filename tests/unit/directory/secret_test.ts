@@ -51,6 +51,21 @@ Deno.test("hashes of crypt(3) match their password and no other", async () => {
   }
 });
 
+Deno.test("names that Dovecot and slappasswd write in front are understood", async () => {
+  const named = { "$1$": "MD5-CRYPT", "$5$": "SHA256-CRYPT", "$6$": "SHA512-CRYPT", "$2b": "BLF-CRYPT" };
+  for (const [password, hash] of CRYPTS) {
+    const name = Object.entries(named).find(([prefix]) => hash.startsWith(prefix))?.[1];
+    if (name !== undefined) await assertMatches(`{${name}}${hash}`, password);
+  }
+  // Made by Python: base64(md5(password + salt) + salt).
+  await assertMatches("{SMD5}ob+IXUZhf+EKPTN/wjvJvHNhbHRzYWx0", PASSWORD);
+  await assertMatches(`{CLEARTEXT}${PASSWORD}`, PASSWORD);
+  for (const bad of ["{SHA512-CRYPT}abc", "{BLF-CRYPT}$2b$05$short", "{ARGON2ID}x", "{SMD5}ob+IXUZhf+EKPTN/wjvJvA=="]) {
+    assert.notEqual(secretProblem(bad), undefined, bad);
+    assert.equal(await verifyRead(readSecret(bad), bad), false, bad);
+  }
+});
+
 Deno.test("bcrypt looks at the first 72 octets of a password", async () => {
   const hash = "$2b$05$abcdefghijklmnopqrstuujf8SX2ahXLwp9w/B.Y5XdysS6yR576q";
   for (const [length, expected] of [[71, false], [72, true], [73, true], [100, true]] as const) {

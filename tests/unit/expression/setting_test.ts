@@ -57,6 +57,35 @@ Deno.test("plain TOML values are constants", () => {
   assert.equal(constantOf({ kind: "str" }, 25), "25");
 });
 
+Deno.test("a computed result outside the limits of its key is an error at run time, and its default takes the place", () => {
+  const cases = [
+    [{ kind: "int", least: 1, most: 9 }, 5, "expected an integer of at least 1, found 0"],
+    [
+      { kind: "dur", least: 1000 },
+      "5s",
+      "expected a duration such as 30s (one integer and one of ms, s, m, h, d) of at least 1s, found 0",
+    ],
+    [
+      { kind: "size", least: 1 },
+      7,
+      "expected a size in bytes such as 26_214_400 (an integer without suffix) of at least 1, found 0",
+    ],
+  ] as const;
+  for (const [type, otherwise, message] of cases) {
+    const setting = settingOf<number>({ type, source: "len(sender)", default: otherwise });
+    const seen: string[] = [];
+    const scope = {
+      ...scopeOf({ sender: "" }),
+      onError: (error: { message: string }) => void seen.push(error.message),
+    };
+    assert.equal(setting.evaluate(scope), otherwise === "5s" ? 5000 : otherwise);
+    assert.deepEqual(seen, [message]);
+  }
+  const line = settingOf<string>({ type: { kind: "str", line: true }, source: "'x' + sender", default: "'safe'" });
+  assert.equal(line.evaluate(scopeOf({ sender: "a\r\nb" })), "safe");
+  assert.equal(line.evaluate(scopeOf({ sender: "a" })), "xa");
+});
+
 Deno.test("durations and rates stand alone as the whole result, or in quotes anywhere", () => {
   assert.equal(constantOf({ kind: "dur" }, "90s", 1), 90_000);
   assert.equal(constantOf({ kind: "dur" }, "'7d'", 1), 604_800_000);
