@@ -444,7 +444,6 @@ const SECTIONS: readonly string[] = [
   'directory.d.type = "memory"',
   'directory.d.principals.0.name = "a"',
   'directory.d.principals.1 = { name = "g", class = "group" }',
-  'directory.d.principals.1 = { name = "g", class = "group" }',
   'directory.e.type = "memory"',
   'store.people = { type = "sqlite", path = "p.db", query.name = "SELECT 1", query.recipients = "SELECT 2" }',
   'directory.sq.type = "sql"',
