@@ -127,5 +127,5 @@ function isSame(a: Action, b: Action): boolean {
 function mailboxOf(action: Action): string | undefined {
   if (action.kind === "keep") return "INBOX";
   if (action.kind !== "store") return undefined;
-  return /^inbox$/i.test(action.mailbox) ? "INBOX" : action.mailbox;
+  return action.mailbox.replace(/^inbox(?=[./]|$)/i, "INBOX");
 }

@@ -5,11 +5,19 @@ import { parseMailbox } from "../mailbox_address.ts";
 import { later, untilFalse, untilTrue } from "../later.ts";
 import { NEXT, spend, takeAction } from "../run.ts";
 
+/** RFC 6134 §2.4: `:addrbook:` is short for a URN. */
+function fullName(list: string): string {
+  return /^:addrbook:/i.test(list) ? `urn:ietf:params:sieve${list}` : list;
+}
+
 export const extlists: readonly Extension[] = [{
   capability: "extlists",
   matchTypes: [{
     tag: "list",
     compile({ keys, call, keyAt }, compiler): Matcher {
+      // RFC 6134 §2.2: how values are compared is the list's own business.
+      const comparator = call.tag("comparator");
+      if (comparator !== undefined) compiler.error(comparator.at, "':list' cannot be used with ':comparator'");
       keys.literal?.forEach((name, index) => {
         if (name === "") compiler.error(keyAt(index), `the name of a list in ${call.title} is empty`);
       });
@@ -18,7 +26,7 @@ export const extlists: readonly Extension[] = [{
         return untilTrue(values, (value) =>
           untilTrue(lists, (list) => {
             spend(run, 1, call.at);
-            return later(run.host.inList?.(list, value) ?? false, (found) => {
+            return later(run.host.inList?.(fullName(list), value) ?? false, (found) => {
               // RFC 6134 §2.2: what matched is the match value.
               if (found) run.matchValues = [value];
               return found;
@@ -32,7 +40,7 @@ export const extlists: readonly Extension[] = [{
     parameters: [{ name: "list names", type: "strings" }],
     compile(call) {
       const names = call.texts("list names");
-      return (run) => untilFalse(names.read(run), (name) => run.host.listExists?.(name) ?? false);
+      return (run) => untilFalse(names.read(run), (name) => run.host.listExists?.(fullName(name)) ?? false);
     },
   }],
   tags: [{
@@ -43,7 +51,7 @@ export const extlists: readonly Extension[] = [{
         const list = call.text("address");
         const copied = call.has("copy");
         return (run) =>
-          later(run.host.listMembers?.(list.read(run)) ?? [], (members) => {
+          later(run.host.listMembers?.(fullName(list.read(run))) ?? [], (members) => {
             for (const member of members) {
               const mailbox = parseMailbox(member);
               if (mailbox === undefined) continue;

@@ -125,10 +125,12 @@ const hasflag: TestDefinition = {
     } else {
       stores.push(INTERNAL);
     }
-    // RFC 5232 §4: keys hold flags as lists do; for other matches than these a key is one pattern.
+    // RFC 5232 §4: keys hold flags as lists do, but numbers and relations to them are what they are.
     const type = call.inGroup("match type")?.definition.name ?? "is";
     const given = call.texts("list of flags");
-    const keys = type === "is" ? { read: (run: Run) => flagsIn(given.read(run)) } : given;
+    const keys = type === "count" || type === "value"
+      ? given
+      : { read: (run: Run) => given.read(run).flatMap((text) => text.split(" ").filter((flag) => flag !== "")) };
     const matcher = compiler.matcher({ ...call, texts: () => keys }, "list of flags");
     if (matcher === undefined) return undefined;
     return (run) => matcher(run, stores.flatMap((store) => store.read(run)));

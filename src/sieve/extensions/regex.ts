@@ -3,7 +3,6 @@
 import { RE2JS } from "re2js";
 import type { Extension, Matcher } from "../definition.ts";
 import { spendOn } from "../match.ts";
-import { SieveRuntimeError } from "../problem.ts";
 import { type Run, slot, spend } from "../run.ts";
 
 const LONGEST_PATTERN = 4096;
@@ -38,7 +37,7 @@ export const regex: readonly Extension[] = [{
         }
       });
       if (wrong) return undefined;
-      const read = (run: Run, pattern: string): RE2JS => {
+      const read = (run: Run, pattern: string): RE2JS | undefined => {
         const known = slot(run, compiled);
         const key = `${ignoreCase}${pattern}`;
         const earlier = known.get(key);
@@ -50,12 +49,15 @@ export const regex: readonly Extension[] = [{
           return made;
         } catch (error) {
           const shown = pattern.slice(0, 80);
-          throw new SieveRuntimeError(`the regular expression '${shown}' is wrong: ${reasonOf(error)}`, call.at);
+          run.host.log?.(`line ${call.at.line}: the regular expression '${shown}' is wrong: ${reasonOf(error)}`);
+          return undefined;
         }
       };
       return (run, values) => {
-        const patterns = fixed ?? keys.read(run).map((pattern) => read(run, pattern));
-        for (const pattern of patterns) {
+        for (const key of fixed ?? keys.read(run)) {
+          // What a variable holds is not the fault of the script: it matches nothing.
+          const pattern = typeof key === "string" ? read(run, key) : key;
+          if (pattern === undefined) continue;
           // What the engine does for a character grows with the pattern.
           spendOn(run, values, 1 + (pattern.programSize() >> 3));
           for (const value of values) {

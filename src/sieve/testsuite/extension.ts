@@ -28,6 +28,7 @@ function resetResult(run: Run): void {
 
 function setMessage(run: Run, text: string): void {
   run.message = testMessage(text);
+  Object.assign(slot(run, internalFlags), internalFlags.initial());
   Object.assign(run.envelope, { auth: undefined, orig_to: undefined }, envelopeOf(run.message));
 }
 
@@ -98,8 +99,8 @@ function envelopeAddress(text: string): string | undefined {
   const path = text.startsWith("<") ? text : `<${text}>`;
   const parsed = parsePath(path, 0, "reverse");
   if (parsed.kind === "path" && parsed.end === path.length) return parsed.path;
-  // A local part alone is an address of this system.
-  return /^<[A-Za-z0-9._+-]+>$/.test(path) ? path.slice(1, -1) : undefined;
+  // A local part alone is an address of this system; dots and hyphens stand in odd places in addresses that exist.
+  return /^<[A-Za-z0-9._+-]+(?:@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?>$/.test(path) ? path.slice(1, -1) : undefined;
 }
 
 /** Compiles a file; what is wrong with it is what `test_error` sees. */

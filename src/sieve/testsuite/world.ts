@@ -74,7 +74,15 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
   const seen = new Set<string>();
   const settings = new Map<string, string>();
   let ids = 0;
-  return {
+  /** The keys of a list that the settings name: a file of keys and values, one below the other. */
+  const listed = (list: string): readonly string[] | undefined => {
+    const name = list.replace(/^urn:ietf:params:sieve:/, ":");
+    if (settings.get("sieve_extlists_list")?.split(" ").includes(name) !== true) return undefined;
+    const path = settings.get(`sieve_extlists_list/${name}/dict/file/path`);
+    const text = path === undefined ? "" : host.read(path) ?? "";
+    return text.split("\n").filter((_, line) => line % 2 === 0).map((key) => key.replace(/^.*\//, "").toLowerCase());
+  };
+  const world: World = {
     host,
     extensions,
     settings,
@@ -95,11 +103,15 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
         seen.add(key);
         return before;
       },
+      inList: (list, value) => listed(list)?.includes(value.toLowerCase()) ?? false,
+      listExists: (list) => listed(list) !== undefined,
+      log: (text) => void world.errors.push(text),
       messageId: () => `${++ids}.test@host.example`,
       environment: (item) => ENVIRONMENT[item],
       addresses: [],
     },
   };
+  return world;
 }
 
 const ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -117,7 +129,7 @@ export function metadataKey(mailbox: string | undefined, entry: string): string 
 }
 
 export function mailboxName(name: string): string {
-  return /^inbox$/i.test(name) ? "INBOX" : name;
+  return name.replace(/^inbox(?=[./]|$)/i, "INBOX");
 }
 
 /** Limits as the settings of the test file have them. */
