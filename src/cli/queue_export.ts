@@ -40,7 +40,8 @@ export async function exportSome(ids: readonly string[], options: ExportOptions,
     for (const id of ids) if ((await queue.list({ ids: [id] })).length === 0) return unknown(id, output);
     const which = ids.length === 0 ? filter : { ...filter, ids };
     let count = 0;
-    for (let after: string | undefined;;) {
+    let after: string | undefined;
+    while (true) {
       const page = await queue.list({ ...which, limit: PAGE, ...(after === undefined ? {} : { after }) });
       for (const { id } of page) {
         const exported = await queue.export(id);

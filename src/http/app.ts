@@ -87,6 +87,7 @@ export function createHttpApp(deps: HttpDependencies): HttpApp {
     if (access.kind === "admitted") {
       const accountWait = accounts.take(access.account);
       if (accountWait > 0) return tooMany(exchange, accountWait);
+      exchange.administrator = access.account;
       return await crossSiteRefusal(exchange, access.by);
     }
     if (access.kind === "unchecked") return tooMany(exchange, guesses.peek(key));

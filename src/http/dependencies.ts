@@ -5,21 +5,14 @@ import type { HttpConfig } from "../config/config.ts";
 import type { LoginResult } from "../directory/directory.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { Endpoint } from "../net/connection.ts";
+import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview } from "../queue/mod.ts";
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { DialogueTrace } from "../telemetry/mod.ts";
 import type { Mailboxes } from "./mailbox.ts";
 
-/** Which messages to list. Texts match whole values without case. */
-export interface MessageFilter {
-  /** Messages that have a recipient in this state. */
-  readonly state?: RecipientState;
-  /** Return path, or its domain. */
-  readonly sender?: string;
-  /** Forward-path, or its domain. */
-  readonly recipient?: string;
-  /** Virtual queue of a recipient. */
-  readonly queue?: string;
+/** Which messages to list. */
+export interface MessageFilter extends QueueFilter {
   /** Most messages to give, 1 to 1000. */
   readonly limit: number;
   /** Id of the last message of the page before. */
@@ -56,12 +49,18 @@ export interface QueueAdministration {
   list(filter: MessageFilter): Promise<readonly MessageView[]>;
   /** One message, or nothing if there is none with this id. */
   show(id: string): Promise<MessageDetail | undefined>;
-  /** Makes every waiting recipient due now. False if there is no such message; so for the three below. */
-  retry(id: string): Promise<boolean>;
-  /** Removes the message, nobody is told. */
-  cancel(id: string): Promise<boolean>;
-  hold(id: string): Promise<boolean>;
-  release(id: string): Promise<boolean>;
+  /**
+   * Does something to all recipients that match.
+   *
+   * @param by who asks, for history
+   * @param time milliseconds since the epoch, for `reschedule`
+   * @returns number of recipients concerned
+   */
+  change(action: QueueAction, which: QueueFilter, by: string, time: number): Promise<number>;
+  /** What an action would concern. */
+  preview(action: QueueAction, which: QueueFilter): Promise<QueuePreview>;
+  /** A message as it was accepted, with its envelope. */
+  export(id: string): Promise<ExportedMessage | undefined>;
   stats(): Promise<QueueStats>;
   /** The latest outcomes, newest first. */
   recent(limit: number): Promise<readonly RecentEvent[]>;

@@ -15,6 +15,8 @@ export interface Exchange {
   readonly clientIp: string;
   /** Variables of the context `http` (reference §2.5). */
   readonly scope: Scope;
+  /** Who was let in to administer, once that is known. */
+  administrator?: string;
 }
 
 /** Builds the exchange of a request. */

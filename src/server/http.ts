@@ -13,7 +13,7 @@ import {
   type QueueAdministration,
   startHttpListener,
 } from "../http/mod.ts";
-import type { Queue, QueueFilter } from "../queue/mod.ts";
+import type { Queue } from "../queue/mod.ts";
 import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
 import type { BanList } from "../throttle/mod.ts";
 import { VERSION } from "./version.ts";
@@ -81,27 +81,13 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
 }
 
 function administration(queue: Queue): QueueAdministration {
-  const one = (id: string): QueueFilter => ({ ids: [id] });
-  /** Whether there is such a message, whatever its recipients' states were. */
-  const applied = async (id: string, change: (which: QueueFilter) => Promise<number>) => {
-    const there = (await queue.list(one(id))).length > 0;
-    return await change(one(id)) > 0 || there;
-  };
   return {
-    list: ({ limit, state, sender, recipient, queue: name, after }) =>
-      queue.list({
-        limit,
-        ...(state === undefined ? {} : { state }),
-        ...(sender === undefined ? {} : { sender }),
-        ...(recipient === undefined ? {} : recipient.includes("@") ? { recipient } : { domain: recipient }),
-        ...(name === undefined ? {} : { queue: name }),
-        ...(after === undefined ? {} : { after }),
-      }),
+    list: (filter) => queue.list(filter),
     show: (id) => queue.show(id),
-    retry: (id) => applied(id, queue.retry),
-    cancel: (id) => applied(id, queue.cancel),
-    hold: (id) => applied(id, queue.hold),
-    release: (id) => applied(id, queue.release),
+    change: (action, which, by, time) =>
+      action === "reschedule" ? queue.reschedule(which, time, by) : queue[action](which, by),
+    preview: (action, which) => queue.preview(action, which),
+    export: (id) => queue.export(id),
     async stats() {
       const { queues, messages, oldest } = await queue.stats();
       const recipients = { queued: 0, delivering: 0, held: 0, delivered: 0, failed: 0 };

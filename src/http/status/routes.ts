@@ -1,7 +1,8 @@
 /** The status page and its forms, for administrators. */
 
 import { type Context, Hono } from "hono";
-import { act, find, type MessageAction } from "../api.ts";
+import type { QueueAction } from "../../queue/mod.ts";
+import { act, find, whoAsks } from "../queue_routes.ts";
 import type { HttpDependencies } from "../dependencies.ts";
 import type { Exchange } from "../exchange.ts";
 import { readMail } from "../mail_reader.ts";
@@ -20,7 +21,7 @@ type StatusContext = Context<{ Bindings: Exchange }>;
 /** Messages on the mail page. */
 const MOST_MAIL = 200;
 
-const ACTIONS: readonly MessageAction[] = ["retry", "hold", "release", "cancel"];
+const ACTIONS: readonly QueueAction[] = ["retry", "hold", "release", "cancel"];
 
 /** Builds the routes. */
 export function statusRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
@@ -61,7 +62,7 @@ export function statusRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange 
   app.post("/messages/:id/:action", async (c) => {
     const id = c.req.param("id");
     const action = ACTIONS.find((other) => other === c.req.param("action"));
-    if (action === undefined || !await act(queue, action, id)) {
+    if (action === undefined || !await act(queue, action, id, whoAsks(c.env))) {
       return problem(404, "There is no such message in the queue, or nothing of that name to do.");
     }
     return c.redirect(action === "cancel" ? "/" : `/messages/${id}`, 303);

@@ -117,7 +117,7 @@ Deno.test("a filter that cannot be read is told what would be right", async () =
     await detail("state=lost"),
     /state must be one of queued, delivering, held, delivered, failed, found lost/,
   );
-  assert.match(await detail("form=a"), /Unknown parameter form; known are state, sender/);
+  assert.match(await detail("form=a"), /Unknown parameter form; known are id, state, sender/);
   assert.match(await detail("after=../x"), /after/);
 });
 
@@ -140,12 +140,81 @@ Deno.test("messages are retried, held, released and cancelled by id", async () =
   }
   assert.equal((await ask("/api/queue/messages/1a2b3c", { method: "DELETE" })).status, 200);
   assert.equal((await ask("/api/queue/messages/a%20b", { method: "DELETE" })).status, 404);
-  assert.deepEqual(asked.filter((line) => line.endsWith("1a2b3c")), [
-    "retry 1a2b3c",
-    "hold 1a2b3c",
-    "release 1a2b3c",
-    "cancel 1a2b3c",
+  const by = "by loopback by HTTP from 127.0.0.1: 1a2b3c";
+  assert.deepEqual(asked, [`retry ${by}`, `hold ${by}`, `release ${by}`, `cancel ${by}`]);
+});
+
+Deno.test("history hears the name of whoever is logged in", async () => {
+  const { ask, asked } = world({ directoryHasAdministrators: true });
+  const headers = basic("root", "right");
+  assert.equal((await ask("/api/queue/messages/1a2b3c/hold", { method: "POST", headers })).status, 200);
+  assert.deepEqual(asked, ["hold by root by HTTP from 127.0.0.1: 1a2b3c"]);
+});
+
+Deno.test("a message is rescheduled to a time or by a duration", async () => {
+  const { ask, asked, clock } = world();
+  const post = async (
+    query: string,
+  ) => (await ask(`/api/queue/messages/1a2b3c/reschedule?${query}`, { method: "POST" }));
+  assert.equal((await post("at=2031-05-06T07:08:00Z")).status, 200);
+  assert.equal((await post("in=2h")).status, 200);
+  const later = new Date(clock.now() + 7_200_000).toISOString();
+  const by = "by loopback by HTTP from 127.0.0.1: 1a2b3c";
+  assert.deepEqual(asked, [`reschedule at 2031-05-06T07:08:00.000Z ${by}`, `reschedule at ${later} ${by}`]);
+  for (
+    const [query, expected] of [
+      ["", /at or in must say when, such as in=2h/],
+      ["at=2031-05-06T07:08:00Z&in=2h", /at or in must say when/],
+      ["in=soon", /in must be a duration such as 30s .*, found soon/],
+      ["at=2031-05-06", /at must be a time with its zone, such as 2026-01-31T18:00:00Z, found 2031-05-06/],
+    ] as const
+  ) {
+    const response = await post(query);
+    assert.equal(response.status, 400);
+    assert.match((await response.json()).detail, expected);
+  }
+});
+
+Deno.test("what matches a filter is changed together, or only counted", async () => {
+  const { ask, asked } = world();
+  const post = (path: string) => ask(`/api/queue/${path}`, { method: "POST" });
+  const done = await post("cancel?sender=*%40spam.example&older-than=1h&error=connection");
+  assert.deepEqual(await done.json(), { action: "cancel", recipients: 7 });
+  const counted = await post("retry?all=true&dry-run=true");
+  assert.deepEqual(await counted.json(), { action: "retry", dryRun: true, recipients: 7, messages: 3, samples: [] });
+  await post("hold?all=true");
+  await post("release?id=1a&id=1b");
+  await post("reschedule?all=true&at=2031-05-06T07:08:00Z");
+  const by = "by loopback by HTTP from 127.0.0.1";
+  assert.deepEqual(asked, [
+    `cancel {"sender":"*@spam.example","lastError":"connection","olderThan":3600000} ${by}: all`,
+    `hold ${by}: all`,
+    `release ${by}: 1a,1b`,
+    `reschedule at 2031-05-06T07:08:00.000Z ${by}: all`,
   ]);
+  for (
+    const [path, expected] of [
+      ["cancel", /Say by parameters which messages, or all=true/],
+      ["cancel?all=yes", /all must be true or left out, found yes/],
+      ["cancel?all=true&in=2h", /Unknown parameter in/],
+      ["hold?older-than=x", /older-than must be a duration/],
+      ["hold?source=x", /source must be one of authenticated, /],
+    ] as const
+  ) {
+    const response = await post(path);
+    assert.equal(response.status, 400, path);
+    assert.match((await response.json()).detail, expected);
+  }
+});
+
+Deno.test("a message can be fetched as it was accepted, and its envelope apart", async () => {
+  const { ask } = world();
+  const content = await ask("/api/queue/messages/1a2b3c/content");
+  assert.equal(content.headers.get("content-type"), "message/rfc822");
+  assert.equal(await content.text(), "Subject: hello\r\n\r\nhello\r\n");
+  const envelope = await (await ask("/api/queue/messages/1a2b3c/envelope")).json();
+  assert.deepEqual([envelope.id, envelope.parameters], ["1a2b3c", { body: "8bitmime" }]);
+  for (const part of ["content", "envelope"]) assert.equal((await ask(`/api/queue/messages/zzz/${part}`)).status, 404);
 });
 
 Deno.test("a wrong method is told the right ones", async () => {
@@ -172,7 +241,7 @@ Deno.test("status gathers everything and answers 304 while nothing changes", asy
 Deno.test("a store that is away: the API answers 503, the status still comes", async () => {
   const down = () => Promise.reject(new StoreUnavailable("disk full", true));
   const { deps } = world();
-  const { ask } = world({ queue: { ...deps.queue, stats: down, list: down, recent: down, retry: down } });
+  const { ask } = world({ queue: { ...deps.queue, stats: down, list: down, recent: down, change: down } });
   assert.equal((await ask("/api/queue/stats")).status, 503);
   const retry = await ask("/api/queue/messages/1a2b3c/retry", { method: "POST" });
   assert.equal(retry.status, 503);

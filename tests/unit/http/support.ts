@@ -3,6 +3,7 @@
 import type { HttpConfig } from "../../../src/config/config.ts";
 import type { Setting } from "../../../src/expression/types.ts";
 import { createHttpApp, type HttpDependencies, type QueueStats, type RequestInfo } from "../../../src/http/mod.ts";
+import type { ExportedMessage } from "../../../src/queue/mod.ts";
 import type { MessageView, RecipientView } from "../../../src/queue/types.ts";
 import type { EventFields, EventName } from "../../../src/telemetry/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -65,10 +66,28 @@ export const STATS: QueueStats = {
   oldest: "2026-01-05T11:00:00.000Z",
 };
 
+/** A message with a body of two chunks, as the queue exports it. */
+function exported(id: string): ExportedMessage {
+  const chunks = ["Subject: hello\r\n\r\n", "hello\r\n"].map((text) => new TextEncoder().encode(text));
+  const { sender, size, priority, source, created } = message({ id });
+  return {
+    message: {
+      ...{ id, sender, size, priority, source, created },
+      parameters: { body: "8bitmime" },
+      recipients: [],
+      receivedFromIp: "192.0.2.1",
+      receivedViaPort: 25,
+      authenticatedAs: "",
+      heloDomain: "client.example",
+    },
+    content: { size: 25, head: new Uint8Array(0), complete: false, chunks: () => chunks },
+  };
+}
+
 export interface World {
   readonly clock: FakeClock;
   readonly events: { readonly name: EventName; readonly fields: EventFields }[];
-  /** What was asked of the queue, such as `retry 1a2b3c`. */
+  /** What was asked of the queue, such as `retry by loopback by HTTP from 127.0.0.1: 1a2b3c`. */
   readonly asked: string[];
   readonly deps: HttpDependencies;
   /** Sends a request from 127.0.0.1 to http://127.0.0.1:8025 unless told otherwise. */
@@ -84,10 +103,6 @@ export function world(changes: Partial<HttpDependencies> = {}, messages: readonl
   const clock = new FakeClock();
   const events: World["events"] = [];
   const asked: string[] = [];
-  const action = (name: string) => (id: string) => {
-    asked.push(`${name} ${id}`);
-    return Promise.resolve(messages.some((other) => other.id === id));
-  };
   const deps: HttpDependencies = {
     version: "0.1.0",
     hostname: "mx.example.net",
@@ -107,17 +122,24 @@ export function world(changes: Partial<HttpDependencies> = {}, messages: readonl
     },
     queue: {
       list(filter) {
-        asked.push(`list ${JSON.stringify(filter)}`);
-        return Promise.resolve(messages.slice(0, filter.limit));
+        if (filter.ids === undefined) asked.push(`list ${JSON.stringify(filter)}`);
+        const found = messages.filter(({ id }) => filter.ids === undefined || filter.ids.includes(id));
+        return Promise.resolve(found.slice(0, filter.limit));
       },
       show(id) {
         const found = messages.find((other) => other.id === id);
         return Promise.resolve(found && { message: found, events: [] });
       },
-      retry: action("retry"),
-      cancel: action("cancel"),
-      hold: action("hold"),
-      release: action("release"),
+      change(name, which, by, time) {
+        const { ids, ...rest } = which;
+        const filter = Object.keys(rest).length === 0 ? "" : ` ${JSON.stringify(rest)}`;
+        asked.push(
+          `${name}${filter}${time === 0 ? "" : ` at ${new Date(time).toISOString()}`} by ${by}: ${ids ?? "all"}`,
+        );
+        return Promise.resolve(7);
+      },
+      preview: () => Promise.resolve({ recipients: 7, messages: 3, samples: [] }),
+      export: (id) => Promise.resolve(messages.some((other) => other.id === id) ? exported(id) : undefined),
       stats: () => Promise.resolve(STATS),
       recent: () => Promise.resolve([]),
     },
