@@ -10,6 +10,7 @@ import { VERSION } from "../server/mod.ts";
 import { banCommand } from "./ban.ts";
 import { check } from "./check.ts";
 import { evaluate } from "./eval.ts";
+import { explainCommand } from "./explain.ts";
 import { type Output, terminal } from "./output.ts";
 import { queueCommand } from "./queue.ts";
 import { dev, serve } from "./serve.ts";
@@ -59,6 +60,30 @@ export async function run(args: readonly string[], output: Output = terminal): P
   program.addCommand(queueCommand(output, ending));
   program.addCommand(banCommand(output, ending));
   program.addCommand(sieveCommand(output, ending));
+  program.command("explain")
+    .description("say what would become of a message, and which rule decides what; nothing is sent or changed")
+    .requiredOption("--from <address>", "sender; <> is the null sender")
+    .requiredOption("--to <address>", "recipient; may be given several times", collect, [])
+    .option("--message <file>", "the message; a short one is made up without it")
+    .option("--ip <address>", "address of the client (default: 127.0.0.1)")
+    .option("--listener <id>", "listener that the client comes to (default: the first for mail)")
+    .option("--helo <name>", "name that the client gives in EHLO")
+    .option("--auth-as <account>", "account that is logged in")
+    .option("--tls", "the session is encrypted")
+    .option("--size <octets>", "size that the client announces")
+    .option("--priority <n>", "MT-PRIORITY")
+    .option("--source <source>", "source of the message, instead of what the session makes it")
+    .option("--retry-num <n>", "failed attempts so far")
+    .option("--notify-num <n>", "notices of delay so far")
+    .option("--last-error <error>", "why the last attempt failed")
+    .option("--last-status <code>", "reply code of the last attempt")
+    .option("--queue-age <seconds>", "time since the message was accepted")
+    .option("--mx <host>", "mail host to look at, instead of those of the domain")
+    .option("--offline", "do not ask DNS")
+    .option("--all", "show defaults, and rules that did not hold, too")
+    .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .option("--json", "print JSON")
+    .action((options) => ending(explainCommand(options, output)));
   program.command("trace")
     .description("follow the dialogues of a running server until Ctrl-C; credentials and content are never shown")
     .option("--address <address>", "transactions with this sender or recipient")

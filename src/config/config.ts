@@ -445,6 +445,16 @@ export interface Config {
   readonly http: HttpConfig;
   /** What expressions may name, for those that are given by hand. */
   readonly environment: CompileEnvironment;
+  /** Where the file sets a key, or an item of its list (from 0); `undefined` if it does not. */
+  readonly place: (key: string, item?: number) => KeyPlace | undefined;
+}
+
+/** Where the file sets a key. */
+export interface KeyPlace {
+  /** Line in the file, from 1. */
+  readonly line: number;
+  /** Some of it came from the environment or another file, and must not be printed. */
+  readonly secret: boolean;
 }
 
 /** One problem or warning found while loading. */

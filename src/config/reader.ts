@@ -9,6 +9,7 @@ import {
   type SettingSource,
   type Value,
 } from "../expression/mod.ts";
+import type { KeyPlace } from "./config.ts";
 import { createSources, defaultSource, isList, type Machine, toNode, toSource } from "./defaults.ts";
 import { formatPath, type KeyPath, parsePath } from "./key_path.ts";
 import type { Problems } from "./problems.ts";
@@ -53,6 +54,8 @@ export interface Reader {
   readRest(): void;
   /** A setting or its default for `config_get`; `undefined` if the format has no such key. */
   configGet(key: string): Value | undefined;
+  /** Where the file sets a key, or an item of it; `undefined` if it does not. */
+  place(key: string, item?: number): KeyPlace | undefined;
 }
 
 /** What the reader needs beside the keys of the file. */
@@ -216,6 +219,12 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
       }
     },
     configGet,
+    place: (name, item) => {
+      const node = set.keys.get(name)?.node;
+      if (node === undefined) return undefined;
+      const line = placeOf(node, { source: "", position: 0, ...(item === undefined ? {} : { item }) });
+      return { line, secret: isSecret(node) };
+    },
   };
 }
 
@@ -235,7 +244,7 @@ function toValue(source: Source): Value {
 }
 
 /** The line of a problem: that of its item, of the part in it, and inside a text of several lines. */
-function placeOf(node: Node, { item, part, source, position }: ExpressionProblem): number {
+function placeOf(node: Node, { item, part, source, position }: Omit<ExpressionProblem, "message">): number {
   let place: Node | undefined = node;
   if (item !== undefined) {
     const items = node.kind === "array" ? node.items : node.kind === "table" ? numberedItems(node) : undefined;

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { banRoutes } from "./ban_routes.ts";
 import type { HttpDependencies } from "./dependencies.ts";
 import type { Exchange } from "./exchange.ts";
+import { explainResponse } from "./explain_route.ts";
 import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
 import { queueRoutes } from "./queue_routes.ts";
@@ -12,7 +13,7 @@ import { traceResponse } from "./trace_route.ts";
 
 /** Builds the routes, to be mounted at `/api`. */
 export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { queue, mailboxes, bans, trace } = deps;
+  const { queue, mailboxes, bans, trace, explain } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
   app.get("/status", async (c) => {
@@ -27,6 +28,10 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
 
   if (bans !== undefined) app.route("/bans", banRoutes(bans));
 
+  if (explain !== undefined) {
+    app.get("/explain", (c) => explainResponse(explain, c.env.url.searchParams, c.req.raw));
+    app.post("/explain", (c) => explainResponse(explain, c.env.url.searchParams, c.req.raw));
+  }
   if (trace !== undefined) app.get("/trace", (c) => traceResponse(trace, c.env.url.searchParams));
 
   if (mailboxes !== undefined) {

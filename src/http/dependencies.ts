@@ -9,6 +9,7 @@ import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview } from "..
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { DialogueTrace } from "../telemetry/mod.ts";
+import type { Explain } from "./explain_route.ts";
 import type { Mailboxes } from "./mailbox.ts";
 
 /** Which messages to list. */
@@ -131,6 +132,8 @@ export interface HttpDependencies {
   /** Whether requests of this address are refused (`server.blocked-ip`, bans); absent: none is. */
   blocked?(ip: string): boolean;
   readonly bans?: BanAdministration;
+  /** Says what would become of a message. */
+  readonly explain?: Explain;
   /** Dialogues to follow. */
   readonly trace?: DialogueTrace;
   /** Compares a password with a configured secret, which may be a hash. */

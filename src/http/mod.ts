@@ -6,6 +6,7 @@
  */
 
 export { createHttpApp, type HttpApp } from "./app.ts";
+export type { Explain } from "./explain_route.ts";
 export type {
   HttpDependencies,
   ListenerView,

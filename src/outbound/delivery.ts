@@ -72,7 +72,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     deliveredTo: options.deliveredTo,
     accountOf: options.accountOf,
   };
-  let ownNames = namesOf(config, options.hostname);
+  let names = ownNames(config, options.hostname);
   const waiting = createWaitingRoom(clock);
   const limitsOf = ({ outboundLimiters }: QueueConfig) =>
     options.counters === undefined || outboundLimiters.length === 0
@@ -83,7 +83,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     clock,
     emit,
     functions: options.functions,
-    lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => ownNames.has(name) },
+    lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => names.has(name) },
     pool,
     down: createDownHosts(clock),
     capacity: createPeerCapacity(clock, waiting.wake),
@@ -141,7 +141,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     reconfigure(next) {
       config = next;
       remote.limits = limitsOf(next);
-      ownNames = namesOf(next, options.hostname);
+      names = ownNames(next, options.hostname);
       void pool.drop();
     },
   };
@@ -160,7 +160,7 @@ function outcomes(job: DeliveryJob, verdicts: readonly (Verdict | undefined)[]):
 }
 
 /** The names by which this server may be known in MX records. */
-function namesOf(config: QueueConfig, hostname: string): ReadonlySet<string> {
+export function ownNames(config: QueueConfig, hostname: string): ReadonlySet<string> {
   const names = [hostname];
   for (const { ehloHostname } of config.connection.values()) names.push(ehloHostname);
   for (const { ehloHostname } of config.sourceIp.values()) if (ehloHostname !== undefined) names.push(ehloHostname);

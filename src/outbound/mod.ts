@@ -15,7 +15,8 @@
  * @module
  */
 
-export { createDelivery, type Delivery, type DeliveryOptions } from "./delivery.ts";
+export { createDelivery, type Delivery, type DeliveryOptions, ownNames } from "./delivery.ts";
+export { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 export type { Connect } from "./open_session.ts";
 export type { PoolLimits } from "./pool.ts";
 export type { TlsDecision, TlsPolicy, TlsTarget } from "./tls_policy.ts";

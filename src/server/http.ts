@@ -6,6 +6,7 @@ import { type Directory, verifySecret } from "../directory/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import {
   createHttpApp,
+  type Explain,
   type HttpApp,
   type HttpListener,
   type ListenerView,
@@ -33,6 +34,7 @@ export interface HttpWorld {
   directory(): Directory | undefined;
   readonly bans: BanList;
   readonly trace: DialogueTrace;
+  readonly explain: Explain;
   /** Whether requests of this address are refused. */
   blocked(ip: string): boolean;
   /** Whether a login name had too many failures. May reject with `LookupUnavailable`. */
@@ -70,6 +72,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
     bans: world.bans,
     trace: world.trace,
+    explain: world.explain,
     blocked: (ip) => world.blocked(ip),
     async login(user, password) {
       if (await world.loginRefused(user)) return { kind: "refused" };

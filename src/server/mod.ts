@@ -5,6 +5,9 @@
  * @module
  */
 
+export { explain, ExplainError, type ExplainWorld } from "./explain/explain.ts";
+export type { Decision, Explanation, LimitDecision } from "./explain/explanation.ts";
+export { type ExplainRequest, readRequest, REQUEST_NAMES } from "./explain/request.ts";
 export { createFunctionHost, type FunctionSources } from "./functions.ts";
 export { createLookups, type Lookups } from "./generation.ts";
 export { type ListenerInfo, type RunningServer, type ServerOptions, startServer } from "./server.ts";

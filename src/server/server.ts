@@ -21,6 +21,8 @@ import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
+import { explain, ExplainError } from "./explain/explain.ts";
+import { readRequest } from "./explain/request.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
@@ -284,6 +286,16 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       directory: () => current?.defaultDirectory,
       bans: throttle.bans,
       trace,
+      explain: async (options, message) => {
+        const request = readRequest(options, message);
+        if (typeof request === "string") return { wrong: request };
+        try {
+          return { explanation: await explain(inForce, request, { stores, resolver, httpLists, clock, random }) };
+        } catch (error) {
+          if (error instanceof ExplainError) return { wrong: error.message };
+          throw error;
+        }
+      },
       blocked,
       loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),

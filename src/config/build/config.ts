@@ -64,6 +64,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     disabledMetricEvents: buildDisabledEvents(context),
     http: buildHttp(context),
     environment: { ...environment, configGet: reader.configGet },
+    place: reader.place,
   };
   reader.readRest();
   return config;

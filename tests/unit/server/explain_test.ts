@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { formatProblem, parseConfig } from "../../../src/config/mod.ts";
+import { createHttpLists } from "../../../src/directory/mod.ts";
+import { type Decision, explain, ExplainError, type Explanation, readRequest } from "../../../src/server/mod.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { createZone } from "../../support/zone.ts";
+
+// The lines are counted in the tests.
+const CONFIGURATION = `# line 1
+server.hostname = "mx.example.org"
+server.listener.smtp = { bind = "127.0.0.1:25", protocol = "smtp" }
+server.listener.lmtp = { bind = "127.0.0.1:24", protocol = "lmtp" }
+store.data = { type = "libsql", url = "file:/nowhere/godwit.db" }
+storage.data = "data"
+storage.directory = "staff"
+session.rcpt.relay = [
+  { if = "remote_ip == '192.0.2.1'", then = true },
+  { else = "!is_empty(authenticated_as)" },
+]
+session.rcpt.rewrite = [ { if = "matches('^info@(.+)$', rcpt)", then = "'bob@' + $1" }, { else = false } ]
+queue.strategy.route = [
+  { if = "rcpt_domain == 'partner.example'", then = "'partner'" },
+  { if = "is_local_domain('', rcpt_domain)", then = "'local'" },
+  { else = "'mx'" },
+]
+queue.strategy.schedule = [ { if = "priority > 3", then = "'urgent'" }, { else = "'remote'" } ]
+queue.strategy.tls = [ { if = "retry_num > 0 && last_error == 'tls'", then = "'invalid-tls'" }, { else = "'default'" } ]
+queue.virtual.fast = { threads-per-node = 7 }
+queue.schedule.urgent = { queue-name = "fast", retry = ["1m"], expire = "1h" }
+queue.route.partner = { type = "relay", address = "192.0.2.77", port = 2525, auth = { username = "us", secret = "open sesame" } }
+[[queue.limiter.inbound]]
+enable = true
+match = "remote_ip != '127.0.0.1'"
+key = ["sender_domain", "remote_ip"]
+rate = "100/1h"
+[[queue.limiter.outbound]]
+enable = true
+key = ["rcpt_domain", "mx"]
+concurrency = 5
+[[queue.quota]]
+enable = true
+match = "sender_domain == 'example.net'"
+key = ["rcpt_domain"]
+messages = 1000
+[directory.staff]
+type = "memory"
+[[directory.staff.principals]]
+name = "bob"
+secret = "hidden"
+email = ["bob@example.org"]
+`;
+
+const ZONE = createZone({
+  "elsewhere.example": { mx: [[10, "mx1.elsewhere.example"], [20, "mx2.elsewhere.example"]] },
+  "mx1.elsewhere.example": { a: ["198.51.100.1"] },
+  "mx2.elsewhere.example": { a: ["198.51.100.2"] },
+});
+
+async function ask(
+  options: Readonly<Record<string, string>>,
+  { configuration = CONFIGURATION, message }: { configuration?: string; message?: string } = {},
+): Promise<Explanation> {
+  const { config, problems } = parseConfig(configuration, { env: () => "from the environment" });
+  assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
+  const raw = Object.fromEntries(Object.entries(options).map(([name, value]) => [name, [value]]));
+  const request = readRequest(raw, message === undefined ? undefined : new TextEncoder().encode(message));
+  assert.ok(typeof request !== "string", String(request));
+  const clock = new FakeClock();
+  const httpLists = createHttpLists({ clock, emit: () => {} });
+  return await explain(config, request, { stores: new Map(), resolver: ZONE, httpLists, clock, random: () => 0 });
+}
+
+function stage(explanation: Explanation, name: string) {
+  const found = explanation.session.find((one) => one.name === name);
+  assert.ok(found, `no stage ${name}; there are ${explanation.session.map((one) => one.name).join(", ")}`);
+  return found;
+}
+
+function decision(list: readonly Decision[], key: string): Decision {
+  const found = list.find((one) => one.key === key);
+  assert.ok(found, `no decision ${key}; there are ${list.map((one) => one.key).join(", ")}`);
+  return found;
+}
+
+Deno.test("the item of the file that decides is named with line, number and text", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example", ip: "192.0.2.1" });
+  assert.equal(explanation.accepted, true);
+  assert.deepEqual(decision(stage(explanation, "rcpt x@elsewhere.example").decisions, "session.rcpt.relay"), {
+    key: "session.rcpt.relay",
+    value: "true",
+    by: "file",
+    line: 9,
+    item: 1,
+    condition: "remote_ip == '192.0.2.1'",
+    result: "true",
+  });
+  const [recipient] = explanation.recipients;
+  const route = decision(recipient?.decisions ?? [], "queue.strategy.route");
+  assert.deepEqual([route.value, route.line, route.item, route.condition, route.result], [
+    "mx",
+    16,
+    3,
+    undefined,
+    "'mx'",
+  ]);
+  assert.deepEqual(route.passed, ["rcpt_domain == 'partner.example'", "is_local_domain('', rcpt_domain)"]);
+});
+
+Deno.test("the mail hosts are those of DNS, each with what its strategies and limiters say", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example", ip: "192.0.2.1" });
+  const [recipient] = explanation.recipients;
+  assert.deepEqual(recipient?.hosts.map(({ host, addresses }) => [host, addresses]), [
+    ["mx1.elsewhere.example", ["198.51.100.1"]],
+    ["mx2.elsewhere.example", ["198.51.100.2"]],
+  ]);
+  const [limit] = recipient?.hosts[1]?.limits ?? [];
+  assert.deepEqual([limit?.key, limit?.matches, limit?.limits, limit?.counts], [
+    "queue.limiter.outbound[0]",
+    true,
+    ["5 at the same time"],
+    { rcpt_domain: "elsewhere.example", mx: "mx2.elsewhere.example" },
+  ]);
+});
+
+Deno.test("what is refused is refused with the words of the session, and delivery is told all the same", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "x@partner.example" });
+  assert.equal(explanation.accepted, false);
+  const { said, decisions, notes } = stage(explanation, "rcpt x@partner.example");
+  assert.deepEqual(said, [
+    { from: "client", text: "RCPT TO:<x@partner.example>" },
+    { from: "server", text: "550 5.7.1 Relay not allowed" },
+  ]);
+  const relay = decision(decisions, "session.rcpt.relay");
+  assert.deepEqual([relay.value, relay.line, relay.item, relay.result], [
+    "false",
+    10,
+    2,
+    "!is_empty(authenticated_as)",
+  ]);
+  assert.deepEqual(notes, ["directory staff: the domain of x@partner.example is not local"]);
+  assert.equal(decision(explanation.recipients[0]?.decisions ?? [], "queue.strategy.route").value, "partner");
+  assert.ok(!explanation.session.some(({ name }) => name === "data"));
+});
+
+Deno.test("a login opens what it opens, and a rewritten recipient is followed", async () => {
+  const explanation = await ask({
+    from: "bob@example.org",
+    to: "info@example.org,x@partner.example",
+    "auth-as": "bob",
+  });
+  assert.equal(explanation.accepted, true);
+  assert.equal(explanation.source, "authenticated");
+  const info = stage(explanation, "rcpt info@example.org");
+  assert.deepEqual(info.notes, ["directory staff: bob@example.org belongs to bob"]);
+  const rewrite = decision(info.decisions, "session.rcpt.rewrite");
+  assert.deepEqual([rewrite.value, rewrite.line, rewrite.item], ["bob@example.org", 12, 1]);
+  assert.deepEqual(explanation.recipients.map(({ address }) => address), ["bob@example.org", "x@partner.example"]);
+  const route = decision(explanation.recipients[0]?.decisions ?? [], "queue.strategy.route");
+  assert.deepEqual([route.value, route.line, route.item], ["local", 15, 2]);
+  const relay = decision(explanation.recipients[1]?.decisions ?? [], "queue.route.partner");
+  assert.equal(relay.value, "relay to 192.0.2.77:2525 by smtp, TLS from the first byte, login as us");
+  assert.ok(!JSON.stringify(explanation).includes("open sesame"), "secrets are not told");
+});
+
+Deno.test("what is known of earlier attempts, and the priority, reach the strategies", async () => {
+  const explanation = await ask({
+    from: "bob@example.org",
+    to: "x@elsewhere.example",
+    "auth-as": "bob",
+    priority: "4",
+    "retry-num": "2",
+    "last-error": "tls",
+  });
+  const [recipient] = explanation.recipients;
+  assert.equal(explanation.priority, 4);
+  assert.equal(decision(recipient?.decisions ?? [], "queue.strategy.schedule").value, "urgent");
+  assert.equal(decision(recipient?.decisions ?? [], "virtual queue").value, "fast, 7 deliveries at the same time");
+  const tls = decision(recipient?.hosts[0]?.decisions ?? [], "queue.strategy.tls");
+  assert.deepEqual([tls.value, tls.item], ["invalid-tls", 1]);
+});
+
+Deno.test("limiters and quotas say whether they match and what they count by", async () => {
+  const far = await ask({ from: "a@example.net", to: "bob@example.org", ip: "192.0.2.7" });
+  const [limit] = stage(far, "mail").limits;
+  assert.deepEqual([limit?.key, limit?.line, limit?.matches, limit?.limits, limit?.counts], [
+    "queue.limiter.inbound[0]",
+    25,
+    true,
+    ["100/1h"],
+    { sender_domain: "example.net", remote_ip: "192.0.2.7" },
+  ]);
+  const near = await ask({ from: "a@example.com", to: "bob@example.org" });
+  assert.deepEqual(stage(near, "mail").limits.map(({ matches }) => matches), [false]);
+  const quota = (explanation: Explanation) => explanation.recipients[0]?.quotas[0];
+  assert.deepEqual([quota(far)?.matches, quota(far)?.limits, quota(far)?.counts], [
+    true,
+    ["1000 messages"],
+    { rcpt_domain: "example.org" },
+  ]);
+  assert.equal(quota(near)?.matches, false);
+});
+
+Deno.test("the header fields that would be added are shown, for the message that is given", async () => {
+  const message = "From: a@example.net\r\nSubject: x\r\n\r\n.dots\r\nend\r\n";
+  const explanation = await ask({ from: "a@example.net", to: "bob@example.org", helo: "client.example.net" }, {
+    message,
+  });
+  assert.ok(
+    explanation.addedFields.some((field) =>
+      /^Received: from client\.example\.net \(\[127\.0\.0\.1\]\) by mx\.example\.org /.test(field)
+    ),
+    explanation.addedFields.join("\n"),
+  );
+  assert.ok(stage(explanation, "data").said.some(({ text }) => text === `(${message.length} octets of content)`));
+});
+
+Deno.test("a size that is announced is judged before the content", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "bob@example.org", size: "999999999" });
+  assert.match(stage(explanation, "mail").said[1]?.text ?? "", /^552 5\.3\.4 /);
+  assert.equal(explanation.accepted, false);
+});
+
+Deno.test("without DNS nothing is looked up, and that is said", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example", ip: "192.0.2.1", offline: "true" });
+  const [recipient] = explanation.recipients;
+  assert.deepEqual(recipient?.hosts, []);
+  assert.deepEqual(recipient?.notes, ["the mail hosts of elsewhere.example are not looked up (offline)"]);
+  const named = await ask({
+    from: "a@example.net",
+    to: "x@elsewhere.example",
+    ip: "192.0.2.1",
+    offline: "true",
+    mx: "mx9.elsewhere.example",
+  });
+  assert.deepEqual(named.recipients[0]?.hosts.map(({ host }) => host), ["mx9.elsewhere.example"]);
+});
+
+Deno.test("a domain that takes no mail is told in the words of the bounce", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "x@nowhere.example", ip: "192.0.2.1" });
+  assert.deepEqual(explanation.recipients[0]?.notes, ["the domain nowhere.example does not exist"]);
+});
+
+Deno.test("LMTP greets and answers as LMTP", async () => {
+  const explanation = await ask({ from: "a@example.net", to: "bob@example.org", listener: "lmtp" });
+  assert.equal(explanation.accepted, true);
+  assert.equal(stage(explanation, "ehlo").said[0]?.text, "LHLO client.example");
+});
+
+Deno.test("functions that write are not carried out", async () => {
+  const configuration = CONFIGURATION.replace(
+    /session\.rcpt\.relay = \[[^\]]*\]/,
+    `session.rcpt.relay = "key_set('', rcpt, 'seen')"`,
+  );
+  // No store is open: carrying it out would be an error.
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example" }, { configuration });
+  assert.equal(explanation.accepted, true);
+});
+
+Deno.test("what cannot be looked up is shown where it stands", async () => {
+  const configuration = CONFIGURATION.replace(
+    /session\.rcpt\.relay = \[[^\]]*\]/,
+    `session.rcpt.relay = "key_exists('', rcpt)"`,
+  );
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example" }, { configuration });
+  assert.equal(explanation.accepted, false);
+  const { said, decisions } = stage(explanation, "rcpt x@elsewhere.example");
+  assert.match(said[1]?.text ?? "", /^451 4\.3\.0 /);
+  assert.match(decision(decisions, "session.rcpt.relay").errors?.[0] ?? "", /store .* is not open/);
+});
+
+Deno.test("text that a macro brought in is not shown", async () => {
+  const configuration = CONFIGURATION.replace(
+    /session\.rcpt\.relay = \[[^\]]*\]/,
+    `session.rcpt.relay = "authenticated_as == '%{env:SECRET}%'"`,
+  );
+  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example" }, { configuration });
+  assert.ok(!JSON.stringify(explanation).includes("from the environment"));
+  const relay = decision(stage(explanation, "rcpt x@elsewhere.example").decisions, "session.rcpt.relay");
+  assert.equal(relay.result, "(not shown: a macro stands here)");
+});
+
+Deno.test("a request is told everything that is wrong with it", () => {
+  const wrong = readRequest({
+    from: ["nobody"],
+    to: [],
+    ip: ["192.0.2"],
+    size: ["big"],
+    "last-error": ["bad luck"],
+    priority: ["12"],
+  }, undefined);
+  assert.ok(typeof wrong === "string");
+  assert.deepEqual(wrong.split("\n").map((line) => line.slice(0, line.indexOf(":"))).sort(), [
+    "from",
+    "ip",
+    "last-error",
+    "priority",
+    "size",
+    "to",
+  ]);
+});
+
+Deno.test("names that are not defined are an error of the question", async () => {
+  await assert.rejects(ask({ from: "<>", to: "bob@example.org", listener: "smpt" }), (error) => {
+    assert.ok(error instanceof ExplainError);
+    assert.match(error.message, /no listener smpt for mail; there are smtp, lmtp/);
+    return true;
+  });
+  await assert.rejects(ask({ from: "<>", to: "bob@example.org", "auth-as": "eve" }), /no directory has an account eve/);
+});
