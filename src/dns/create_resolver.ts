@@ -117,7 +117,7 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
     },
     txt: cached(TXT),
     ptr(ip) {
-      if (!ipaddr.isValid(ip)) return Promise.resolve({ records: [], exists: false, security: "insecure", name: ip });
+      if (!ipaddr.isValid(ip)) return ptr(ip);
       return ptr(reverseName(ipaddr.process(ip).toByteArray()));
     },
     tlsa: cached(TLSA),

@@ -49,7 +49,7 @@ export interface Resolver {
   mx(name: string): Promise<Answer<MxRecord>>;
   /** Each TXT record joined to one string (bytes as Latin-1 code points when not UTF-8). */
   txt(name: string): Promise<Answer<string>>;
-  /** Reverse names of an IP address. */
+  /** Reverse names of an IP address; of anything else the PTR records of that name, such as `7.2.0.192.in-addr.arpa`. */
   ptr(ip: string): Promise<Answer<string>>;
   tlsa(name: string): Promise<Answer<TlsaRecord>>;
   cname(name: string): Promise<Answer<string>>;

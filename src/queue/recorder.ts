@@ -80,7 +80,9 @@ export function createRecorder(context: RecorderContext): Recorder {
     settlements: readonly Settlement[],
     route: string,
   ): Promise<Intake | undefined> => {
-    const recipients = settlements.flatMap((settlement) => noticeFor(settlement, context.isFinal(route)));
+    const recipients = settlements.flatMap((settlement) =>
+      noticeFor(settlement, context.isFinal(route), isLate(message, clock.now()))
+    );
     if (recipients.length === 0) return undefined;
     try {
       const notice = await context.buildNotice(message, recipients, context.ids.next());
@@ -148,7 +150,13 @@ function needsNotice(settlements: readonly Settlement[]): boolean {
   );
 }
 
-function noticeFor(settlement: Settlement, final: boolean): NoticeRecipient[] {
+/** Whether the deadline of DELIVERBY in mode N has passed. */
+function isLate({ envelope, created }: QueuedMessage, now: number): boolean {
+  const { by } = envelope.parameters;
+  return by?.mode === "notify" && now >= created + by.seconds * 1000;
+}
+
+function noticeFor(settlement: Settlement, final: boolean, late: boolean): NoticeRecipient[] {
   const recipient = viewOf(settlement.recipient);
   switch (settlement.kind) {
     case "failed":
@@ -161,7 +169,8 @@ function noticeFor(settlement: Settlement, final: boolean): NoticeRecipient[] {
       return [{
         recipient,
         action: "delayed",
-        detail,
+        // RFC 2852 §4.1.3: delivery time expired, whatever the last attempt came to.
+        detail: late ? { ...detail, enhanced: "4.4.7" } : detail,
         ...(expires === undefined ? {} : { willRetryUntil: expires }),
       }];
     }

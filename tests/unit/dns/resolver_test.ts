@@ -96,6 +96,7 @@ Deno.test("addresses come back as they are, names in lower case without final do
       assert.deepEqual((await resolver.ptr("192.0.2.1")).records, ["host.example.net"]);
       assert.deepEqual((await resolver.ptr("2001:db8::1")).records, ["host.example.net"]);
       assert.deepEqual((await resolver.ptr("::ffff:192.0.2.9")).records, ["host.example.net"]);
+      assert.deepEqual((await resolver.ptr("1.2.0.192.in-addr.arpa")).records, ["host.example.net"]);
       assert.deepEqual(server.queries.slice(3).map(({ name }) => name), [
         "1.2.0.192.in-addr.arpa",
         // RFC 3596 §2.5
