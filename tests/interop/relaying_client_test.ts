@@ -96,10 +96,9 @@ smtp.sendmail("ana@example.net", ["j\\u00fcrgen@example.net"], ${MESSAGE}, ["SMT
   });
 });
 
-/** Runs a Dovecot whose submission service relays to a port of the server, as ana; `body` gets the port of its own. */
+/** Runs a Dovecot of its own with one service on a free port; `body` gets the port. */
 async function withDovecot(
-  { ports }: TestServer,
-  relay: readonly string[],
+  configuration: (folder: string, port: number) => string,
   body: (port: number) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-dovecot-" });
@@ -110,8 +109,7 @@ async function withDovecot(
     await run("chown", ["nobody", `${folder}/mail`]);
     await Deno.writeTextFile(
       `${folder}/dovecot.conf`,
-      `protocols = submission
-base_dir = ${folder}/run
+      `base_dir = ${folder}/run
 state_dir = ${folder}/state
 log_path = ${folder}/dovecot.log
 ssl = no
@@ -119,12 +117,23 @@ disable_plaintext_auth = no
 mail_location = maildir:${folder}/mail/%u
 first_valid_uid = 1
 hostname = dovecot.example
+${configuration(folder, port)}`,
+    );
+    await withPeer("dovecot", ["-F", "-c", `${folder}/dovecot.conf`], port, () => body(port));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A submission service that hands on what its users send, as ana. */
+const submissionRelay = (next: number, ssl: "starttls" | "smtps") => (folder: string, port: number) =>
+  `protocols = submission
 submission_relay_host = 127.0.0.1
-submission_relay_port = ${ports.submission}
+submission_relay_port = ${next}
+submission_relay_ssl = ${ssl}
 submission_relay_user = ana
 submission_relay_password = secret-ana
 submission_relay_ssl_verify = no
-${relay.join("\n")}
 passdb {
   driver = static
   args = password=pass
@@ -142,20 +151,29 @@ service submission-login {
     port = 0
   }
 }
-`,
-    );
-    await withPeer("dovecot", ["-F", "-c", `${folder}/dovecot.conf`], port, () => body(port));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+`;
+
+/** An LMTP service that keeps nothing itself. */
+const lmtpProxy = (next: number) => (_folder: string, port: number) =>
+  `protocols = lmtp
+lmtp_proxy = yes
+passdb {
+  driver = static
+  args = proxy=y host=127.0.0.1 port=${next} protocol=lmtp nopassword=y
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${port}
   }
 }
+`;
 
 for (const ssl of ["starttls", "smtps"] as const) {
   Deno.test(`Dovecot's submission service hands on what its users send, over ${ssl}`, async () => {
     await withServer(SETTINGS, async (server) => {
-      const relay = [`submission_relay_ssl = ${ssl}`];
-      if (ssl === "smtps") relay.push(`submission_relay_port = ${server.ports.submissions}`);
-      await withDovecot(server, relay, async (port) => {
+      const next = ssl === "smtps" ? server.ports.submissions : server.ports.submission;
+      await withDovecot(submissionRelay(next, ssl), async (port) => {
         const output = await smtplib(
           `smtp = connect(port)
 smtp.login("someone", "pass")
@@ -178,3 +196,28 @@ show(smtp.rcpt("bob@example.net"))`,
     });
   });
 }
+
+Deno.test("Dovecot's LMTP proxy hands mail on, with our reply for each recipient", async () => {
+  await withServer(SETTINGS, async (server) => {
+    await withDovecot(lmtpProxy(server.ports.lmtp), async (port) => {
+      const output = await smtplib(
+        `lmtp = smtplib.LMTP("127.0.0.1", port, timeout=20)
+lmtp.ehlo("client.example")
+show(lmtp.mail("carol@example.org"))
+for name in ["bob", "nobody", "ana"]: show(lmtp.rcpt(name + "@example.net"))
+lmtp.putcmd("DATA")
+show(lmtp.getreply())
+lmtp.send(b"Subject: through the proxy\\r\\n\\r\\nhello\\r\\n.\\r\\n")
+for recipient in range(2): show(lmtp.getreply())`,
+        { port },
+      );
+      assert.match(
+        output,
+        /^250 .*\n250 2\.1\.5 .*\n550 5\.1\.1 .*\n250 2\.1\.5 .*\n354 .*\n250 2\.0\.0 .*\n250 2\.0\.0 /,
+      );
+      for (const account of ["bob", "ana"]) {
+        assert.match((await server.mail(account))[0]!, /^Received: from [^]*?with LMTP /m);
+      }
+    });
+  });
+});
