@@ -132,5 +132,15 @@ function headerField(
 
 // RFC 5322 §2.2.3: unfolding takes the line ends out and leaves the blanks.
 function unfold(text: string): string {
-  return text.replace(/\r?\n/g, "").replace(/^[ \t]+|[ \t]+$/g, "");
+  const line = text.replace(/\r?\n/g, "");
+  let start = 0;
+  let end = line.length;
+  // Not by a pattern: one that looks for blanks at the end tries every run of them, which takes square time.
+  while (start < end && isBlank(line.charCodeAt(start))) start++;
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--;
+  return line.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
