@@ -33,11 +33,12 @@ export function parseTagList(text: string): TagList {
     const equals = part.indexOf("=");
     if (equals < 0) {
       // Blanks may follow the last semicolon.
-      if (start > text.length && tags.size > 0 && part.trim() === "") break;
-      return malformed(part.trim() === "" ? "a tag is missing between semicolons" : "a tag has no value");
+      const empty = trimBlanks(part) === "";
+      if (start > text.length && tags.size > 0 && empty) break;
+      return malformed(empty ? "a tag is missing between semicolons" : "a tag has no value");
     }
-    const name = part.slice(0, equals).trim();
-    const value = part.slice(equals + 1).trim();
+    const name = trimBlanks(part.slice(0, equals));
+    const value = trimBlanks(part.slice(equals + 1));
     if (!NAME.test(name)) return malformed("a tag has a name with other characters than letters, digits and _");
     if (CONTROL.test(value)) return malformed(`the tag ${name} holds control characters`);
     if (tags.has(name)) return malformed(`the tag ${name} stands twice`);
@@ -54,7 +55,20 @@ export function withoutBlanks(value: string): string {
 
 /** The entries of a list whose parts stand between colons, such as `h=`; blanks around them do not count. */
 export function colonList(value: string): readonly string[] {
-  return value.split(":").map((entry) => entry.trim());
+  return value.split(":").map(trimBlanks);
+}
+
+/** Takes off what may be a fold (§2.8), and no other white space. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0d || code === 0x0a;
 }
 
 function malformed(reason: string): TagList {
