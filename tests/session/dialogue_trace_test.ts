@@ -163,7 +163,6 @@ function traceCommand(port: number, ...args: string[]) {
       begun.resolve();
     },
     write: () => Promise.resolve(),
-    write: () => Promise.resolve(),
     colours: false,
   });
   return { lines, status, begun: begun.promise, printed: printed.promise };
