@@ -426,6 +426,29 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     await queue.close();
   });
 
+  test("at a deadline of mode N the sender hears that the time has expired, before it of the last attempt", async (database) => {
+    const config = queueConfig({
+      schedules: [schedule("remote", { retry: [10 * DAY], expire: 30 * DAY, notify: [HOUR] })],
+    });
+    const notices: string[] = [];
+    const buildNotice: BuildNotice = (_, recipients) => {
+      for (const { action, detail } of recipients) notices.push(`${action} ${detail.enhanced} ${detail.text}`);
+      return undefined;
+    };
+    const { clock, queue, log } = await bench(database, { config, buildNotice });
+    queue.start((job) => Promise.resolve(deferred(job)));
+    const by = { seconds: 2 * HOUR / 1000, mode: "notify", trace: false } as const;
+    await queue.enqueue(newMessage(queue, undefined, { envelope: { sender: "a@example.org", parameters: { by } } }));
+    await until(() => log.count("delivery.deferred") === 1);
+    await clock.advance(HOUR - 1000);
+    await pass(clock, () => notices.length === 1, "notice by the schedule");
+    await clock.advance(HOUR - 10_000);
+    await pass(clock, () => notices.length === 2, "notice at the deadline");
+    // RFC 2852 §4.1.3
+    assert.deepEqual(notices, ["delayed 4.7.1 greylisted", "delayed 4.4.7 greylisted"]);
+    await queue.close();
+  });
+
   test("the notice of a failure is in the queue when the failed message is gone", async (database) => {
     const config = queueConfig({
       schedule: computed(({ source }) => source === "dsn" ? "dsn" : "remote"),
