@@ -158,4 +158,13 @@ export const MIGRATIONS: readonly Migration[] = [
       END`,
     ],
   },
+  {
+    version: 5,
+    statements: [
+      // Milliseconds that a recipient has longer than its schedule says: time on hold, and attempts that were asked for.
+      "ALTER TABLE recipients ADD COLUMN extended INTEGER NOT NULL DEFAULT 0",
+      // The schedules and their strategy that this node has seen through on all that waits, as a digest.
+      "ALTER TABLE nodes ADD COLUMN scheduling TEXT",
+    ],
+  },
 ];
