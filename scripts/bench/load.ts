@@ -42,13 +42,18 @@ export async function send(load: Load, port: number): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** Sends the load with our generator, which measures every acceptance. */
-export async function sendMeasured(load: Load, port: number): Promise<GeneratorResult> {
+/** Sends the load with our generator, which measures every acceptance; `headers` are added to each message. */
+export async function sendMeasured(
+  load: Load,
+  port: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<GeneratorResult> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--allow-net", `${HERE}../mail/generator.ts`],
       ...["--port", String(port), "--messages", String(load.messages)],
       ...["--connections", String(load.connections), "--size", String(load.size)],
+      ...["--headers", JSON.stringify(headers)],
     ],
     stdout: "piped",
     stderr: "piped",

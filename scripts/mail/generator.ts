@@ -18,6 +18,8 @@ export interface GeneratorOptions {
   readonly size: number;
   /** Messages on one connection before it is closed and made anew. */
   readonly perConnection: number;
+  /** Header fields beside those that every message has. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What came of it. Latencies are in milliseconds. */
@@ -33,7 +35,7 @@ export interface GeneratorResult {
 
 /** Sends all messages. A refused message is not tried again; a lost connection is an error. */
 export async function generate(options: GeneratorOptions): Promise<GeneratorResult> {
-  const message = composeMessage(options.size);
+  const message = composeMessage(options.size, options.headers);
   const latencies: number[] = [];
   let left = options.messages;
   let refused = 0;
@@ -98,6 +100,8 @@ if (import.meta.main) {
       connections: { type: "string", default: "20" },
       size: { type: "string", default: "4096" },
       "per-connection": { type: "string", default: "1000000" },
+      // A JSON object.
+      headers: { type: "string", default: "{}" },
     },
   });
   const result = await generate({
@@ -106,6 +110,7 @@ if (import.meta.main) {
     connections: Number(values.connections),
     size: Number(values.size),
     perConnection: Number(values["per-connection"]),
+    headers: JSON.parse(values.headers) as Readonly<Record<string, string>>,
   });
   console.log(JSON.stringify(result));
 }
