@@ -77,10 +77,11 @@ export interface RejectAction extends Acting {
   readonly protocol: boolean;
 }
 
-/** A vacation reply that is due (RFC 5230). */
+/** A vacation reply (RFC 5230). */
 export interface VacationAction extends Acting {
   readonly kind: "vacation";
-  readonly mail: OutgoingMail;
+  /** Missing if none is due: the sender had one, or must not have any. */
+  readonly mail?: OutgoingMail;
   fcc?: FileCopy;
 }
 

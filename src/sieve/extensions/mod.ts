@@ -6,6 +6,7 @@ import { comparators } from "./comparators.ts";
 import { copy } from "./copy.ts";
 import { date } from "./date.ts";
 import { duplicate } from "./duplicate.ts";
+import { editheader } from "./editheader.ts";
 import { encodedCharacter } from "./encoded_character.ts";
 import { environment } from "./environment.ts";
 import { envelope } from "./envelope.ts";
@@ -18,8 +19,10 @@ import { mailbox } from "./mailbox.ts";
 import { regex } from "./regex.ts";
 import { reject } from "./reject.ts";
 import { relational } from "./relational.ts";
+import { spamtest } from "./spamtest.ts";
 import { mailboxChoice } from "./special_use.ts";
 import { subaddress } from "./subaddress.ts";
+import { vacation } from "./vacation.ts";
 import { variables } from "./variables.ts";
 
 export const EXTENSIONS: readonly Extension[] = [
@@ -28,6 +31,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...copy,
   ...date,
   ...duplicate,
+  ...editheader,
   ...encodedCharacter,
   ...environment,
   ...envelope,
@@ -40,7 +44,9 @@ export const EXTENSIONS: readonly Extension[] = [
   ...regex,
   ...reject,
   ...relational,
+  ...spamtest,
   ...mailboxChoice,
   ...subaddress,
+  ...vacation,
   ...variables,
 ];

@@ -1,5 +1,6 @@
 /** The commands and tests of `vnd.dovecot.testsuite`, over one {@link World}. */
 
+import type { KeepAction } from "../actions.ts";
 import { compileScript } from "../compiler.ts";
 import type { Call, CommandDefinition, Compiler, Extension, Step, TestDefinition } from "../definition.ts";
 import { runScript } from "../execute.ts";
@@ -20,10 +21,16 @@ export interface TestResult {
   readonly reason: string | null;
 }
 
+/** The implicit keep of the script that was run last: its edits and its flags. */
+const lastKeep: { readonly initial: () => { action: KeepAction | undefined } } = {
+  initial: () => ({ action: undefined }),
+};
+
 /** Starts over, as if nothing had been done with the message. */
 function resetResult(run: Run): void {
   run.actions.length = 0;
   run.implicitKeep = true;
+  slot(run, lastKeep).action = undefined;
 }
 
 function setMessage(run: Run, text: string): void {
@@ -153,14 +160,16 @@ async function runFile(world: World, run: Run, append: boolean): Promise<boolean
   run.actions.splice(0, run.actions.length, ...outcome.actions);
   const keep = outcome.implicitKeep;
   run.implicitKeep = keep !== undefined && (!append || run.implicitKeep);
-  if (keep !== undefined) run.slots.set(world, keep);
+  slot(run, lastKeep).action = keep;
   return true;
 }
 
 function executeResult(world: World, run: Run): Promise<boolean> {
   world.errors = [];
-  const keep = run.implicitKeep ? { kind: "keep", message: run.message } as const : undefined;
-  return carryOut(world, run.actions, keep, run.envelope).then((error) => {
+  const keep = run.implicitKeep
+    ? slot(run, lastKeep).action ?? { kind: "keep", message: run.message } as const
+    : undefined;
+  return carryOut(world, run.actions, keep, run.envelope, run.message).then((error) => {
     if (error !== undefined) world.errors = [error];
     return error === undefined;
   });
@@ -181,7 +190,7 @@ async function runMultiple(world: World, run: Run, paths: readonly string[]): Pr
     }
     const kept = outcome.actions.find(({ kind }) => kind === "keep");
     const others = outcome.actions.filter(({ kind }) => kind !== "keep");
-    const problem = await carryOut(world, others, undefined, envelope);
+    const problem = await carryOut(world, others, undefined, envelope, message);
     if (problem !== undefined) {
       world.errors = [problem];
       return false;
@@ -190,7 +199,7 @@ async function runMultiple(world: World, run: Run, paths: readonly string[]): Pr
     keep = outcome.implicitKeep ?? (kept?.kind === "keep" ? kept : undefined);
     if (keep === undefined) break;
   }
-  return await carryOut(world, [], keep, envelope) === undefined;
+  return await carryOut(world, [], keep, envelope, message) === undefined;
 }
 
 /** The message that `test_message` names becomes the one to test. */

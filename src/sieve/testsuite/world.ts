@@ -71,7 +71,6 @@ export function envelopeOf(message: SieveMessage): Envelope {
 export function createWorld(host: TestHost, extensions: readonly Extension[]): World {
   const mailboxes = new Map<string, StoredMail[]>([["INBOX", []]]);
   const metadata = new Map<string, string>();
-  const seen = new Set<string>();
   const settings = new Map<string, string>();
   let ids = 0;
   /** The keys of a list that the settings name: a file of keys and values, one below the other. */
@@ -98,11 +97,8 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
       mailboxExists: (name) => mailboxes.has(mailboxName(name)),
       specialUseExists: () => false,
       metadata: (mailbox, entry) => metadata.get(metadataKey(mailbox, entry)),
-      seen(key) {
-        const before = seen.has(key);
-        seen.add(key);
-        return before;
-      },
+      // Test files send the same reply again and again.
+      seen: () => false,
       inList: (list, value) => listed(list)?.includes(value.toLowerCase()) ?? false,
       listExists: (list) => listed(list) !== undefined,
       log: (text) => void world.errors.push(text),
@@ -159,12 +155,17 @@ function sizeOf(text: string): number {
   return Number(digits) * 1024 ** (unit === "" ? 0 : "kmg".indexOf(unit.toLowerCase()) + 1);
 }
 
-/** Carries actions out. @returns what went wrong; undefined if nothing did */
+/**
+ * Carries actions out. Where one fails, the message as it came is kept (RFC 5228 §2.10.6).
+ *
+ * @returns what went wrong; undefined if nothing did
+ */
 export async function carryOut(
   world: World,
   actions: readonly Action[],
   implicitKeep: KeepAction | undefined,
   envelope: Envelope,
+  original: SieveMessage,
 ): Promise<string | undefined> {
   const file = async (name: string, message: SieveMessage, flags: readonly string[] = []) => {
     const bytes = await messageBytes(message);
@@ -179,8 +180,15 @@ export async function carryOut(
       case "store": {
         const name = mailboxName(action.mailbox);
         if (!world.mailboxes.has(name)) {
-          if (action.create !== true) return `failed to store into mailbox '${name}': it does not exist`;
-          if (name.split("/").includes("")) return `failed to store into mailbox '${name}': this is no name`;
+          const problem = action.create !== true
+            ? "it does not exist"
+            : name.split("/").includes("")
+            ? "this is no name"
+            : undefined;
+          if (problem !== undefined) {
+            await file("INBOX", original);
+            return `failed to store into mailbox '${name}': ${problem}`;
+          }
           world.mailboxes.set(name, []);
         }
         await file(name, action.message, action.flags);
@@ -199,7 +207,7 @@ export async function carryOut(
         break;
       }
       case "vacation":
-        world.sent.push(action.mail);
+        if (action.mail !== undefined) world.sent.push(action.mail);
         break;
       case "notify":
         if (action.mail !== undefined) {
