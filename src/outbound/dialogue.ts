@@ -29,6 +29,15 @@ export interface Correspondent {
 
 let sessions = 0;
 
+const nextId = () => `o${(++sessions).toString(36)}`;
+
+/** Tells those who listen that there is no connection. */
+export function tellUnreached(wire: Wire | undefined, { host, ip }: Correspondent, why: string): void {
+  if (wire?.tap === undefined) return;
+  const session = nextId();
+  wire.tap({ direction: "out", session, peer: ip, host, listener: "", from: "note", text: [why], end: true });
+}
+
 /** The dialogue of one connection. */
 export class Dialogue {
   /** An AUTH exchange is under way: nothing of it is kept but the codes of its replies. */
@@ -52,7 +61,7 @@ export class Dialogue {
     this.#clock = clock;
     this.#with = correspondent;
     this.#wire = wire;
-    this.#id = `o${(++sessions).toString(36)}`;
+    this.#id = nextId();
     this.#begun = clock.now();
     if (wire?.tap !== undefined) this.#tell("note", [`connected to ${correspondent.host}[${correspondent.ip}]`]);
   }

@@ -6,6 +6,7 @@ import { type ClientConnection, ConnectError, type ConnectFailure, type ConnectO
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
+import { tellUnreached } from "./dialogue.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
@@ -78,6 +79,7 @@ export async function openSession(
   } catch (error) {
     const details = messageOf(error);
     emit("delivery.connect-error", { ...fields, details });
+    tellUnreached(context.wire, { host, ip }, `no connection: ${details}`);
     const silent = error instanceof ConnectError ? SILENCE[error.kind] : undefined;
     // RFC 3463 X.4.1: no answer from host.
     return failure("deferred", "connection", "4.4.1", `${host}: ${details}`, {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { formatDialogueLine } from "../../../src/smtp/mod.ts";
 import type { Outcome } from "../../../src/queue/types.ts";
+import type { WireLine } from "../../../src/telemetry/mod.ts";
 import { startFakePeer } from "../../support/fake_peer.ts";
 import { jobFor, MESSAGE, queueConfig, relay, setUp } from "./setting.ts";
 
@@ -172,3 +173,50 @@ Deno.test("endless replies and thousands of recipients leave a dialogue of a few
   assert.match(said(outcomes[0]).at(-1) ?? "", /^S: 451 4\.3\.0 later z+\.\.\.$/);
   await delivery.close();
 });
+
+Deno.test("who listens hears of a host that cannot be reached", async () => {
+  const heard: WireLine[] = [];
+  const port = closedPort();
+  const { deliver, delivery } = setUp(queueConfig([relay(port)]), { wire: { tap: (line) => heard.push(line) } });
+  await deliver(jobFor(TO));
+  assert.equal(heard.length, 1);
+  const [{ direction, peer, from, text, end } = assert.fail()] = heard;
+  assert.deepEqual({ direction, peer, from, end }, { direction: "out", peer: "127.0.0.1", from: "note", end: true });
+  assert.match(text[0] ?? "", /^no connection: .*refused/i);
+  await delivery.close();
+});
+
+Deno.test("who listens hears a whole session, and that it ended", async () => {
+  const heard: WireLine[] = [];
+  await using peer = await startFakePeer();
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]), { wire: { tap: (line) => heard.push(line) } });
+  await deliver(jobFor(TO));
+  await delivery.close();
+  assert.equal(new Set(heard.map(({ session }) => session)).size, 1);
+  assert.deepEqual(heard.map(({ from, text }) => `${from} ${text.at(-1)}`), [
+    "note connected to 127.0.0.1[127.0.0.1]",
+    "server 220 peer.example ready",
+    "client EHLO mx.sender.example",
+    "server 250 SIZE",
+    `client MAIL FROM:<a@sender.example> SIZE=${MESSAGE.length}`,
+    "client RCPT TO:<b@rcpt.example>",
+    "client DATA",
+    "server 250 2.1.0 sender ok",
+    "server 250 2.1.5 recipient ok",
+    "server 354 go on",
+    `client (${MESSAGE.length} octets of content)`,
+    "server 250 2.0.0 queued",
+    "client QUIT",
+    "server 221 2.0.0 bye",
+    "note connection closed",
+  ]);
+  assert.deepEqual(heard.map(({ end }) => end === true), heard.map((_, index) => index === heard.length - 1));
+});
+
+/** A port of the loopback address where nobody listens. */
+function closedPort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
