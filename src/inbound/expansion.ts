@@ -17,8 +17,8 @@ export function addTargets(
 ): void {
   const [only] = targets;
   if (targets.length === 1 && only !== undefined) {
-    const original = only === given ? {} : { original: given };
-    addRecipient(transaction, { address: only, parameters: { ...parameters, ...original } });
+    const kept = only === given ? parameters : { ...parameters, original: given };
+    addRecipient(transaction, { address: only, parameters: kept });
     return;
   }
   const { notify } = parameters;

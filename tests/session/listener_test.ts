@@ -91,6 +91,27 @@ Deno.test("connections over the limit of a listener are answered with 421", asyn
   assert.match(await fourth.reply(), /^220 /);
 });
 
+Deno.test("a listener's greeting wins over that of all sessions", async () => {
+  await using test = await startTestServer(
+    `session.connect.greeting = "'for all'"
+server.listener.own = { bind = "127.0.0.1:0", protocol = "smtp", greeting = "ESMTP for partners" }
+`,
+  );
+  using common = await connectClient(test.address("smtp"));
+  assert.equal(await common.reply(), "220 mx.example.org for all");
+  using own = await connectClient(test.address("own"));
+  assert.equal(await own.reply(), "220 mx.example.org ESMTP for partners");
+});
+
+Deno.test("processes share a port where server.socket.reuse-port lets them, and only there", async () => {
+  const bindTo = (port: number) => `server.listener.shared = { bind = "127.0.0.1:${port}", protocol = "smtp" }\n`;
+  await using first = await startTestServer(bindTo(0));
+  const { port } = first.address("shared");
+  await assert.rejects(startTestServer(`${bindTo(port)}server.socket.reuse-port = false\n`), /127\.0\.0\.1:\d+/);
+  await using second = await startTestServer(bindTo(port));
+  assert.equal(second.address("shared").port, port);
+});
+
 Deno.test("the server's limit counts all listeners", async () => {
   await using test = await startTestServer(`server.max-connections = 1\n`);
   using first = await connectClient(test.address("smtp"));
