@@ -2,7 +2,7 @@
 
 import { foldField, formatDate } from "../message/mod.ts";
 import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
-import { asciiAddress, isAddressLiteral, isDomain, needsSmtpUtf8 } from "../smtp/mod.ts";
+import { asciiAddress, isAddressLiteral, isDomain, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
 
 /** What the part is made of. */
 export interface DeliveryStatusOptions {
@@ -21,16 +21,26 @@ const decoder = new TextDecoder();
 /** The body of the part: per-message fields, then one group of fields for each recipient. */
 export function deliveryStatus(options: DeliveryStatusOptions): string {
   const { hostname, message, recipients } = options;
-  const { envid } = message.envelope.parameters;
+  const { envid, by } = message.envelope.parameters;
+  const hold = holdRequest(message.envelope.parameters);
   const groups = [
     lines([
       envid === undefined ? undefined : ["Original-Envelope-Id", asciiOnly(envid)],
       ["Reporting-MTA", `dns; ${hostname}`],
       ["Arrival-Date", formatDate(message.created)],
+      // RFC 2852 §5, RFC 4865 §5.1.2
+      by === undefined ? undefined : ["Deliver-By-Date", formatDate(message.created + by.seconds * 1000)],
+      hold === undefined ? undefined : ["Future-Release-Request", hold],
     ]),
     ...recipients.map((recipient) => recipientFields(recipient, options)),
   ];
   return groups.join("\r\n");
+}
+
+/** The hold that the client asked for (RFC 4865 §5.1.2, orig-hold-param-value). */
+function holdRequest({ holdFor, holdUntil }: MailParameters): string | undefined {
+  if (holdFor !== undefined) return `for;${holdFor}`;
+  return holdUntil === undefined ? undefined : `until;${new Date(holdUntil).toISOString().replace(".000Z", "Z")}`;
 }
 
 type Field = readonly [name: string, value: string];

@@ -337,3 +337,17 @@ Deno.test("success is reported where the other side reports none", () => {
   assert.match(text, /Passed on to mx\.example\.com\./);
   assert.match(status, /Action: relayed\r\nStatus: 2\.0\.0\r\n/);
 });
+
+Deno.test("holds and deadlines that were asked for are reported (RFC 4865 section 5.1.2, RFC 2852 section 5)", () => {
+  const fields = (parameters: MailParameters) => {
+    const built = build(message(parameters), [notice("failed")], 1);
+    const text = decoder.decode(built?.content.head);
+    return /\r\nArrival-Date: [^\r]*\r\n((?:(?!\r\n)[^\r]*\r\n)*)\r\n/.exec(text)?.[1];
+  };
+  assert.equal(fields({}), "");
+  assert.equal(fields({ holdFor: 3600 }), "Future-Release-Request: for;3600\r\n");
+  assert.equal(
+    fields({ holdUntil: Date.UTC(2026, 0, 5, 11, 30), by: { seconds: 7200, mode: "return", trace: false } }),
+    "Deliver-By-Date: Mon, 05 Jan 2026 13:00:00 +0000\r\nFuture-Release-Request: until;2026-01-05T11:30:00Z\r\n",
+  );
+});
