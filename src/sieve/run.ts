@@ -108,7 +108,10 @@ export function takeAction(run: Run, action: Action, at?: Position): void {
     (action.kind === "vacation" || action.kind === "notify") &&
     count("vacation", "notify") >= run.limits.outMessages
   ) {
-    throw new SieveLimitError(`the number of messages sent exceeds policy limit: ${run.limits.outMessages}`, at);
+    throw new SieveLimitError(
+      `the number of ${action.kind} actions exceeds policy limit: ${run.limits.outMessages}`,
+      at,
+    );
   }
   run.actions.push(action);
 }

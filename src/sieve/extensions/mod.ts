@@ -8,9 +8,11 @@ import { date } from "./date.ts";
 import { duplicate } from "./duplicate.ts";
 import { editheader } from "./editheader.ts";
 import { encodedCharacter } from "./encoded_character.ts";
+import { enotify } from "./enotify.ts";
 import { environment } from "./environment.ts";
 import { envelope } from "./envelope.ts";
 import { extlists } from "./extlists.ts";
+import { fcc } from "./fcc.ts";
 import { fileinto } from "./fileinto.ts";
 import { ihave } from "./ihave.ts";
 import { imap4flags } from "./imap4flags.ts";
@@ -33,9 +35,11 @@ export const EXTENSIONS: readonly Extension[] = [
   ...duplicate,
   ...editheader,
   ...encodedCharacter,
+  ...enotify,
   ...environment,
   ...envelope,
   ...extlists,
+  ...fcc,
   ...fileinto,
   ...ihave,
   ...imap4flags,

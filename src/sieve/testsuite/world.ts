@@ -143,7 +143,7 @@ export function limitsOf(settings: ReadonlyMap<string, string>): SieveLimits {
     milliseconds: number("sieve_max_cpu_time", 30) * 1000,
     actions: number("sieve_max_actions", 32, true),
     redirects: number("sieve_max_redirects", 4, true),
-    outMessages: number("sieve_notify_max_notifications", 10, true),
+    outMessages: number("sieve_notify_max_notifications", 10),
     variableSize: size === undefined ? 4000 : sizeOf(size),
     nestedIncludes: number("sieve_include_max_nesting_depth", 10),
     includes: number("sieve_include_max_includes", 255),
