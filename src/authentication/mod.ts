@@ -14,5 +14,6 @@ export { checkIprev } from "./iprev.ts";
 export { receivedSpfField, type ReceivedSpfOptions } from "./received_spf.ts";
 export { checkSpf, type SpfQuery } from "./spf/check.ts";
 export { verifySignatures } from "./signatures.ts";
+export { publicKeyRecord } from "./signing/public_key.ts";
 export { createSigner, type Signer, type SignerOptions, type SignRequest } from "./signing/signer.ts";
 export type * from "./types.ts";

@@ -9,6 +9,8 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../server/mod.ts";
 import { banCommand } from "./ban.ts";
 import { check } from "./check.ts";
+import { dkimCommand } from "./dkim.ts";
+import { dnsCommand } from "./dns.ts";
 import { evaluate } from "./eval.ts";
 import { explainCommand } from "./explain.ts";
 import { type Output, terminal } from "./output.ts";
@@ -60,6 +62,8 @@ export async function run(args: readonly string[], output: Output = terminal): P
   program.addCommand(queueCommand(output, ending));
   program.addCommand(banCommand(output, ending));
   program.addCommand(sieveCommand(output, ending));
+  program.addCommand(dkimCommand(output, ending));
+  program.addCommand(dnsCommand(output, ending));
   program.command("explain")
     .description("say what would become of a message, and which rule decides what; nothing is sent or changed")
     .requiredOption("--from <address>", "sender; <> is the null sender")

@@ -1,0 +1,127 @@
+/** `godwit dns`: what to publish for a domain. */
+
+import { createHash } from "node:crypto";
+import { Command } from "commander";
+import { publicKeyRecord } from "../authentication/mod.ts";
+import type { Config, SignatureConfig } from "../config/mod.ts";
+import { domainToAscii, isDomain } from "../smtp/mod.ts";
+import { load } from "./configuration.ts";
+import { type DnsRecord, printRecords } from "./dns_record.ts";
+import type { Output } from "./output.ts";
+
+/** Options of `godwit dns records`. */
+export interface RecordsOptions {
+  readonly domain: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Builds the command; `ending` runs an action and keeps its exit status. */
+export function dnsCommand(output: Output, ending: (action: Promise<number>) => Promise<void>): Command {
+  const dns = new Command("dns").description("DNS records for mail");
+  dns.command("records")
+    .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC")
+    .requiredOption("--domain <domain>", "domain that sends and receives mail")
+    .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .option("--json", "print JSON")
+    .action((options: RecordsOptions) => ending(records(options, output)));
+  return dns;
+}
+
+/** Prints what to publish. @returns 0, 1 without a usable configuration, 2 if an option is wrong */
+export async function records(options: RecordsOptions, output: Output): Promise<number> {
+  const domain = isDomain(options.domain) ? domainToAscii(options.domain) : undefined;
+  if (domain === undefined) {
+    output.error(`--domain ${options.domain}: expected a domain such as example.net`);
+    return 2;
+  }
+  const config = await load(options.config, output, { warnings: false });
+  if (config === undefined) return 1;
+  printRecords(SOURCES.flatMap((source) => source(domain, config)), options.json === true, output);
+  if (![...config.signing.signatures.values()].some((signature) => signature.domain === domain)) {
+    output.error(`no signature for ${domain} is configured; 'godwit dkim keygen' makes a key`);
+  }
+  return 0;
+}
+
+/** Each tells what one protocol wants published for a domain. */
+const SOURCES: readonly ((domain: string, config: Config) => readonly DnsRecord[])[] = [mx, spf, dkim, dmarc];
+
+function mx(domain: string, { server }: Config): DnsRecord[] {
+  return [{ name: domain, type: "MX", value: `10 ${server.hostname}.`, purpose: "MX: mail for the domain comes here" }];
+}
+
+// RFC 7208 §5.4: `mx` covers the address that the host name has; addresses that are bound to may be others.
+function spf(domain: string, { server, queue }: Config): DnsRecord[] {
+  const ips = new Set([...queue.connection.values()].flatMap(({ sourceIps }) => sourceIps));
+  const sources = [...ips].map((ip) => ip.includes(":") ? `ip6:${ip}` : `ip4:${ip}`);
+  const value = ["v=spf1", "mx", ...sources, "-all"].join(" ");
+  const own: DnsRecord = { name: domain, type: "TXT", value, purpose: "SPF: who may send for the domain" };
+  if (server.hostname === domain) return [own];
+  // RFC 7208 §2.3: the EHLO name is checked too.
+  const host = ["v=spf1", "a", ...sources, "-all"].join(" ");
+  return [own, { name: server.hostname, type: "TXT", value: host, purpose: "SPF: who may use the host name in EHLO" }];
+}
+
+function dkim(domain: string, { signing }: Config): DnsRecord[] {
+  const all = [...signing.signatures.values()];
+  const found = new Map<string, DnsRecord>();
+  const put = (record: DnsRecord) => found.set(`${record.name} ${record.value}`, record);
+  for (const signature of all) {
+    if (signature.domain === domain) {
+      put({
+        name: `${signature.selector}._domainkey.${domain}`,
+        type: "TXT",
+        value: publicKeyRecord(signature.privateKey),
+        purpose: `DKIM: public key of the signature ${JSON.stringify(signature.id)}`,
+      });
+      // RFC 6651 §3.2: where reports go that `r=y` asks for.
+      if (signature.report) {
+        put({
+          name: `_report._domainkey.${domain}`,
+          type: "TXT",
+          value: "ra=postmaster",
+          purpose: "DKIM: where reports of failures go",
+        });
+      }
+    }
+    if (signature.thirdParty?.domain === domain) put(thirdParty(domain, signature));
+  }
+  return [...found.values()];
+}
+
+// RFC 6541 §4.
+function thirdParty(domain: string, { domain: signer, thirdParty }: SignatureConfig): DnsRecord {
+  const hash = thirdParty?.hash ?? "none";
+  const label = hash === "none" ? signer : base32(createHash(hash).update(signer).digest());
+  return {
+    name: `${label}._atps.${domain}`,
+    type: "TXT",
+    value: `v=ATPS1; d=${signer}`,
+    purpose: `ATPS: ${signer} may sign for the domain`,
+  };
+}
+
+function dmarc(domain: string): DnsRecord[] {
+  return [{
+    name: `_dmarc.${domain}`,
+    type: "TXT",
+    value: `v=DMARC1; p=none; rua=mailto:postmaster@${domain}`,
+    purpose: "DMARC: reports only; p=quarantine or p=reject once they show that all mail passes",
+  }];
+}
+
+const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** Base32 without padding (RFC 4648 §6). */
+function base32(bytes: Uint8Array): string {
+  let text = "";
+  let word = 0;
+  let bits = 0;
+  for (const octet of bytes) {
+    word = (word << 8) | octet;
+    for (bits += 8; bits >= 5; bits -= 5) text += BASE32[(word >> (bits - 5)) & 31];
+    word &= (1 << bits) - 1;
+  }
+  return bits === 0 ? text : text + BASE32[(word << (5 - bits)) & 31];
+}
