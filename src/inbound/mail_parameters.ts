@@ -1,7 +1,7 @@
 /** The parameters of MAIL against what this server grants: size, hold, deadline, priority, soliciting, submitter. */
 
 import { soughtAddress } from "../directory/mod.ts";
-import { addressDomain, type MailParameters, type Reply, reply } from "../smtp/mod.ts";
+import { addressDomain, isSolicitation, type MailParameters, type Reply, reply } from "../smtp/mod.ts";
 import { priorityLevel, type PriorityPolicy } from "./priority.ts";
 import type { Session } from "./session.ts";
 
@@ -86,13 +86,21 @@ export async function soliciting(session: Session, keywords: string | undefined)
   if (keywords === undefined) return undefined;
   const unwanted = await session.evaluate(session.deps.config.extensions.noSoliciting);
   if (unwanted === false || unwanted === "") return undefined;
-  const classes = new Set(splitKeywords(unwanted));
-  if (!splitKeywords(keywords).some((keyword) => classes.has(keyword))) return undefined;
-  return reply(550, "5.7.1", "Soliciting mail of this kind is not wanted here");
+  const classes = new Set(splitKeywords(unwanted.toLowerCase()));
+  const matching = splitKeywords(keywords).filter((keyword) => classes.has(keyword.toLowerCase()));
+  if (matching.length === 0) return undefined;
+  // RFC 3865 §2.4: the reply names the classes that matched.
+  return reply(550, "5.7.1", `Soliciting mail of this kind is not wanted here, SOLICIT=${matching.join(",")}`);
+}
+
+/** The keywords of a Solicitation field (RFC 3865 §2.5) as SOLICIT takes them; nothing if it holds others. */
+export function solicitationKeywords(value: string): string | undefined {
+  const keywords = splitKeywords(value).join(",");
+  return isSolicitation(keywords) ? keywords : undefined;
 }
 
 function splitKeywords(text: string): string[] {
-  return text.toLowerCase().split(/[,\s]+/).filter((keyword) => keyword !== "");
+  return text.split(/[,\s]+/).filter((keyword) => keyword !== "");
 }
 
 /**

@@ -26,7 +26,7 @@ import { checkMessage } from "./checks.ts";
 import { tellExpanded } from "./expansion.ts";
 import { filterStage, isDiscarded, isHeld } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
-import { holdEnd, levelOf, soliciting } from "./mail_parameters.ts";
+import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 import { signMessage } from "./signing.ts";
@@ -162,8 +162,22 @@ async function inspect(
     emit("smtp.loop-detected", { session: session.id, from: transaction.sender, received: received.length });
     return reply(554, "5.4.6", loop);
   }
-  // RFC 3865 §2.5: the class of a soliciting message may also be told in its header.
-  return await soliciting(session, firstField(header, "solicitation")?.value());
+  const solicitation = firstField(header, "solicitation")?.value();
+  return solicitation === undefined ? undefined : await inspectSolicitation(session, transaction, solicitation);
+}
+
+/** RFC 3865 §2.5, 2.7: the class of a soliciting message may be told in its header alone; the next server hears of it. */
+async function inspectSolicitation(
+  session: Session,
+  transaction: Transaction,
+  value: string,
+): Promise<Reply | undefined> {
+  const refusal = await soliciting(session, value);
+  const keywords = transaction.parameters.solicit === undefined ? solicitationKeywords(value) : undefined;
+  if (keywords !== undefined && await session.evaluate(session.deps.config.extensions.noSoliciting) !== false) {
+    transaction.parameters = { ...transaction.parameters, solicit: keywords };
+  }
+  return refusal;
 }
 
 /**

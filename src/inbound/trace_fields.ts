@@ -56,6 +56,7 @@ export async function traceFields(
         }),
         id: formatMessageId(id),
         ...(only === undefined ? {} : { rcpt: only }),
+        ...(transaction.parameters.solicit === undefined ? {} : { solicit: transaction.parameters.solicit }),
         ...(connection.tls === undefined ? {} : {
           tls: { version: connection.tls.version, cipher: connection.tls.cipher, bits: connection.tls.cipherBits },
         }),

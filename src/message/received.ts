@@ -40,6 +40,8 @@ export interface ReceivedOptions {
   /** The recipient; give it only if there is one, so that no recipient learns of another (RFC 5321 §7.2). */
   readonly rcpt?: string;
   readonly tls?: { readonly version: string; readonly cipher: string; readonly bits: number };
+  /** Solicitation classes of the transaction (RFC 3865 §2.6), if it had any. */
+  readonly solicit?: string;
   /** MT-PRIORITY of the transaction, if it had one (RFC 6710 §4.3). */
   readonly priority?: number;
   /** Login name to show, if it is to be shown. */
@@ -56,6 +58,7 @@ export function receivedField(options: ReceivedOptions): Uint8Array {
   const lines: string[] = [];
   if (options.ip !== "") lines.push(fromClause(options));
   lines.push(`by ${domainOr(options.hostname, "localhost")} with ${atom(options.with)} id ${atom(options.id)}`);
+  if (options.solicit !== undefined) lines.push(`(SOLICIT=${comment(options.solicit)})`);
   if (options.tls !== undefined) {
     const { version, cipher, bits } = options.tls;
     lines.push(`(${comment(version)} cipher ${comment(cipher)}${bits > 0 ? ` bits ${Math.trunc(bits)}` : ""})`);

@@ -40,6 +40,7 @@ export { NO_EXTENSIONS, parseEhlo, type PeerExtensions, type PeerLimits } from "
 export { InputBuffer } from "./input.ts";
 export { BareNewlineScanner, NewlineNormalizer } from "./newline.ts";
 export {
+  isSolicitation,
   type MailParametersResult,
   type Offered,
   type RcptParametersResult,

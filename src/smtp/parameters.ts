@@ -180,10 +180,13 @@ function readMtPriority(value: string | undefined, into: Writable<MailParameters
   return true;
 }
 
+/** Whether this is a list of solicitation classes (RFC 3865 §2.2) such as `net.example:ADV`, separated by commas. */
+export function isSolicitation(keywords: string): boolean {
+  return keywords.length <= 1000 && /^[A-Za-z][A-Za-z0-9._:-]*(?:,[A-Za-z][A-Za-z0-9._:-]*)*$/.test(keywords);
+}
+
 function readSolicit(value: string | undefined, into: Writable<MailParameters>): boolean {
-  // RFC 3865 §2.3: keywords such as "net.example:ADV", separated by commas.
-  if (value === undefined || value.length > 1000) return false;
-  if (!/^[A-Za-z][A-Za-z0-9._:-]*(?:,[A-Za-z][A-Za-z0-9._:-]*)*$/.test(value)) return false;
+  if (value === undefined || !isSolicitation(value)) return false;
   into.solicit = value;
   return true;
 }

@@ -279,13 +279,21 @@ Deno.test("NO-SOLICITING: classes that are not wanted are refused at MAIL and in
   assert.ok((await offer(client)).includes("NO-SOLICITING net.example:ADV"));
   await dialogue(
     client,
-    ["MAIL FROM:<a@example.net> SOLICIT=org.example:X,NET.example:adv", "550 5.7.1"],
+    [
+      "MAIL FROM:<a@example.net> SOLICIT=org.example:X,NET.example:adv",
+      "550 5.7.1 Soliciting mail of this kind is not wanted here, SOLICIT=NET.example:adv",
+    ],
     ["MAIL FROM:<a@example.net> SOLICIT=net.example:adv,", "501 5.5.4"],
     ["MAIL FROM:<a@example.net> SOLICIT=org.example:X", "250"],
     ["RSET", "250"],
   );
   assert.match(await sendMessage(client, { content: "Solicitation: net.example:ADV\r\n\r\n" }), /^550 5\.7\.1 /);
-  assert.match(await sendMessage(client, { content: "Solicitation: org.example:X\r\n\r\n" }), /^250 /);
+  assert.match(await sendMessage(client, { content: "Solicitation: org.example:X, com.example:Y\r\n\r\n" }), /^250 /);
+  // RFC 3865 §2.6 and 2.7: told on, and in the trace field.
+  assert.equal(world.queue.messages.at(-1)?.envelope.parameters.solicit, "org.example:X,com.example:Y");
+  assert.match(world.queue.text(0), /\r\n\t\(SOLICIT=org\.example:X,com\.example:Y\)\r\n/);
+  assert.match(await sendMessage(client, { content: "Solicitation: really? (no)\r\n\r\n" }), /^250 /);
+  assert.equal(world.queue.messages.at(-1)?.envelope.parameters.solicit, undefined);
 });
 
 Deno.test("FUTURERELEASE: holds up to the limit, by interval or by time (RFC 4865)", async () => {
