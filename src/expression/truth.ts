@@ -33,6 +33,9 @@ export function givesTruth(node: Node): boolean {
   switch (node.kind) {
     case "logical":
       return true;
+    case "name":
+      // The only variable that is one.
+      return node.name === "is_tls";
     case "literal":
       return typeof node.value === "boolean";
     case "unary":

@@ -23,6 +23,7 @@ const REFUSED: readonly (readonly [text: string, message: RegExp])[] = [
   ['server.listener.a = { bind = "[::]:25", protocol = "smtp", greeting = "hi\\r\\n250 x" }', /of one line/],
   [`session.connect.greeting = "'hi' + '\\n' + '250 x'"`, /of one line without control characters/],
   [`session.auth.mechanisms = "is_tls && ['plain']"`, /expected one of plain, .*: this expression gives only true or/],
+  [`session.auth.mechanisms = "is_tls"`, /gives only true or false/],
   [`session.auth.directory = "!is_tls"`, /gives only true or false/],
   [`session.extensions.mt-priority = "local_port == 587"`, /gives only true or false/],
   [`session.rcpt.max-recipients = "is_tls || 50"`, /gives only true or false/],
