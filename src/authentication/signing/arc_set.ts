@@ -22,7 +22,7 @@ export interface SealInput extends SigningInput {
   readonly results: string;
 }
 
-/** The next ARC set, or why there must be none. */
+/** The next ARC set, or why there must be none (RFC 8617 §5.1). */
 export type ArcSet =
   | {
     readonly kind: "sealed";
@@ -30,18 +30,19 @@ export type ArcSet =
     /** ARC-Seal, ARC-Message-Signature and ARC-Authentication-Results, in this order, with their line ends. */
     readonly fields: readonly [Uint8Array, Uint8Array, Uint8Array];
   }
-  | { readonly kind: "left"; readonly reason: string };
+  /** The chain has as many sets as there may be, or was sealed as failed already. */
+  | { readonly kind: "too-long" | "ended" };
 
 /** Makes the ARC set that comes next. Rejects if the key cannot sign. */
 export async function arcSet({ config, signBytes }: PreparedSignature, input: SealInput): Promise<ArcSet> {
   const sets = setsOf(input.fields);
   const last = Math.max(0, ...sets.keys());
   const instance = last + 1;
-  if (instance > MOST_SETS) return { kind: "left", reason: `the message has ${last} ARC sets already` };
+  if (instance > MOST_SETS) return { kind: "too-long" };
   // RFC 8617 §5.1: nothing is added to a chain that says of itself that it is broken.
   const chain = chainStatus(input.chain, last);
   if (chain === "fail" && tagOf(sets.get(last)?.[2], "cv") === "fail") {
-    return { kind: "left", reason: "the chain was already sealed as failed" };
+    return { kind: "ended" };
   }
   const { algorithm, domain, selector, canonicalization } = config;
   const seconds = String(Math.floor(input.now / 1000));

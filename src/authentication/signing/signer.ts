@@ -89,8 +89,8 @@ export function createSigner(signatures: ReadonlyMap<string, SignatureConfig>, o
     const { id, domain, selector } = signature.config;
     try {
       const set = await arcSet(signature, { ...input, chain, results });
-      if (set.kind === "left") {
-        emit("arc.chain-too-long", { ...about, signature: id, reason: set.reason });
+      if (set.kind !== "sealed") {
+        emit(set.kind === "ended" ? "arc.invalid-cv" : "arc.chain-too-long", { ...about, signature: id });
         return [];
       }
       emit("arc.sealed", { ...about, signature: id, domain, selector, instance: set.instance, chain });
