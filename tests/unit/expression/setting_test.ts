@@ -204,7 +204,11 @@ Deno.test("results become the key's type", () => {
 });
 
 Deno.test("a result of false is off where the key allows it, otherwise the default", () => {
-  const off = settingOf({ type: { kind: "dur", orFalse: true }, source: "is_tls", default: "1s" });
+  const off = settingOf({
+    type: { kind: "dur", orFalse: true },
+    source: "if_then(is_tls, '5s', false)",
+    default: "1s",
+  });
   assert.equal(off.evaluate(scopeOf({ is_tls: false })), false);
   const otherwise = settingOf({ type: { kind: "dur" }, source: [{ else: false }], default: "1s" });
   assert.equal(otherwise.isConstant, true);
