@@ -212,6 +212,8 @@ export interface TlsPolicyConfig {
 }
 
 export interface QueueConfig {
+  /** All that decides on schedules, as text: equal texts plan alike. Absent if that is not known. */
+  readonly scheduling?: string;
   readonly strategy: {
     readonly route: Setting<string>;
     readonly schedule: Setting<string>;

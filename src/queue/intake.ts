@@ -119,6 +119,7 @@ function newRecipient(given: NewRecipient, seq: number, address: string, attempt
     flags: 0,
     attemptAt,
     expires: undefined,
+    extended: 0,
     lastError: "none",
     lastStatus: 0,
     lastDetail: undefined,

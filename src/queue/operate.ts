@@ -4,7 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { Statement, Store } from "../store/mod.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { COMMAND_SLOT, createIdSource, formatMessageId, type IdSource } from "./message_id.ts";
-import { STATE, stateName, stateNumber } from "./record.ts";
+import { FLAG, STATE, stateName, stateNumber } from "./record.ts";
 import { findRecipients, type FoundRecipient, type Place, type QueueFilter } from "./search.ts";
 import type { RecipientState } from "./types.ts";
 
@@ -47,10 +47,10 @@ export interface QueueOperations {
 // ?1: JSON list of [message, seq]. ?2: the state they must still be in, null for any.
 const CHOSEN = "(r.message, r.seq) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND " +
   "(?2 IS NULL OR r.state = ?2)";
-const DUE_NOW = `UPDATE recipients AS r SET due = ?3, attempt_at = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
 // An attempt that was asked for is made, even past the end of the recipient's time.
-const RESCHEDULE = "UPDATE recipients AS r SET due = ?3, attempt_at = ?3, expires = max(expires, ?3 + 3600000) " +
-  `WHERE r.state = 0 AND ${CHOSEN}`;
+const RESCHEDULE = "UPDATE recipients AS r SET due = ?3, attempt_at = ?3, expires = max(expires, ?3 + 3600000), " +
+  "extended = extended + max(0, coalesce(?3 + 3600000 - expires, 0)), " +
+  `flags = flags | ${FLAG.timed} WHERE r.state = 0 AND ${CHOSEN}`;
 const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${CHOSEN}`;
 const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${CHOSEN}`;
 const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${CHOSEN}`;
@@ -58,7 +58,7 @@ const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${CHOSEN}`;
 const HOLD = `UPDATE recipients AS r SET state = 2, due = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
 // Time spent on hold does not count towards the end of its life.
 const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?3 - due), due = ?3, " +
-  `attempt_at = ?3, flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
+  `attempt_at = ?3, extended = extended + max(0, ?3 - due), flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
 const EVENT = (name: string, state: string) =>
   "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
   `SELECT r.message, ?4 + r.seq * 1024, ?3, '${name}', r.address, ?5 FROM recipients r WHERE ${state} AND ${CHOSEN}`;
@@ -152,7 +152,7 @@ export function operateQueue({ store, clock, onChange, emit }: OperationContext)
     retry: (which, by = "") =>
       each(which, "queue.rescheduled", by, (page) => [
         noting(RETRY_NOTED, page, byWhom(by)),
-        doing(DUE_NOW, page, page.now),
+        doing(RESCHEDULE, page, page.now),
       ]),
     reschedule: (which, time, by = "") =>
       each(which, "queue.rescheduled", by, (page) => [

@@ -13,7 +13,7 @@ const DELETE_DONE_MESSAGE = "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (
   "message = ?1)";
 const DELETE_DONE_BLOB = "DELETE FROM blobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE id = ?2)";
 const DEFER = "UPDATE recipients SET state = CASE WHEN flags & 2 THEN 2 ELSE 0 END, " +
-  "due = CASE WHEN flags & 3 THEN ?1 ELSE ?2 END, owner = NULL, flags = flags & ~2, queue = ?3, attempt_at = ?4, " +
+  "due = CASE WHEN flags & 3 THEN ?1 ELSE ?2 END, owner = NULL, flags = flags & ~6, queue = ?3, attempt_at = ?4, " +
   "expires = ?5, attempts = ?6, notified = ?7, last_error = ?8, last_status = ?9, last_detail = ?10 " +
   "WHERE message = ?11 AND seq = ?12 AND state = 1 AND owner = ?13";
 const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +

@@ -15,8 +15,10 @@ import type { MessageRecord } from "./record.ts";
 import { createRecorder } from "./recorder.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import type { MemoryLimits } from "./memory_budget.ts";
+import { digestOf, isApplied, noteApplied, replan } from "./replan.ts";
 import type { Settlement } from "./settle.ts";
 import { createStrategy } from "./strategy.ts";
+import { createTurns } from "./turns.ts";
 import type { BuildNotice, ContentWriter, Deliver, MessageId, NewMessage } from "./types.ts";
 
 /** What {@link openQueue} needs. */
@@ -93,6 +95,20 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const quota = createQuotaKeeper({ store, node: node.slot, clock, functions, emit });
   await quota.open(config.quotas);
 
+  const replanning = createTurns(clock, emit, "applying changed schedules to what waits");
+  /** Applies the schedules in force to what was queued under others; at once in the background. */
+  const applySchedules = async (): Promise<void> => {
+    const mine = replanning.next();
+    const digest = digestOf(config.scheduling ?? "");
+    const stopped = () => replanning.isOver(mine);
+    const done = await replanning.insist(mine, async () => {
+      if (config.scheduling !== undefined && await isApplied(store, node.slot, digest)) return;
+      await replan({ store, strategy, now: () => clock.now(), random: options.random, stopped });
+      if (!stopped()) await noteApplied(store, node.slot, digest);
+    });
+    if (done) scheduler.poke();
+  };
+
   const plan = (message: NewMessage): Intake | Promise<Intake> => {
     const planned = planIntake(message, node.ids.next, strategy, clock.now());
     return quota.inForce === undefined ? planned : withQuota(planned, quota.inForce, clock.now());
@@ -164,6 +180,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     return await hasRoomFor(store, foreseen.limits, arrival.size);
   };
 
+  if (config.scheduling !== undefined) void applySchedules();
+
   return {
     ...inspectQueue(store, clock, { onChange: () => scheduler.poke(), emit }),
     nextId: node.ids.next,
@@ -187,6 +205,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     drain: (timeout) => scheduler.drain(timeout),
     async close() {
       quota.close();
+      replanning.close();
       await scheduler.drain(0);
       scheduler.stop();
       await node.beat().catch(() => false);
@@ -195,6 +214,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       config = next;
       strategy = createStrategy(next, functions, emit);
       scheduler.reconfigure(next, strategy);
+      void applySchedules();
       quota.change(next.quotas);
     },
   };

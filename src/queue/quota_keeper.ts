@@ -1,12 +1,13 @@
 /** The quotas in force on a node, and their change while it runs. */
 
-import type { Clock, Timer } from "../clock/mod.ts";
+import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig } from "../config/config.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { createQuotas, type Quotas } from "./quota.ts";
 import { createQuotaCount } from "./quota_count.ts";
+import { createTurns } from "./turns.ts";
 
 /** Messages that are being queued under one configuration. */
 export interface Flight {
@@ -42,17 +43,12 @@ export function land(flight: Flight): void {
   if (--flight.count === 0) flight.whenOver?.();
 }
 
-// Milliseconds until an unavailable store is asked again.
-const PAUSE = 1000;
-
 /** Makes the {@link QuotaKeeper} of a node; nothing is in force yet. */
 export function createQuotaKeeper({ store, node, clock, functions, emit }: QuotaKeeperContext): QuotaKeeper {
   const count = createQuotaCount(store, node);
   let inForce: Quotas | undefined;
   let flight: Flight = { count: 0, whenOver: undefined };
-  // Goes up with each change: what an earlier one has begun then ends.
-  let turn = 0;
-  let timer: Timer | undefined;
+  const turns = createTurns(clock, emit, "counting what quotas say");
 
   const make = (config: QueueConfig["quotas"]) =>
     createQuotas(config, functions, ({ key, message }) => emit("eval.error", { key, reason: message }));
@@ -71,24 +67,8 @@ export function createQuotaKeeper({ store, node, clock, functions, emit }: Quota
     return before;
   };
 
-  /** Repeats `work` until the store has done it; false if another change came first. */
-  const insist = async (mine: number, work: () => Promise<void>): Promise<boolean> => {
-    while (mine === turn) {
-      try {
-        await work();
-        return mine === turn;
-      } catch (error) {
-        emit("store.unexpected-error", { reason: `quotas cannot be counted for now: ${String(error)}` });
-        await new Promise<void>((resolve) => {
-          timer = clock.after(PAUSE, resolve);
-        });
-      }
-    }
-    return false;
-  };
-
   const countRest = (mine: number, quotas: Quotas) =>
-    insist(mine, () => count.finish(quotas, () => clock.now(), () => mine !== turn));
+    turns.insist(mine, () => count.finish(quotas, () => clock.now(), () => turns.isOver(mine)));
 
   return {
     get inForce() {
@@ -98,27 +78,24 @@ export function createQuotaKeeper({ store, node, clock, functions, emit }: Quota
       return flight;
     },
     async open(config) {
-      const mine = ++turn;
+      const mine = turns.next();
       const quotas = make(config);
       await count.begin(quotas);
       take(quotas);
       if (quotas !== undefined) void countRest(mine, quotas);
     },
     change(config) {
-      const mine = ++turn;
+      const mine = turns.next();
       const quotas = make(config);
       if (quotas === undefined && inForce === undefined) return;
       void (async () => {
-        if (!await insist(mine, () => count.begin(quotas))) return;
+        if (!await turns.insist(mine, () => count.begin(quotas))) return;
         const before = take(quotas);
         if (quotas === undefined) return;
         await landed(before);
         await countRest(mine, quotas);
       })();
     },
-    close() {
-      turn++;
-      timer?.cancel();
-    },
+    close: () => turns.close(),
   };
 }

@@ -44,6 +44,8 @@ export interface RecipientRecord {
   /** When the next attempt is due, milliseconds since the epoch. */
   attemptAt: number;
   expires: number | undefined;
+  /** Milliseconds that `expires` is later than its schedule says. */
+  readonly extended: number;
   lastError: LastError;
   lastStatus: number;
   lastDetail: FailureDetail | undefined;
@@ -51,8 +53,8 @@ export interface RecipientRecord {
 
 /** `recipients.state` as numbers. */
 export const STATE = { queued: 0, claimed: 1, held: 2 } as const;
-/** `recipients.flags`: what to do with a claimed recipient at its outcome. */
-export const FLAG = { cancel: 1, hold: 2 } as const;
+/** `recipients.flags`: what to do with a claimed recipient at its outcome; or that its time was set by hand. */
+export const FLAG = { cancel: 1, hold: 2, timed: 4 } as const;
 
 const STATE_NAMES: readonly RecipientState[] = ["queued", "delivering", "held"];
 
@@ -123,7 +125,7 @@ export function readMessage(row: Row, alone: string): MessageRecord {
 
 /** Columns that {@link readRecipient} wants, in order. */
 export const RECIPIENT_COLUMNS = "seq, address, queue, attempts, notified, flags, attempt_at, expires, last_error, " +
-  "last_status, last_detail, params";
+  "last_status, last_detail, params, extended";
 
 /** A recipient from its row, its first column at `from`. */
 export function readRecipient(row: Row, from = 0): RecipientRecord {
@@ -145,6 +147,7 @@ export function readRecipient(row: Row, from = 0): RecipientRecord {
     lastStatus,
     lastDetail: readDetail(at(10), lastError, lastStatus),
     parameters: typeof at(11) === "string" ? JSON.parse(String(at(11))) : {},
+    extended: Number(at(12)),
   };
 }
 

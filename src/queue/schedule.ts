@@ -8,9 +8,13 @@ export function startOf(message: MessageRecord): number {
   return Math.max(message.created, message.holdUntil ?? 0);
 }
 
-/** When the queue gives up, undefined for never: the schedule's word, or an earlier one of DELIVERBY (RFC 2852 §4). */
-export function expiryOf(message: MessageRecord, schedule: ScheduleConfig): number | undefined {
-  const own = schedule.expire === undefined ? undefined : startOf(message) + schedule.expire;
+/**
+ * When the queue gives up, undefined for never: the schedule's word, or an earlier one of DELIVERBY (RFC 2852 §4).
+ *
+ * @param extended milliseconds that the recipient has longer
+ */
+export function expiryOf(message: MessageRecord, schedule: ScheduleConfig, extended = 0): number | undefined {
+  const own = schedule.expire === undefined ? undefined : startOf(message) + schedule.expire + extended;
   const asked = deadlineOf(message);
   if (asked === undefined) return own;
   return own === undefined ? asked : Math.min(own, asked);

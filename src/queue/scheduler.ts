@@ -27,6 +27,7 @@ import type { NodeIdentity } from "./node.ts";
 import { type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
 import { type Recorder, viewOf } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
+import { createRuns } from "./runs.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { Deliver, Outcome } from "./types.ts";
@@ -81,7 +82,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   const { store, clock, emit, recorder, node } = context;
   const lanes = new Map<string, Lane>();
   const active = createActiveJobs();
-  const runs = new Set<Promise<void>>();
+  const runs = createRuns(clock);
+  const { track, settled } = runs;
   const memory = createMemoryBudget(context.limits);
   let deliver: Deliver | undefined;
   let halted = true;
@@ -105,11 +107,6 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   };
 
   const leaseFrom = (now: number): Lease => ({ owner: node.owner, until: now + context.lease });
-
-  const track = (work: Promise<void>) => {
-    runs.add(work);
-    void work.finally(() => runs.delete(work));
-  };
 
   const leaveHold = (hold: Hold | undefined) => {
     if (hold !== undefined && --hold.jobs === 0) memory.give(hold.bytes);
@@ -190,6 +187,28 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     const routing = routeRecipients(message, recipients, strategy, config, now);
     if (routing instanceof Promise) track(routing.then(place));
     else place(routing);
+  };
+
+  /** Makes a job that waits anew, as queue and route are others by now. */
+  const readmit = (job: Job) => {
+    const { message, recipients, content, hold } = job;
+    // Held until the new jobs have taken over.
+    if (hold !== undefined) hold.jobs++;
+    track((async () => {
+      for (const recipient of recipients) {
+        try {
+          recipient.queue = (await strategy.schedule(message, recipient, clock.now())).queueName;
+        } catch {
+          // It cannot be told now; the queue stays as it was.
+        }
+      }
+      // Meanwhile the job may have been cancelled or lost.
+      if (job.state === "ready" && recipients.length > 0) {
+        admit(message, recipients, { owner: node.owner, until: job.leaseUntil }, content, hold);
+      }
+      endJob(job);
+      leaveHold(hold);
+    })());
   };
 
   const attempt = async (job: Job, content: Content): Promise<readonly Outcome[]> => {
@@ -407,20 +426,6 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   };
   configure(config, strategy);
 
-  /** Resolves when nothing runs any more, or after `limit` milliseconds. */
-  const settled = async (limit: number) => {
-    let timer: Timer | undefined;
-    let over = false;
-    const late = new Promise<void>((resolve) => {
-      timer = clock.after(limit, () => {
-        over = true;
-        resolve();
-      });
-    });
-    while (runs.size > 0 && !over) await Promise.race([Promise.allSettled([...runs]), late]);
-    timer?.cancel();
-  };
-
   return {
     reserve(intake) {
       const now = clock.now();
@@ -460,6 +465,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     storeIs,
     reconfigure(next, nextStrategy) {
       configure(next, nextStrategy);
+      for (const job of [...lanes.values()].flatMap(clearReady)) readmit(job);
       dispatchAll();
     },
     async drain(timeout) {

@@ -94,8 +94,10 @@ export async function settleAttempt(
   now: number,
 ): Promise<Settlement[]> {
   const settlements: Settlement[] = [];
-  for (const recipient of recipients) {
-    const outcome = outcomes.find((one) => one.recipient === recipient.seq);
+  for (const [index, recipient] of recipients.entries()) {
+    // As a rule they come in order; searching would take long for thousands of recipients.
+    const next = outcomes[index];
+    const outcome = next?.recipient === recipient.seq ? next : outcomes.find((one) => one.recipient === recipient.seq);
     switch (outcome?.kind) {
       case "delivered":
         settlements.push({ kind: "delivered", recipient, outcome });
@@ -135,7 +137,7 @@ export async function settleDeferral(
   const recipient: RecipientRecord = {
     ...failed,
     queue: schedule.queueName,
-    expires: expiryOf(message, schedule),
+    expires: expiryOf(message, schedule, failed.extended),
     attemptAt: now + (retryAfter ?? Math.max(notBefore, pauseAfter(schedule, attempts))),
   };
   if (isExhausted(recipient, schedule, now) || isTooOld(recipient, now)) {
@@ -163,7 +165,8 @@ async function scheduleOf(
   } catch {
     // The strategy cannot be asked for now; the recipient stays in its queue and keeps its times.
     const { expires, queue } = recipient;
-    const expire = expires === undefined ? undefined : expires - Math.max(message.created, message.holdUntil ?? 0);
+    const start = Math.max(message.created, message.holdUntil ?? 0) + recipient.extended;
+    const expire = expires === undefined ? undefined : expires - start;
     return { ...strategy.fallback, queueName: queue, expire };
   }
 }

@@ -6,7 +6,7 @@ import { buildCertificates } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
 import { buildHttpLookups, buildInboundLimiters, buildOutboundLimiters, buildQuotas } from "./limits.ts";
-import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices } from "./queue.ts";
+import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices, schedulingOf } from "./queue.ts";
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
 import { buildSession } from "./session.ts";
@@ -37,6 +37,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     session: buildSession(context),
     signing: buildSigning(context, buildSignatures(context)),
     queue: {
+      scheduling: schedulingOf(context, definitions.schedule),
       strategy: buildStrategies(context),
       ...definitions,
       outboundLimiters: buildOutboundLimiters(context),

@@ -2,7 +2,9 @@
 
 import { suggestion } from "../../expression/mod.ts";
 import type { ConnectionConfig, QueueConfig, RouteConfig, ScheduleConfig, TlsPolicyConfig } from "../config.ts";
+import { toSource } from "../defaults.ts";
 import { parseIp } from "../syntax.ts";
+import { isBroken } from "../toml/node.ts";
 import { absolutePath, type BuildContext } from "./context.ts";
 
 const DAY = 86_400_000;
@@ -54,6 +56,12 @@ export function buildQueueDefinitions(
     tls: byId(names(context, "queue.tls", TLS.keys()), (id) => buildTls(context, id)),
     sourceIp: buildSourceIp(context),
   };
+}
+
+/** What decides on schedules, as text; directories and lists that expressions ask are not part of it. */
+export function schedulingOf({ reader }: BuildContext, schedules: QueueConfig["schedule"]): string {
+  const node = reader.node("queue.strategy.schedule");
+  return JSON.stringify([node === undefined || isBroken(node) ? null : toSource(node), [...schedules.values()]]);
 }
 
 export function buildStrategies({ reader }: BuildContext): QueueConfig["strategy"] {

@@ -42,6 +42,7 @@ function recipient(rest: Partial<RecipientRecord> = {}): RecipientRecord {
     notified: 0,
     flags: 0,
     attemptAt: T0,
+    extended: 0,
     expires: T0 + 10 * HOUR,
     lastError: "none",
     lastStatus: 0,
