@@ -1,9 +1,10 @@
 /** `body` (RFC 5173). */
 
 import type { Extension } from "../definition.ts";
-import { allParts, decodeText, type MimePart, parseMime } from "../../message/mod.ts";
+import { allParts, decodeText, type MimePart } from "../../message/mod.ts";
+import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
-import { messageBytes } from "../message.ts";
+import { mimeRoot } from "../mime_tree.ts";
 import { type Run, spend } from "../run.ts";
 
 type Values = (run: Run) => readonly string[] | Promise<readonly string[]>;
@@ -16,13 +17,6 @@ const unlessMissing = (values: Values): Values => (run) => run.message.header.co
 
 /** Types as MIME has them: one slash. */
 const WELL_FORMED = /^[^/]+\/[^/]+$/;
-
-function tree(run: Run): MimePart | Promise<MimePart> {
-  return later(
-    messageBytes(run.message),
-    (bytes) => parseMime(bytes, { parts: run.limits.mimeParts, depth: run.limits.mimeDepth }).root,
-  );
-}
 
 /** RFC 5173 §5.2: whether a type, or the type before a slash, is asked for. An odd text asks for nothing. */
 function wanted(types: readonly string[]): (type: string) => boolean {
@@ -55,7 +49,7 @@ function contentOf(part: MimePart): readonly string[] {
 
 function content(types: (run: Run) => readonly string[]): Values {
   return (run) =>
-    later(tree(run), (root) => {
+    later(mimeRoot(run), (root) => {
       const isWanted = wanted(types(run));
       const values: string[] = [];
       for (const part of allParts(root)) {
@@ -68,37 +62,16 @@ function content(types: (run: Run) => readonly string[]): Values {
 
 /** RFC 5173 §5.3: what a reader would see as text; markup is taken out. */
 const text: Values = (run) =>
-  later(tree(run), (root) => {
+  later(mimeRoot(run), (root) => {
     const values: string[] = [];
     for (const part of allParts(root)) {
       spend(run);
       const { value } = part.contentType;
-      if (value === "text/html" || value === "application/xhtml+xml") values.push(withoutMarkup(part.text()));
+      if (value === "text/html" || value === "application/xhtml+xml") values.push(htmlText(part.text()));
       else if (value.startsWith("text/") && WELL_FORMED.test(value)) values.push(part.text());
     }
     return values;
   });
-
-const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
-
-/** The text of an HTML document, roughly: tags, comments, styles and scripts are gone, entities are characters. */
-function withoutMarkup(html: string): string {
-  return html
-    .replace(/<!--[^]*?(?:-->|$)/g, "")
-    .replace(/<(script|style)\b[^]*?(?:<\/\1\s*>|$)/gi, "")
-    .split("<").map((piece, index) => index === 0 ? piece : behindTag(piece)).join("")
-    .replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
-      if (name !== undefined) return ENTITIES[name.toLowerCase()] ?? whole;
-      const point = parseInt(decimal ?? hex, decimal === undefined ? 16 : 10);
-      return point > 0 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : whole;
-    });
-}
-
-/** What stands behind the tag that a piece of HTML begins with; without its end it was no tag. */
-function behindTag(piece: string): string {
-  const end = piece.indexOf(">");
-  return end < 0 ? `<${piece}` : ` ${piece.slice(end + 1)}`;
-}
 
 export const body: readonly Extension[] = [{
   capability: "body",

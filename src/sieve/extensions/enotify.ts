@@ -222,7 +222,7 @@ export const enotify: readonly Extension[] = [{
     },
   ],
   tags: [{
-    to: ["set"],
+    to: ["set", "extracttext"],
     tag: { name: "encodeurl", group: "modifier of order 15", modifier: { order: 15, apply: encodeUrl } },
   }],
 }];

@@ -18,6 +18,7 @@ import { ihave } from "./ihave.ts";
 import { imap4flags } from "./imap4flags.ts";
 import { include } from "./include.ts";
 import { mailbox } from "./mailbox.ts";
+import { mime } from "./mime.ts";
 import { regex } from "./regex.ts";
 import { reject } from "./reject.ts";
 import { relational } from "./relational.ts";
@@ -45,6 +46,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...imap4flags,
   ...include,
   ...mailbox,
+  ...mime,
   ...regex,
   ...reject,
   ...relational,

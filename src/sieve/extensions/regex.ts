@@ -75,7 +75,7 @@ export const regex: readonly Extension[] = [{
     },
   }],
   tags: [{
-    to: ["set"],
+    to: ["set", "extracttext"],
     tag: {
       name: "quoteregex",
       group: "modifier of order 20",

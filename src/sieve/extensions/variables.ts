@@ -1,6 +1,6 @@
 /** `set`, `string` and `${name}` (RFC 5229). */
 
-import type { Compiler, Extension, Modifier, TagDefinition, Text } from "../definition.ts";
+import type { Call, Compiler, Extension, Modifier, TagDefinition, Text } from "../definition.ts";
 import { type Position, SieveRuntimeError } from "../problem.ts";
 import { NEXT, type Run } from "../run.ts";
 import { cut, findVariable, variableText } from "../variable.ts";
@@ -78,7 +78,7 @@ function quoteWildcards(text: string, limit: number): string {
 }
 
 // RFC 5229 §4.1. Letters beyond ASCII have cases too; nobody who wrote :upper is surprised by that.
-const MODIFIERS: readonly TagDefinition[] = [
+export const MODIFIERS: readonly TagDefinition[] = [
   modifier("lower", 40, (text) => text.toLowerCase()),
   modifier("upper", 40, (text) => text.toUpperCase()),
   modifier("lowerfirst", 30, (text) => first(text, (char) => char.toLowerCase())),
@@ -86,6 +86,14 @@ const MODIFIERS: readonly TagDefinition[] = [
   modifier("quotewildcard", 20, quoteWildcards),
   modifier("length", 10, (text) => String(Array.from(text).length)),
 ];
+
+/** What the modifiers of a call do to a value, the highest order first. */
+export function modifiersOf(call: Call): (text: string, limit: number) => string {
+  const modifiers = call.tags.flatMap(({ definition }): readonly Modifier[] =>
+    definition.modifier === undefined ? [] : [definition.modifier]
+  ).sort((a, b) => b.order - a.order);
+  return (text, limit) => modifiers.reduce((changed, { apply }) => apply(changed, limit), text);
+}
 
 export const variables: readonly Extension[] = [{
   capability: "variables",
@@ -105,13 +113,10 @@ export const variables: readonly Extension[] = [{
         return undefined;
       }
       const value = call.text("value");
-      const modifiers = call.tags.flatMap(({ definition }): readonly Modifier[] =>
-        definition.modifier === undefined ? [] : [definition.modifier]
-      ).sort((a, b) => b.order - a.order);
+      const modify = modifiersOf(call);
       const write = variable.write;
       return (run) => {
-        let text = value.read(run);
-        for (const { apply } of modifiers) text = apply(text, run.limits.variableSize);
+        const text = modify(value.read(run), run.limits.variableSize);
         if (!write(run, text)) {
           throw new SieveRuntimeError(`'${name}' cannot be set to ${JSON.stringify(text)}`, call.at);
         }

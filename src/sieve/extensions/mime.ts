@@ -1,0 +1,181 @@
+/** `foreverypart`, `break`, `:mime`, `extracttext` (RFC 5703 §3, §4, §7). */
+
+import type { Extension, FieldSource, Step, TagDefinition } from "../definition.ts";
+import { allParts, fieldsNamed, type HeaderField, type MimePart, parseParameterized } from "../../message/mod.ts";
+import { htmlText } from "../html_text.ts";
+import { later } from "../later.ts";
+import { afterBody, breakCommand, compileLoopBody, isInLoop } from "../loop.ts";
+import { currentPart, mimeRoot } from "../mime_tree.ts";
+import { SieveLimitError, SieveRuntimeError } from "../problem.ts";
+import { type Flow, NEXT, type Run, slot, spend } from "../run.ts";
+import { findVariable } from "../variable.ts";
+import { MODIFIERS, modifiersOf } from "./variables.ts";
+
+/** How deep loops may be nested, those of included scripts counted. */
+const DEEPEST = 4;
+
+/** The parts that a loop goes through: of the message all, within another loop those inside its part. */
+function partsFor(run: Run): Iterable<MimePart> | Promise<Iterable<MimePart>> {
+  const { part } = slot(run, currentPart);
+  if (part !== undefined) return [...allParts(part)].slice(1);
+  return later(mimeRoot(run), (root) => allParts(root));
+}
+
+/** Runs the body for each part; waits only where the body does. */
+function forEach(body: Step, name: string): Step {
+  return (run) => {
+    const current = slot(run, currentPart);
+    const outer = current.part;
+    if (current.depth >= DEEPEST) throw new SieveLimitError(`foreverypart is nested deeper than ${DEEPEST}`);
+    current.depth++;
+    const leave = () => {
+      current.part = outer;
+      current.depth--;
+    };
+    const from = (parts: Iterator<MimePart>): Flow | Promise<Flow> => {
+      for (let next = parts.next(); next.done !== true; next = parts.next()) {
+        spend(run);
+        current.part = next.value;
+        const flow = body(run);
+        if (typeof flow !== "number") return flow.then((ended) => after(ended) ?? from(parts));
+        const end = after(flow);
+        if (end !== undefined) return end;
+      }
+      leave();
+      return NEXT;
+    };
+    const after = (flow: Flow): Flow | undefined => {
+      const next = afterBody(run, flow, name);
+      if (next === "again") return undefined;
+      leave();
+      return next;
+    };
+    return later(partsFor(run), (parts) => from(parts[Symbol.iterator]()));
+  };
+}
+
+const foreverypart: Extension = {
+  capability: "foreverypart",
+  commands: [
+    {
+      name: "foreverypart",
+      tags: [{ name: "name", value: { name: "name", type: "string", constant: true } }],
+      block: true,
+      compile(call, compiler) {
+        const name = call.tag("name")?.text.literal ?? "";
+        const body = compileLoopBody(call, compiler, name);
+        return body === undefined ? undefined : forEach(body, name);
+      },
+    },
+    breakCommand,
+  ],
+};
+
+/** RFC 5703 §4: fields of the part that a loop is at, or of the message; with `:anychild` also of all parts inside. */
+const MIME: TagDefinition = {
+  name: "mime",
+  fields(_use, call, _compiler, inner): FieldSource {
+    const children = call.has("anychild");
+    return (run, name) => {
+      const { part } = slot(run, currentPart);
+      if (!children) return part === undefined ? inner(run, name) : fieldsNamed(part.header, name);
+      return later(part ?? mimeRoot(run), (top) => {
+        const found: HeaderField[] = [];
+        for (const each of allParts(top)) {
+          spend(run);
+          found.push(...fieldsNamed(each.header, name));
+        }
+        return found;
+      });
+    };
+  },
+};
+
+function needsMime(name: string): NonNullable<TagDefinition["check"]> {
+  return ({ at }, call, compiler) => {
+    if (!call.has("mime")) compiler.error(at, `':${name}' of ${call.title} needs ':mime'`);
+  };
+}
+
+/** RFC 5703 §4.1: a piece of a structured field. */
+function piece(name: string, read: (value: string) => string): TagDefinition {
+  return {
+    name,
+    group: "MIME option",
+    check: needsMime(name),
+    values: () => (field) => [read(parseParameterized(field.value()).value)],
+  };
+}
+
+const PIECES: readonly TagDefinition[] = [
+  piece("type", (value) => value.split("/", 1)[0] ?? ""),
+  piece("subtype", (value) => value.includes("/") ? value.slice(value.indexOf("/") + 1) : ""),
+  piece("contenttype", (value) => value),
+  {
+    name: "param",
+    group: "MIME option",
+    value: { name: "parameter names", type: "strings" },
+    check: needsMime("param"),
+    values: ({ texts }) => (field, run) => {
+      const { parameters } = parseParameterized(field.value());
+      return texts.read(run).flatMap((name) => parameters.get(name.toLowerCase()) ?? []);
+    },
+  },
+];
+
+const mimeTests: Extension = {
+  capability: "mime",
+  tags: [
+    { to: ["header", "address", "exists"], tag: MIME },
+    { to: ["header", "address", "exists"], tag: { name: "anychild", check: needsMime("anychild") } },
+    ...PIECES.map((tag) => ({ to: ["header"], tag })),
+  ],
+};
+
+/** RFC 5703 §7: the text of a part; nothing of parts that are no text. */
+function textOf(part: MimePart): string {
+  const { value } = part.contentType;
+  if (value === "text/html" || value === "application/xhtml+xml") return htmlText(part.text());
+  return value.startsWith("text/") ? part.text() : "";
+}
+
+const extracttext: Extension = {
+  capability: "extracttext",
+  commands: [{
+    name: "extracttext",
+    parameters: [{ name: "variable", type: "string", constant: true }],
+    tags: [...MODIFIERS, { name: "first", value: { name: "number of characters", type: "number" } }],
+    compile(call, compiler) {
+      if (!compiler.enabled("variables")) {
+        compiler.error(call.at, 'extracttext needs: require "variables";');
+        return undefined;
+      }
+      if (!isInLoop(compiler)) {
+        compiler.error(call.at, "extracttext must stand inside foreverypart");
+        return undefined;
+      }
+      const name = call.text("variable").literal ?? "";
+      const variable = findVariable(name, call.position("variable"), compiler);
+      if (variable === "none" || variable?.write === undefined) {
+        if (variable !== undefined) {
+          compiler.error(call.position("variable"), `'${name.slice(0, 80)}' is not the name of a variable to set`);
+        }
+        return undefined;
+      }
+      const write = variable.write;
+      const modify = modifiersOf(call);
+      const first = call.tag("first")?.number;
+      return (run) => {
+        const { part } = slot(run, currentPart);
+        if (part === undefined) throw new SieveRuntimeError("extracttext is used outside of foreverypart", call.at);
+        const text = textOf(part);
+        spend(run, text.length >> 10, call.at);
+        const wanted = first === undefined ? text : Array.from(text.slice(0, first * 2)).slice(0, first).join("");
+        write(run, modify(wanted, run.limits.variableSize));
+        return NEXT;
+      };
+    },
+  }],
+};
+
+export const mime: readonly Extension[] = [foreverypart, mimeTests, extracttext];
