@@ -1,0 +1,152 @@
+/** Scripts and messages that nobody would write: nothing throws, and every run ends at its limits. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { capabilityNames, compileScript, runScript, sieveMessage } from "../../src/sieve/mod.ts";
+import { parseAddressList, parseDate, parseMime, parseParameterized } from "../../src/message/mod.ts";
+import { runs } from "../support/fuzz_runs.ts";
+
+const WORDS = [
+  "if",
+  "elsif",
+  "else",
+  "keep",
+  "stop",
+  "discard",
+  "fileinto",
+  "redirect",
+  "set",
+  "header",
+  "address",
+  "body",
+  "not",
+  "anyof",
+  "allof",
+  "true",
+  "false",
+  "(",
+  ")",
+  "{",
+  "}",
+  "[",
+  "]",
+  ";",
+  ",",
+  ":is",
+  ":matches",
+  ":contains",
+  ":regex",
+  ":mime",
+  ":anychild",
+  ":index",
+  ":copy",
+  ":flags",
+  "1",
+  "10K",
+  '"a"',
+  '"*"',
+  '"subject"',
+  '"${a}${1}"',
+  '"x@y.org"',
+  '["from", "to"]',
+  "foreverypart",
+  "break",
+  "addheader",
+  "deleteheader",
+  "vacation",
+  "notify",
+  '"mailto:x@y.org"',
+  "text:\nx\n.\n",
+  "# c\n",
+  "/*",
+  "*/",
+  '"',
+  "\0",
+  "é",
+] as const;
+
+const script = fc.array(fc.constantFrom(...WORDS), { maxLength: 60 }).map((words) => words.join(" "));
+
+/** Scripts that compile more often than not. */
+const command = fc.constantFrom(
+  "keep;",
+  "discard;",
+  'set "a" "${a}${a}${1}x";',
+  'fileinto "f${a}";',
+  'redirect "x@y.org";',
+  'if header :matches ["subject", "from"] "*${a}*?*" { set "a" "${1}"; }',
+  'if address :regex "to" "(.*)${a}" { stop; }',
+  'if body :text :contains "${a}" { addheader "X-A" "${a}"; }',
+  'foreverypart { if header :mime :anychild :contains "content-type" "x" { break; } extracttext "a"; }',
+  'deleteheader :matches "x-a" "*${1}*";',
+  'addflag "\\\\Seen ${a}";',
+  'if date :value "gt" "date" "year" "${1}" { vacation "away"; }',
+  'notify :message "${a}" "mailto:x@y.org";',
+);
+const program = fc.array(command, { maxLength: 25 }).map((commands) => commands.join("\n"));
+
+const message = fc.oneof(
+  fc.uint8Array({ maxLength: 400 }),
+  fc.array(
+    fc.constantFrom(
+      "From: a@b",
+      "Subject: =?utf-8?b?w7w=?= x",
+      "\tfold",
+      "Content-Type: multipart/mixed; boundary=b",
+      "",
+      "--b",
+      "--b--",
+      "Content-Transfer-Encoding: base64",
+      "QUJD",
+      "Date: 1 Jan 2020 00:00 +0000",
+      "To: <a@b>, c: d@e;",
+      "x".repeat(200),
+    ),
+    { maxLength: 40 },
+  ).map((lines) => new TextEncoder().encode(lines.join("\r\n"))),
+);
+
+const HOST = { now: () => 0 };
+const LIMITS = { instructions: 2000, variableSize: 2000 };
+
+Deno.test("any text is a script or has errors with places", () => {
+  fc.assert(
+    fc.property(fc.oneof(script, fc.string({ maxLength: 200 })), fc.boolean(), (source, noCapabilityCheck) => {
+      const { script, problems } = compileScript(source, { noCapabilityCheck });
+      assert.equal(script === undefined, problems.some(({ severity }) => severity === "error"));
+      for (const { line, column } of problems) assert.ok(line >= 1 && column >= 1);
+    }),
+    { numRuns: runs(400) },
+  );
+});
+
+Deno.test("any script ends, with an outcome, on any message", async () => {
+  const require = `require ${JSON.stringify(capabilityNames())};\n`;
+  await fc.assert(
+    fc.asyncProperty(program, message, async (source, bytes) => {
+      const { script, problems } = compileScript(require + source, { limits: LIMITS });
+      assert.ok(script, JSON.stringify(problems));
+      const outcome = await runScript(script, {
+        message: sieveMessage(bytes),
+        envelope: { from: "a@b.c", to: "d@e.f" },
+        host: HOST,
+      });
+      assert.ok(outcome.instructions <= LIMITS.instructions);
+      if (outcome.error !== undefined) assert.ok(outcome.implicitKeep !== undefined && outcome.actions.length === 0);
+    }),
+    { numRuns: runs(200) },
+  );
+});
+
+Deno.test("readers of addresses, dates, parameters and parts take any bytes", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 300 }), message, (text, bytes) => {
+      parseAddressList(text);
+      parseDate(text);
+      parseParameterized(text);
+      const { root } = parseMime(bytes, { parts: 20, depth: 5 });
+      for (const part of root.children) assert.ok(part.start <= part.contentStart && part.contentStart <= part.end);
+    }),
+    { numRuns: runs(400) },
+  );
+});
