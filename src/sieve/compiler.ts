@@ -86,6 +86,7 @@ function compileCommands(
   if (options.noCapabilityCheck === true) {
     for (const capability of compiler.capabilities()) compiler.require(capability, { line: 1, column: 1 });
   }
+  compiler.endOfRequire();
   return compiler.block(commands.slice(last));
 }
 
@@ -99,6 +100,8 @@ const REQUIRE = {
 
 interface ScriptCompiler extends Compiler {
   requireAll(node: CallNode): void;
+  /** All `require` commands were read. */
+  endOfRequire(): void;
 }
 
 function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabulary, shared: Shared): ScriptCompiler {
@@ -111,6 +114,7 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
     if (allowed) available.set(capability, extension);
   }
   const unknown = new Set<string>();
+  const required: { readonly extension: Extension; readonly at: Position }[] = [];
   const decoders = () => [...vocabulary.loaded.values()];
   const report = (severity: SieveProblem["severity"], at: Position, message: string) => {
     if (shared.problems.length < MOST_PROBLEMS) shared.problems.push({ severity, ...at, message });
@@ -209,8 +213,11 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
       vocabulary.add(extension);
       if (extension.onAction !== undefined) shared.watchers.add(extension);
       for (const implied of extension.implies ?? []) compiler.require(implied, at, true);
-      extension.onRequire?.(at, compiler);
+      required.push({ extension, at });
       return true;
+    },
+    endOfRequire() {
+      for (const { extension, at } of required.splice(0)) extension.onRequire?.(at, compiler);
     },
     requireAll(node) {
       const call = checkCall(node, REQUIRE, compiler);

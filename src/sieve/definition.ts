@@ -219,7 +219,7 @@ export interface Extension {
   substitute?(text: string, at: Position, compiler: Compiler): Text | undefined;
   /** Called for each action before it is taken, also for the implicit keep. */
   onAction?(run: Run, action: Action): void;
-  /** Called when the extension is loaded. */
+  /** Called when all `require` commands were read, for what must be required together. */
   onRequire?(at: Position, compiler: Compiler): void;
 }
 

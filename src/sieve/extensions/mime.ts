@@ -141,15 +141,15 @@ function textOf(part: MimePart): string {
 
 const extracttext: Extension = {
   capability: "extracttext",
+  onRequire(at, compiler) {
+    if (!compiler.enabled("foreverypart")) compiler.error(at, 'extracttext needs: require "foreverypart";');
+    if (!compiler.enabled("variables")) compiler.error(at, 'extracttext needs: require "variables";');
+  },
   commands: [{
     name: "extracttext",
     parameters: [{ name: "variable", type: "string", constant: true }],
     tags: [...MODIFIERS, { name: "first", value: { name: "number of characters", type: "number" } }],
     compile(call, compiler) {
-      if (!compiler.enabled("variables")) {
-        compiler.error(call.at, 'extracttext needs: require "variables";');
-        return undefined;
-      }
       if (!isInLoop(compiler)) {
         compiler.error(call.at, "extracttext must stand inside foreverypart");
         return undefined;
