@@ -10,6 +10,9 @@ const encoder = new TextEncoder();
 const WANTED = 78;
 const LONGEST = 998;
 
+// What most lines are made of, so that most lines are looked at only once.
+const PLAIN = /^[\t -~]*$/;
+
 /**
  * A complete field, folded at blanks, with CRLF at its end. The value may hold line breaks followed by a blank, which
  * are kept as folds; any other line break becomes a blank, other control characters `?`.
@@ -54,6 +57,7 @@ function oneLine(name: string, value: string): Uint8Array {
 }
 
 function cleanLine(line: string): string {
+  if (PLAIN.test(line)) return line;
   return line.replace(/[\r\n]+/g, " ").replace(/\p{Cc}/gu, (char) => char === "\t" ? char : "?");
 }
 
@@ -112,5 +116,5 @@ function exceeds(text: string, limit: number): boolean {
 }
 
 function octets(text: string): number {
-  return encoder.encode(text).length;
+  return PLAIN.test(text) ? text.length : encoder.encode(text).length;
 }
