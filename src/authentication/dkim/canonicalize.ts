@@ -106,11 +106,23 @@ function relaxedBody(sink: (bytes: Uint8Array) => void): BodyCanonicalizer {
       else {
         if (lineEnds > 0 || blank) at = release(at);
         target[at++] = octet;
-        // The rest of the word, without looking at what is held back.
-        while (i + 1 < length && (octet = bytes[i + 1] as number) > SPACE) {
-          target[at++] = octet;
-          i++;
+        // What most text is made of, without looking at what is held back: words, with one blank or line end between.
+        let next = i + 1;
+        while (next < length) {
+          octet = bytes[next] as number;
+          if (octet > SPACE) {
+            target[at++] = octet;
+            next++;
+          } else if (octet === SPACE && (bytes[next + 1] as number) > SPACE) {
+            target[at++] = SPACE;
+            next++;
+          } else if (octet === CR && bytes[next + 1] === LF && (bytes[next + 2] as number) > SPACE) {
+            target[at++] = CR;
+            target[at++] = LF;
+            next += 2;
+          } else break;
         }
+        i = next - 1;
       }
     }
     if (at === 0) return;
@@ -167,36 +179,57 @@ function emitLineEnds(count: number, sink: (bytes: Uint8Array) => void): void {
  * @param field from its name to its last line end; a line end that is missing is added
  */
 export function canonicalizeField(kind: Canonicalization, field: Uint8Array): Uint8Array {
-  const end = withoutLineEnd(field);
-  const out = new Uint8Array(end + 2);
-  let at = end;
-  if (kind === "simple") out.set(field.subarray(0, end));
-  else at = relaxField(field, end, out);
-  out[at++] = CR;
-  out[at++] = LF;
-  return out.subarray(0, at);
+  const out = new Uint8Array(field.length + 2);
+  return out.subarray(0, writeCanonicalField(kind, field, 0, field.length, out, 0));
+}
+
+/**
+ * Writes the canonical form of the field that stands in `bytes` from `start` to `end`, as {@link canonicalizeField}
+ * gives it, into `out` at `at`, which needs room for two octets more than the field has.
+ *
+ * @returns the place after it in `out`
+ */
+export function writeCanonicalField(
+  kind: Canonicalization,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const stop = withoutLineEnd(bytes, start, end);
+  let place: number;
+  if (kind === "simple") {
+    out.set(bytes.subarray(start, stop), at);
+    place = at + stop - start;
+  } else place = relaxField(bytes, start, stop, out, at);
+  out[place++] = CR;
+  out[place++] = LF;
+  return place;
 }
 
 // RFC 6376 §3.4.2: the name in lower case, unfolded, runs of blanks as one, none around the colon and at the end.
-function relaxField(field: Uint8Array, end: number, out: Uint8Array): number {
-  let at = 0;
-  let i = 0;
-  for (; i < end && field[i] !== COLON; i++) {
-    const octet = field[i] as number;
+function relaxField(bytes: Uint8Array, start: number, end: number, out: Uint8Array, from: number): number {
+  let at = from;
+  let i = start;
+  for (; i < end && bytes[i] !== COLON; i++) {
+    const octet = bytes[i] as number;
     if (!isBlank(octet)) out[at++] = octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet;
   }
   if (i < end) out[at++] = COLON;
   i++;
-  while (i < end && isBlank(field[i] as number)) i++;
+  while (i < end && isBlank(bytes[i] as number)) i++;
   let blank = false;
   for (; i < end; i++) {
-    const octet = field[i] as number;
-    if (isBlank(octet)) {
+    const octet = bytes[i] as number;
+    if (octet <= SPACE && isBlank(octet)) {
       blank = true;
       continue;
     }
-    if (blank) out[at++] = SPACE;
-    blank = false;
+    if (blank) {
+      out[at++] = SPACE;
+      blank = false;
+    }
     out[at++] = octet;
   }
   return at;
@@ -207,10 +240,10 @@ function isBlank(octet: number): boolean {
   return octet === SPACE || octet === TAB || octet === CR || octet === LF;
 }
 
-function withoutLineEnd(field: Uint8Array): number {
-  let end = field.length;
-  if (end > 0 && field[end - 1] === LF) end--;
-  if (end > 0 && field[end - 1] === CR) end--;
+function withoutLineEnd(bytes: Uint8Array, start: number, stop: number): number {
+  let end = stop;
+  if (end > start && bytes[end - 1] === LF) end--;
+  if (end > start && bytes[end - 1] === CR) end--;
   return end;
 }
 
@@ -219,7 +252,7 @@ function withoutLineEnd(field: Uint8Array): number {
  * (RFC 6376 §3.7). Other tags that end in `b`, such as `bh=`, stay.
  */
 export function withoutSignature(field: Uint8Array): Uint8Array {
-  const end = withoutLineEnd(field);
+  const end = withoutLineEnd(field, 0, field.length);
   let start = field.indexOf(COLON) + 1;
   while (start > 0 && start < end) {
     const semicolon = field.indexOf(SEMICOLON, start);

@@ -1,7 +1,7 @@
 /** Signature fields as their signers wrote them (RFC 6376 §3.5): DKIM-Signature, and what ARC shares with it. */
 
 import { Buffer } from "node:buffer";
-import { domainToAscii, isDomain } from "../../smtp/mod.ts";
+import { domainToAscii } from "../../smtp/mod.ts";
 import type { Canonicalization } from "./canonicalize.ts";
 import type { SignatureHash } from "./rsa.ts";
 import { colonList, parseTagList, withoutBlanks } from "./tag_list.ts";
@@ -87,8 +87,9 @@ export function readDkimSignature(value: string): ReadSignature<DkimSignature> |
   const message = readMessageTags(tags);
   if (message.kind === "bad") return { ...message, ...whose };
   const { domain } = base.signature;
-  const auid = tags.get("i") ?? `@${domain}`;
-  const auidDomain = asciiDomain(auid.slice(auid.lastIndexOf("@") + 1));
+  const identity = tags.get("i");
+  const auid = identity ?? `@${domain}`;
+  const auidDomain = identity === undefined ? domain : asciiDomain(auid.slice(auid.lastIndexOf("@") + 1));
   if (!auid.includes("@") || auidDomain === undefined) {
     return { ...neutral("the tag i= is not an identity"), ...whose };
   }
@@ -175,7 +176,8 @@ function isCanonicalization(word: string): word is Canonicalization {
 // RFC 8616 §4: in internationalized messages the names may be U-labels.
 function asciiDomain(text: string): string | undefined {
   const domain = domainToAscii(text);
-  return domain !== undefined && isDomain(domain) ? domain.toLowerCase() : undefined;
+  // Address literals pass as they are.
+  return domain?.startsWith("[") ? undefined : domain;
 }
 
 function base64(text: string): Uint8Array | undefined {

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { HeaderField } from "../../message/mod.ts";
-import { type Canonicalization, canonicalizeField, withoutSignature } from "./canonicalize.ts";
+import { type Canonicalization, canonicalizeField, withoutSignature, writeCanonicalField } from "./canonicalize.ts";
 import type { SignatureHash } from "./rsa.ts";
 
 /** Fields of a message by name in lower case, in the order of the header. */
@@ -53,11 +53,15 @@ export function headerDigest(
   canonicalization: Canonicalization,
   hash: SignatureHash,
 ): Uint8Array {
-  const digest = createHash(hash);
-  const parts = chosen.map(({ start, end }) => canonicalizeField(canonicalization, bytes.subarray(start, end)));
-  parts.push(ownField(own, canonicalization));
-  digest.update(concatenate(parts));
-  return digest.digest();
+  let room = own.length + 2;
+  for (const { start, end } of chosen) room += end - start + 2;
+  const data = new Uint8Array(room);
+  let at = 0;
+  for (const { start, end } of chosen) at = writeCanonicalField(canonicalization, bytes, start, end, data, at);
+  const rest = withoutSignature(own);
+  at = writeCanonicalField(canonicalization, rest, 0, rest.length, data, at);
+  // The own field is signed without its line end.
+  return createHash(hash).update(data.subarray(0, at - 2)).digest();
 }
 
 /** The canonical form of a signature field without its signature and without a line end. */

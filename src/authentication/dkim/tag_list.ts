@@ -14,9 +14,6 @@ export type TagList =
 // RFC 6376 §3.2 tag-name: ALPHA *ALNUMPUNC.
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 
-// Blanks and folds between words are part of a value; other control characters never are. RFC 8616 allows UTF-8.
-const CONTROL = /[^\P{Cc}\t\r\n]/u;
-
 /**
  * Reads a tag list. Names are told apart by case; values keep the blanks inside them, not those around them. A list in
  * which a tag stands twice is malformed (§3.2), as is one with an empty place between two semicolons.
@@ -24,6 +21,7 @@ const CONTROL = /[^\P{Cc}\t\r\n]/u;
 export function parseTagList(text: string): TagList {
   if (text.length > LONGEST) return malformed("the list is too long");
   const tags = new Map<string, string>();
+  const controls = hasControls(text);
   let start = 0;
   while (start < text.length) {
     const semicolon = text.indexOf(";", start);
@@ -40,7 +38,7 @@ export function parseTagList(text: string): TagList {
     const name = trimBlanks(part.slice(0, equals));
     const value = trimBlanks(part.slice(equals + 1));
     if (!NAME.test(name)) return malformed("a tag has a name with other characters than letters, digits and _");
-    if (CONTROL.test(value)) return malformed(`the tag ${name} holds control characters`);
+    if (controls && hasControls(value)) return malformed(`the tag ${name} holds control characters`);
     if (tags.has(name)) return malformed(`the tag ${name} stands twice`);
     if (tags.size === MOST_TAGS) return malformed(`there are more than ${MOST_TAGS} tags`);
     tags.set(name, value);
@@ -65,6 +63,15 @@ function trimBlanks(text: string): string {
   while (start < end && isBlank(text.charCodeAt(start))) start++;
   while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
+}
+
+// Blanks and folds between words are part of a value; other control characters never are. RFC 8616 allows UTF-8.
+function hasControls(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code < 0x20 && !isBlank(code)) || (code >= 0x7f && code < 0xa0)) return true;
+  }
+  return false;
 }
 
 function isBlank(code: number): boolean {
