@@ -1,6 +1,7 @@
 /** Reads a message of any size as the tree of its MIME entities (RFC 2046), line by line. */
 
 import { firstField, type ParsedHeader, parseHeader } from "./header.ts";
+import { parseParameterized } from "./mime_header.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -28,8 +29,8 @@ export interface MimeEntity {
   /** The header, with the empty line at its end if there is one. */
   readonly head: Uint8Array;
   readonly header: ParsedHeader;
-  /** Whether this is the message itself. */
-  readonly top: boolean;
+  /** Whether this is a message: the whole of it, or one inside, but not a part. */
+  readonly isMessage: boolean;
 }
 
 /** Takes what is found, in order. What it is given is valid until it returns. */
@@ -59,17 +60,24 @@ export interface MimeWalker {
   finish(): void;
 }
 
+/** A multipart that is open. */
+interface Multipart {
+  readonly boundary: Uint8Array;
+  /** Type of parts that name none. */
+  readonly usualType: string;
+}
+
 /** Starts reading a message. Only CRLF ends a line. */
 export function walkMime(visitor: MimeVisitor): MimeWalker {
-  /** Boundaries of the multiparts that are open. */
-  const open: Uint8Array[] = [];
+  const open: Multipart[] = [];
   let ordinal = 0;
   /** Lines of the header being read; undefined in a body. */
   let head: Uint8Array[] | undefined = [];
   let headSize = 0;
   let leaf: MimeEntity | undefined;
   let depth = 0;
-  let top = true;
+  /** Whether the header being read is that of a message. */
+  let isMessage = true;
 
   const begin = () => {
     const bytes = concat(head ?? []);
@@ -77,16 +85,22 @@ export function walkMime(visitor: MimeVisitor): MimeWalker {
     head = undefined;
     headSize = 0;
     const header = parseHeader(bytes);
-    const described = describe(header);
+    // RFC 2046 §5.1.5; and what is inside a message is a message like any other.
+    const usualType = isMessage ? "text/plain" : open.at(-1)?.usualType ?? "text/plain";
+    const { boundary, ...described } = describe(header, usualType);
     const kind = tooMuch ? "opaque" : described.kind;
-    const entity: MimeEntity = { ...described, kind, ordinal: ordinal++, top, head: bytes, header };
-    top = false;
+    const entity: MimeEntity = { ...described, kind, ordinal: ordinal++, isMessage, head: bytes, header };
+    isMessage = false;
     visitor.entity(entity);
     if (kind === "leaf") leaf = entity;
     if (kind !== "container") return;
     depth++;
-    if (entity.type.startsWith("multipart/")) open.push(boundaryOf(header));
-    else head = [];
+    if (entity.type.startsWith("multipart/")) {
+      open.push({ boundary, usualType: entity.type === "multipart/digest" ? "message/rfc822" : "text/plain" });
+    } else {
+      isMessage = true;
+      head = [];
+    }
   };
 
   const leave = (atBoundary: boolean) => {
@@ -98,7 +112,7 @@ export function walkMime(visitor: MimeVisitor): MimeWalker {
   const boundary = (line: Uint8Array, end: number): boolean => {
     if (line[0] !== DASH || line[1] !== DASH || open.length === 0) return false;
     for (let at = open.length - 1; at >= 0; at--) {
-      const found = match(line, end, open[at] ?? NOTHING);
+      const found = match(line, end, open[at]?.boundary ?? NOTHING);
       if (found === undefined) continue;
       // A part may be all header.
       while (head !== undefined) begin();
@@ -106,7 +120,10 @@ export function walkMime(visitor: MimeVisitor): MimeWalker {
       visitor.other(line, end);
       open.length = found === "last" ? at : at + 1;
       depth = Math.min(depth, open.length);
-      if (found === "next") head = [];
+      if (found === "next") {
+        isMessage = false;
+        head = [];
+      }
       return true;
     }
     return false;
@@ -174,35 +191,30 @@ function cutLines(take: (line: Uint8Array, end: number, starts: boolean) => void
   };
 }
 
-/** What an entity is, by its header. */
-function describe(header: ParsedHeader): Pick<MimeEntity, "kind" | "type" | "encoding"> {
-  const field = firstField(header, "content-type")?.value().toLowerCase() ?? "";
-  const type = /^[^\s;()]+/.exec(field)?.[0] ?? "text/plain";
-  const encoding =
-    /^[^\s;()]+/.exec(firstField(header, "content-transfer-encoding")?.value().toLowerCase() ?? "")?.[0] ??
-      "7bit";
-  if (!PLAIN.includes(encoding)) return { kind: "opaque", type, encoding };
-  // RFC 1847 §2.1: what is signed must not change; RFC 2046 §5.2.2 and §5.2.3: these are 7bit by definition.
-  if (/^(?:multipart\/(?:signed|encrypted)|message\/(?:partial|external-body))$/.test(type)) {
-    return { kind: "opaque", type, encoding };
-  }
-  if (type.startsWith("multipart/")) {
-    return { kind: boundaryOf(header).length === 0 ? "opaque" : "container", type, encoding };
-  }
-  return { kind: type === "message/rfc822" ? "container" : "leaf", type, encoding };
-}
-
 /** Encodings that are none. */
 const PLAIN = ["7bit", "8bit", "binary"];
 
-const encoder = new TextEncoder();
-
-// RFC 2045 §5.1, RFC 2046 §5.1.1
-function boundaryOf(header: ParsedHeader): Uint8Array {
-  const value = firstField(header, "content-type")?.value() ?? "";
-  const [, quoted, token] = /;\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.){1,140})"|([^\s;"]{1,70}))/i.exec(value) ?? [];
-  return encoder.encode(quoted?.replace(/\\(.)/g, "$1").trimEnd() ?? token ?? "");
+/** What an entity is, by its header. */
+function describe(
+  header: ParsedHeader,
+  usualType: string,
+): Pick<MimeEntity, "kind" | "type" | "encoding"> & { readonly boundary: Uint8Array } {
+  const valueOf = (name: string) => parseParameterized(firstField(header, name)?.value() ?? "");
+  const { value, parameters } = valueOf("content-type");
+  const type = value || usualType;
+  const encoding = valueOf("content-transfer-encoding").value || "7bit";
+  const boundary = encoder.encode(type.startsWith("multipart/") ? parameters.get("boundary")?.trimEnd() ?? "" : "");
+  const what = { type, encoding, boundary };
+  if (!PLAIN.includes(encoding)) return { kind: "opaque", ...what };
+  // RFC 1847 §2.1: what is signed must not change; RFC 2046 §5.2.2 and §5.2.3: these are 7bit by definition.
+  if (/^(?:multipart\/(?:signed|encrypted)|message\/(?:partial|external-body))$/.test(type)) {
+    return { kind: "opaque", ...what };
+  }
+  if (type.startsWith("multipart/")) return { kind: boundary.length === 0 ? "opaque" : "container", ...what };
+  return { kind: type === "message/rfc822" ? "container" : "leaf", ...what };
 }
+
+const encoder = new TextEncoder();
 
 /** Whether a line is this boundary, and whether it is the last one. Blanks may follow it. */
 function match(line: Uint8Array, end: number, boundary: Uint8Array): "next" | "last" | undefined {

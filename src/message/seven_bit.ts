@@ -14,12 +14,17 @@ const LF = 0x0a;
 /** RFC 5322 §2.1.1, without the line end. */
 const LONGEST_LINE = 998;
 
+/** How one leaf is to be rewritten. */
+export interface LeafPlan {
+  readonly encoding: "quoted-printable" | "base64";
+  /** What its text seems to be in; for a message that does not say so. */
+  readonly charset: "utf-8" | "unknown-8bit";
+}
+
 /** How a message is to be rewritten. */
 export interface SevenBitPlan {
-  /** Encodings by the ordinals of the leaves that get one. */
-  readonly encodings: ReadonlyMap<number, "quoted-printable" | "base64">;
-  /** Charset of a message that does not say what it is. */
-  readonly charset: "utf-8" | "unknown-8bit";
+  /** The leaves that get an encoding, by their ordinals. */
+  readonly leaves: ReadonlyMap<number, LeafPlan>;
   /** What will be left, in a header or in a part that must stay as it is; `7bit` if all is well then. */
   readonly left: "7bit" | "8bitmime" | "binarymime";
 }
@@ -34,29 +39,38 @@ export async function planSevenBit(content: Content, options: { readonly binary:
   SevenBitPlan | undefined
 > {
   if (!options.binary && !await isDoubtful(content)) return undefined;
-  const encodings = new Map<number, "quoted-printable" | "base64">();
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const leaves = new Map<number, LeafPlan>();
+  let decoder = new TextDecoder("utf-8", { fatal: true });
   let utf8 = true;
+  let needed = false;
   let left: SevenBitPlan["left"] = "7bit";
   let column = 0;
   await walk(content, {
     entity({ head }) {
       if (left === "7bit" && !eightBitClean(head)) left = "8bitmime";
+      if (!utf8) decoder = new TextDecoder("utf-8", { fatal: true });
+      utf8 = true;
+      needed = false;
     },
-    content(line, entity, end, starts) {
+    content(line, _, end, starts) {
       column = (starts ? 0 : column) + line.length - end;
-      const sevenBit = eightBitClean(line);
-      if (entity.top && utf8) utf8 = isUtf8(decoder, line);
-      if (sevenBit && column <= LONGEST_LINE && !isBinary(line, end)) return;
-      encodings.set(entity.ordinal, entity.type.startsWith("text/") ? "quoted-printable" : "base64");
+      utf8 &&= isUtf8(decoder, line);
+      needed ||= column > LONGEST_LINE || !eightBitClean(line) || isBinary(line, end);
+    },
+    leave(entity) {
+      utf8 &&= isUtf8(decoder, undefined);
+      if (!needed) return;
+      leaves.set(entity.ordinal, {
+        encoding: /^(?:text|message)\//.test(entity.type) ? "quoted-printable" : "base64",
+        charset: utf8 ? "utf-8" : "unknown-8bit",
+      });
     },
     other(line, end) {
       if (isBinary(line, end)) left = "binarymime";
       else if (left === "7bit" && !eightBitClean(line)) left = "8bitmime";
     },
-    leave() {},
   });
-  return encodings.size === 0 ? undefined : { encodings, charset: utf8 ? "utf-8" : "unknown-8bit", left };
+  return leaves.size === 0 ? undefined : { leaves, left };
 }
 
 /**
@@ -78,10 +92,10 @@ export async function writeSevenBit(
   let encoder: TransferEncoder | undefined;
   const visitor: MimeVisitor = {
     entity(entity) {
-      const encoding = plan.encodings.get(entity.ordinal);
-      put(encoding === undefined ? relabelled(entity, plan) : encodedHead(entity, encoding, plan));
-      if (encoding === "base64") encoder = base64Encoder(put);
-      if (encoding === "quoted-printable") encoder = quotedPrintableEncoder(put);
+      const leaf = plan.leaves.get(entity.ordinal);
+      put(leaf === undefined ? relabelled(entity, plan) : encodedHead(entity, leaf));
+      if (leaf?.encoding === "base64") encoder = base64Encoder(put);
+      if (leaf?.encoding === "quoted-printable") encoder = quotedPrintableEncoder(put);
     },
     content(line, _, end, starts) {
       if (encoder === undefined) put(line);
@@ -114,11 +128,10 @@ async function walk(content: Content, visitor: MimeVisitor, after?: () => Promis
 }
 
 /** The header of an entity that is encoded now. */
-function encodedHead(entity: MimeEntity, encoding: string, { charset }: SevenBitPlan): Uint8Array {
-  const { head, header, top } = entity;
+function encodedHead({ head, header, isMessage }: MimeEntity, { encoding, charset }: LeafPlan): Uint8Array {
   const editor = editHeader(head, header);
-  if (top && countFields(header, "mime-version") === 0) editor.append(foldField("MIME-Version", "1.0"));
-  if (top && countFields(header, "content-type") === 0) {
+  if (isMessage && countFields(header, "mime-version") === 0) editor.append(foldField("MIME-Version", "1.0"));
+  if (isMessage && countFields(header, "content-type") === 0) {
     editor.append(foldField("Content-Type", `text/plain; charset=${charset}`));
   }
   label(editor, encoding);
@@ -172,9 +185,11 @@ function isBinary(line: Uint8Array, end: number): boolean {
   return inside.includes(0) || inside.includes(LF) || inside.includes(CR);
 }
 
-function isUtf8(decoder: TextDecoder, bytes: Uint8Array): boolean {
+/** Whether octets go on as UTF-8, or have ended as such; false for good once they did not. */
+function isUtf8(decoder: TextDecoder, bytes: Uint8Array | undefined): boolean {
   try {
-    decoder.decode(bytes, { stream: true });
+    if (bytes === undefined) decoder.decode();
+    else decoder.decode(bytes, { stream: true });
     return true;
   } catch {
     return false;

@@ -125,7 +125,7 @@ for (
       () =>
         writeSevenBit(
           content,
-          { encodings: new Map([[0, "quoted-printable"]]), charset: "utf-8", left: "7bit" },
+          { leaves: new Map([[0, { encoding: "quoted-printable", charset: "utf-8" }]]), left: "7bit" },
           () => {},
         ),
     ],

@@ -140,12 +140,33 @@ Deno.test("messages inside messages are rewritten inside", async () => {
     "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: message/rfc822\r\n" +
     `Content-Transfer-Encoding: ${encoding}\r\n\r\n${inner}--o\r\nContent-Type: text/plain\r\n\r\nlast\r\n--o--\r\n`;
   assert.equal(
-    await rewrite(message("Subject: in\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nö\r\n", "8bit")),
+    await rewrite(
+      message("Subject: in\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nö\r\n", "8bit"),
+    ),
     message(
-      "Subject: in\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+      "Subject: in\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
         "=C3=B6\r\n",
       "7bit",
     ),
+  );
+});
+
+Deno.test("a message inside that does not say what it is gets its fields as well", async () => {
+  const result = await rewrite(`Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\n${raw(0xe4)}\r\n`);
+  assert.equal(
+    result,
+    "Content-Type: message/rfc822\r\n\r\nSubject: in\r\nMIME-Version: 1.0\r\n" +
+      "Content-Type: text/plain; charset=unknown-8bit\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=E4\r\n",
+  );
+});
+
+Deno.test("parts of a digest that name no type are messages (RFC 2046 §5.1.5)", async () => {
+  const digest = (encoding: string, body: string) =>
+    "MIME-Version: 1.0\r\nContent-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\n" +
+    `Subject: in\r\nMIME-Version: 1.0\r\nContent-Type: text/plain${encoding}\r\n\r\n${body}\r\n--d\r\n\r\nSubject: two\r\n\r\nplain\r\n--d--\r\n`;
+  assert.equal(
+    await rewrite(digest("", "ö")),
+    digest("\r\nContent-Transfer-Encoding: quoted-printable", "=C3=B6"),
   );
 });
 
