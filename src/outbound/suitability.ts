@@ -6,13 +6,14 @@ import type { Session } from "./session.ts";
 import { type Failure, failure } from "./verdict.ts";
 
 /**
- * What keeps the message from going to this peer: verdicts by recipient, or (when the content has to be read to know)
+ * What keeps the message from going to this peer at the time `now`: verdicts by recipient, or (when the content has to be read to know)
  * a promise of one for all. `undefined` if nothing does.
  */
 export function unsuitable(
   session: Session,
   message: QueuedMessage,
   recipients: readonly QueuedRecipient[],
+  now: number,
 ): readonly (Failure | undefined)[] | Promise<Failure | undefined> | undefined {
   const { peer, label } = session;
   const { envelope: { sender, parameters }, content } = message;
@@ -34,6 +35,16 @@ export function unsuitable(
   // RFC 8689 §4.2.1
   if (parameters.requiretls === true && !(session.encrypted && peer.requiretls)) {
     return all("5.7.30", `${label} does not offer REQUIRETLS, which the message asks for`, true);
+  }
+  // RFC 2852 §4.1.4.1: what is to come back in time goes only to those that see to that; LMTP is no relaying.
+  const { by } = parameters;
+  if (by?.mode === "return" && session.protocol === "smtp") {
+    if (!peer.deliverBy) return all("5.3.3", `${label} does not offer DELIVERBY, which the message asks for`, true);
+    const left = by.seconds - Math.floor((now - message.created) / 1000);
+    if (peer.deliverByMinimum > left) {
+      const text = `${label} wants ${peer.deliverByMinimum} seconds to deliver a message in time, and ${left} are left`;
+      return all("5.3.3", text, true);
+    }
   }
   // RFC 3030 §3: binary content only goes by BDAT, to those that declare it.
   if (parameters.body === "binarymime" && !(peer.binarymime && peer.chunking)) {

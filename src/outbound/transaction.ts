@@ -6,7 +6,7 @@
  */
 
 import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
-import { DotEncoder, formatMailCommand, formatRcptCommand, type Reply } from "../smtp/mod.ts";
+import { DotEncoder, formatMailCommand, formatRcptCommand, type RcptParameters, type Reply } from "../smtp/mod.ts";
 import { ConnectionLost, type Session, SMALL } from "./session.ts";
 import { unsuitable } from "./suitability.ts";
 import { failure, refusal, replyText, type Verdict } from "./verdict.ts";
@@ -95,7 +95,7 @@ class Transaction {
   async run(): Promise<void> {
     // The dialogue of an attempt begins with its connection, or with the transaction on one that is used again.
     if (this.#session.transactions > 0) this.#session.dialogue.again();
-    const unfit = unsuitable(this.#session, this.#message, this.#recipients);
+    const unfit = unsuitable(this.#session, this.#message, this.#recipients, this.#now);
     // Most messages suit every peer, and then nothing is looked at twice.
     if (unfit !== undefined) {
       if (unfit instanceof Promise) {
@@ -207,7 +207,27 @@ class Transaction {
 
   #rcptLine(index: number): string {
     const { address, parameters } = this.#recipients[index] as QueuedRecipient;
-    return `${formatRcptCommand(address, parameters, this.#session.peer)}\r\n`;
+    return `${formatRcptCommand(address, this.#withDelay(parameters), this.#session.peer)}\r\n`;
+  }
+
+  /** RFC 2852 §4.1.4.2: a peer that knows nothing of the deadline is asked to report delays instead. */
+  #withDelay(parameters: RcptParameters): RcptParameters {
+    const { notify } = parameters;
+    if (!this.#isNotifyUnknownTo || notify?.never === true) return parameters;
+    return { ...parameters, notify: { never: false, success: false, failure: true, ...notify, delay: true } };
+  }
+
+  /** Whether the sender wants to hear when the deadline passes, and the peer will not see to it. */
+  get #isNotifyUnknownTo(): boolean {
+    const { protocol, peer } = this.#session;
+    return this.#message.envelope.parameters.by?.mode === "notify" && protocol === "smtp" && !peer.deliverBy;
+  }
+
+  /** Whether the sender hears that the message was relayed, asked for or not (RFC 2852 §4.1.4). */
+  get #tellsRelayed(): boolean {
+    const { envelope: { parameters: { by } }, created } = this.#message;
+    if (by === undefined || this.#session.protocol !== "smtp") return false;
+    return by.trace || (this.#isNotifyUnknownTo && this.#now < created + by.seconds * 1000);
   }
 
   /** Reads the reply to MAIL; false if the sender was refused, which is then the verdict for all. */
@@ -335,6 +355,7 @@ class Transaction {
       enhanced: reply.enhanced ?? "2.0.0",
       text: `${session.label} said: ${replyText(reply)}`,
       dsnRelayed: session.peer.dsn,
+      ...(this.#tellsRelayed ? { tellRelayed: true } : {}),
     };
   }
 

@@ -28,6 +28,8 @@ export type Verdict =
     readonly enhanced: string;
     readonly text: string;
     readonly dsnRelayed: boolean;
+    /** Whether the sender hears that the message was relayed although it did not ask. */
+    readonly tellRelayed?: true;
   }
   | Failure;
 
@@ -104,8 +106,7 @@ export function refusal(peer: Peer, command: string, reply: Reply, elsewhere: bo
 /** The outcome for the queue. */
 export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome {
   if (verdict.kind === "delivered") {
-    const { host, status, enhanced, text, dsnRelayed } = verdict;
-    return { kind: "delivered", recipient: recipient.id, host, status, enhanced, text, dsnRelayed };
+    return { ...verdict, recipient: recipient.id };
   }
   const { kind, detail, retryAfter, notBefore } = verdict;
   if (kind === "failed") return { kind, recipient: recipient.id, detail };

@@ -145,7 +145,7 @@ function needsNotice(settlements: readonly Settlement[]): boolean {
   return settlements.some((settlement) =>
     settlement.kind === "failed" ||
     (settlement.kind === "delivered"
-      ? settlement.recipient.parameters.notify?.success === true
+      ? settlement.recipient.parameters.notify?.success === true || settlement.outcome.tellRelayed === true
       : settlement.kind !== "cancelled" && settlement.delayed)
   );
 }
@@ -180,6 +180,9 @@ function noticeFor(settlement: Settlement, final: boolean, late: boolean): Notic
       if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       const { status, enhanced, text, host } = outcome;
       const detail: FailureDetail = { lastError: "none", status, enhanced, text, host };
+      if (outcome.tellRelayed === true) return [{ recipient, action: "relayed", unasked: true, detail }];
+      // A next hop that took over the duty reports itself (RFC 3461 §5.2.2).
+      if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       return [{ recipient, action: final ? "delivered" : "relayed", detail }];
     }
     case "cancelled":

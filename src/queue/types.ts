@@ -148,6 +148,8 @@ export type Outcome =
     readonly text: string;
     /** Whether the peer took over DSN duty (it offered DSN and got the parameters). */
     readonly dsnRelayed?: boolean;
+    /** Whether the sender hears that the message was relayed although it did not ask (RFC 2852 §4.1.4). */
+    readonly tellRelayed?: true;
   }
   | {
     readonly kind: "deferred";
@@ -170,6 +172,8 @@ export type Deliver = (job: DeliveryJob, signal: AbortSignal) => Promise<readonl
 export interface NoticeRecipient {
   readonly recipient: QueuedRecipient;
   readonly action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
+  /** Whether the sender hears of it although it did not ask for reports of success, unless it wants none at all. */
+  readonly unasked?: true;
   readonly detail: FailureDetail;
   /** Milliseconds since the epoch when the queue gives up; for `delayed`. */
   readonly willRetryUntil?: number;

@@ -52,8 +52,9 @@ export function createDsnBuilder(options: DsnOptions): DsnBuilder {
 }
 
 // RFC 3461 §4.1: without NOTIFY failures are reported, and delays as this side sees fit; success only on request.
-function wantsNotice({ action, recipient }: NoticeRecipient): boolean {
+function wantsNotice({ action, unasked, recipient }: NoticeRecipient): boolean {
   const notify = recipient.parameters.notify;
+  if (unasked === true) return notify?.never !== true;
   switch (action) {
     case "failed":
       return notify === undefined || (!notify.never && notify.failure);
