@@ -6,11 +6,10 @@ import type { Row, SqlValue, Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { loadContent } from "./content.ts";
 import { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
-import { DIALOGUE } from "./outcome.ts";
+import { DIALOGUE, fromColumn } from "./dialogues.ts";
 import {
   MESSAGE_COLUMNS,
   readDetail,
-  readDialogue,
   readMessage,
   readRecipient,
   RECIPIENT_COLUMNS,
@@ -69,6 +68,7 @@ const RECIPIENTS = "SELECT message, address, queue, state, due, expires, attempt
 const ENDED = "SELECT message, recipient, name, time, text FROM events WHERE message IN " +
   "(SELECT value FROM json_each(?)) AND name IN ('delivered', 'failed', 'expired', 'cancelled') ORDER BY message, id";
 const EVENTS = "SELECT time, name, recipient, text, data FROM events WHERE message = ? ORDER BY id";
+const DIALOGUES = "SELECT address, lines FROM dialogues JOIN recipients USING (message, seq) WHERE message = ?";
 const BODY_OF = "SELECT id, size, blob FROM messages WHERE id = ?";
 
 const EXPORTED = `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`;
@@ -94,7 +94,7 @@ export function inspectQueue(
   clock: Clock,
   { onChange = () => {}, emit = () => {} }: { readonly onChange?: () => void; readonly emit?: Emit } = {},
 ): QueueInspection {
-  const views = async (found: readonly MessageId[], waiting = waitingView): Promise<MessageView[]> => {
+  const views = async (found: readonly MessageId[]): Promise<MessageView[]> => {
     const keys = JSON.stringify(found);
     const [messages, recipients, ended] = await Promise.all([
       store.read(MESSAGES, [keys]),
@@ -107,7 +107,7 @@ export function inspectQueue(
       if (list === undefined) byMessage.set(Number(message), [view]);
       else list.push(view);
     };
-    for (const row of recipients.rows) add(row[0], waiting(row));
+    for (const row of recipients.rows) add(row[0], waitingView(row));
     for (const row of ended.rows) add(row[0], endedView(row));
     return messages.rows.map(([id, sender, created, size, priority, source]) => {
       const list = byMessage.get(Number(id)) ?? [];
@@ -135,10 +135,14 @@ export function inspectQueue(
     async show(text) {
       const id = parseMessageId(text);
       if (id === undefined) return undefined;
-      const [[waiting], history] = await Promise.all([views([id], detailedView), store.read(EVENTS, [id])]);
+      const [[waiting], history, dialogues] = await Promise.all([
+        views([id]),
+        store.read(EVENTS, [id]),
+        store.read(DIALOGUES, [id]),
+      ]);
       const found = waiting ?? doneView(id, history.rows);
       if (found === undefined) return undefined;
-      const message = withDialogues(found, history.rows);
+      const message = withDialogues(found, dialogues.rows, history.rows);
       const events: EventView[] = history.rows
         .filter(([, name]) => name !== "completed" && name !== DIALOGUE)
         .map(([time, name, recipient, note]) => ({
@@ -220,23 +224,16 @@ function waitingView(row: Row): RecipientView {
   };
 }
 
-/** As {@link waitingView}, with what was said in the last attempt. */
-function detailedView(row: Row): RecipientView {
-  const view = waitingView(row);
-  const dialogue = readDetail(row[9] ?? null, view.lastError, view.lastStatus)?.dialogue;
-  return dialogue === undefined ? view : { ...view, dialogue };
-}
-
-/** The message with what was said in the last attempts of recipients that failed, from its history. */
-function withDialogues(message: MessageView, events: readonly Row[]): MessageView {
-  const dialogues = new Map(
-    events.filter(([, name]) => name === DIALOGUE).map(([, , recipient, text]) => [recipient, text]),
-  );
+/** The message with what was said in the last attempts that failed: of recipients that wait, and of those in history. */
+function withDialogues(message: MessageView, waiting: readonly Row[], events: readonly Row[]): MessageView {
+  const dialogues = new Map(waiting.map(([address, lines]) => [address, lines]));
+  for (const [, name, address, lines] of events) if (name === DIALOGUE) dialogues.set(address, lines);
   if (dialogues.size === 0) return message;
   const recipients = message.recipients.map((recipient) => {
-    const column = dialogues.get(recipient.address);
-    if (typeof column !== "string" || recipient.state !== "failed") return recipient;
-    return { ...recipient, dialogue: readDialogue(JSON.parse(column)) };
+    const lines = dialogues.get(recipient.address);
+    return lines === undefined || recipient.state === "delivered"
+      ? recipient
+      : { ...recipient, dialogue: fromColumn(lines) };
   });
   return { ...message, recipients };
 }

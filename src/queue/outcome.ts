@@ -2,7 +2,8 @@
 
 import type { Statement } from "../store/mod.ts";
 import type { IdSource } from "./message_id.ts";
-import { detailColumn, dialogueColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
+import { DIALOGUE, dialogueStatements, toColumn } from "./dialogues.ts";
+import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type { FailureDetail } from "./types.ts";
 
@@ -21,9 +22,6 @@ const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, rec
 const INSERT_COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
   "SELECT id, ?2, ?3, 'completed', '', '', ?4 FROM messages WHERE id = ?1 AND NOT EXISTS " +
   "(SELECT 1 FROM recipients WHERE message = ?1)";
-
-/** Name of the entry of history that holds what was said in the attempt that failed for good, JSON. */
-export const DIALOGUE = "dialogue";
 
 /** What {@link settlementStatements} needs to know. */
 export interface RecordingContext {
@@ -76,13 +74,16 @@ export function settlementStatements(
           owner,
         ],
       });
+      if (settlement.kind === "deferred" && settlement.unattempted !== true) {
+        statements.push(...dialogueStatements(message.id, recipient, settlement.detail.dialogue));
+      }
       continue;
     }
     const data = alone ? summary : null;
     if (settlement.kind === "delivered") note("delivered", recipient, describe(settlement.outcome), data);
     else if (settlement.kind === "failed") {
       const { dialogue } = settlement.detail;
-      if (dialogue !== undefined) note(DIALOGUE, recipient, JSON.stringify(dialogueColumn(dialogue)), null);
+      if (dialogue !== undefined) note(DIALOGUE, recipient, toColumn(dialogue), null);
       note(settlement.expired ? "expired" : "failed", recipient, describe(settlement.detail), data);
     } else note("cancelled", recipient, "", data);
     statements.push({ sql: DELETE_RECIPIENT, args: [message.id, recipient.seq], joint: true });

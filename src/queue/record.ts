@@ -2,7 +2,6 @@
 
 import type { Row, SqlValue } from "../store/mod.ts";
 import type { RcptParameters } from "../smtp/envelope.ts";
-import type { DialogueLine } from "../smtp/mod.ts";
 import type {
   FailureDetail,
   LastError,
@@ -153,39 +152,15 @@ export function readRecipient(row: Row, from = 0): RecipientRecord {
 
 /** `recipients.last_detail` of a failure. */
 export function detailColumn(detail: FailureDetail | undefined): string | null {
-  if (detail === undefined) return null;
-  const { enhanced, host, text, reply, dialogue } = detail;
-  return JSON.stringify([enhanced, host, text, reply, ...(dialogue === undefined ? [] : [dialogueColumn(dialogue)])]);
+  return detail === undefined ? null : JSON.stringify([detail.enhanced, detail.host, detail.text, detail.reply]);
 }
 
 /** The failure in `recipients.last_detail`. */
 export function readDetail(column: SqlValue, lastError: LastError, status: number): FailureDetail | undefined {
   if (typeof column !== "string") return undefined;
-  const [enhanced, host, text, reply, dialogue] = JSON.parse(column);
-  return {
-    lastError,
-    status,
-    enhanced: String(enhanced),
-    host: String(host),
-    text: String(text),
-    ...(typeof reply === "string" ? { reply } : {}),
-    ...(Array.isArray(dialogue) ? { dialogue: readDialogue(dialogue) } : {}),
-  };
-}
-
-const SPEAKERS: readonly DialogueLine["from"][] = ["client", "server", "note"];
-
-/** A dialogue in few characters: time, number of the speaker and text of each line. */
-export function dialogueColumn(dialogue: readonly DialogueLine[]): readonly (readonly [number, number, string])[] {
-  return dialogue.map(({ at, from, text }) => [at, SPEAKERS.indexOf(from), text]);
-}
-
-/** The dialogue of {@link dialogueColumn}, once it is parsed. */
-export function readDialogue(column: readonly unknown[]): readonly DialogueLine[] {
-  return column.map((line) => {
-    const [at, speaker, text]: readonly unknown[] = Array.isArray(line) ? line : [];
-    return { at: Number(at), from: SPEAKERS[Number(speaker)] ?? "note", text: String(text) };
-  });
+  const [enhanced, host, text, reply] = JSON.parse(column);
+  const detail = { lastError, status, enhanced: String(enhanced), host: String(host), text: String(text) };
+  return typeof reply === "string" ? { ...detail, reply } : detail;
 }
 
 /** Every `messages.source`. */

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { type Statement, StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
+import { readDialogues } from "./dialogues.ts";
 import { type Intake, intakeStatements, type Lease } from "./intake.ts";
 import { formatMessageId, type IdSource } from "./message_id.ts";
 import { settlementStatements } from "./outcome.ts";
@@ -108,8 +109,24 @@ export function createRecorder(context: RecorderContext): Recorder {
     return true;
   };
 
+  /** With what was said in the last attempt, for those that are given up without another one. */
+  const withDialogues = async (record: MessageRecord, settlements: readonly Settlement[]) => {
+    try {
+      const dialogues = await readDialogues(store, record.id);
+      return settlements.map((settlement) => {
+        if (!lacksDialogue(settlement)) return settlement;
+        const dialogue = dialogues.get(settlement.recipient.seq);
+        return dialogue === undefined ? settlement : { ...settlement, detail: { ...settlement.detail, dialogue } };
+      });
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      return settlements;
+    }
+  };
+
   return {
-    async record(message, record, settlements, route) {
+    async record(message, record, given, route) {
+      const settlements = given.some(lacksDialogue) ? await withDialogues(record, given) : given;
       let notice = needsNotice(settlements) ? await prepareNotice(message, settlements, route) : undefined;
       const statements = settlementStatements(record, settlements, { owner, now: clock.now(), events });
       while (!closed) {
@@ -141,11 +158,16 @@ export function createRecorder(context: RecorderContext): Recorder {
   };
 }
 
+function lacksDialogue(settlement: Settlement): settlement is Extract<Settlement, { kind: "failed" }> {
+  return settlement.kind === "failed" && settlement.unattempted === true && settlement.recipient.attempts > 0 &&
+    settlement.detail.dialogue === undefined;
+}
+
 function needsNotice(settlements: readonly Settlement[]): boolean {
   return settlements.some((settlement) =>
     settlement.kind === "failed" ||
     (settlement.kind === "delivered"
-      ? settlement.recipient.parameters.notify?.success === true || settlement.outcome.tellRelayed === true
+      ? settlement.recipient.parameters.notify?.success === true
       : settlement.kind !== "cancelled" && settlement.delayed)
   );
 }
@@ -180,9 +202,6 @@ function noticeFor(settlement: Settlement, final: boolean, late: boolean): Notic
       if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       const { status, enhanced, text, host } = outcome;
       const detail: FailureDetail = { lastError: "none", status, enhanced, text, host };
-      if (outcome.tellRelayed === true) return [{ recipient, action: "relayed", unasked: true, detail }];
-      // A next hop that took over the duty reports itself (RFC 3461 §5.2.2).
-      if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       return [{ recipient, action: final ? "delivered" : "relayed", detail }];
     }
     case "cancelled":

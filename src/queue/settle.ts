@@ -19,6 +19,8 @@ export type Settlement =
     readonly detail: FailureDetail;
     /** Whether the queue gave up, instead of the peer. */
     readonly expired: boolean;
+    /** No attempt was made now: what was said in the last one still holds. */
+    readonly unattempted?: true;
   }
   | {
     readonly kind: "deferred";
@@ -28,6 +30,7 @@ export type Settlement =
     readonly look: number;
     /** Whether the sender is to be told of the delay now. */
     readonly delayed: boolean;
+    readonly unattempted?: true;
   }
   /** No attempt was made; back to waiting, maybe after a delay notice. */
   | { readonly kind: "waiting"; readonly recipient: RecipientRecord; readonly look: number; readonly delayed: boolean }
@@ -40,6 +43,8 @@ export interface Triage {
   /** Given up, cancelled, or back to waiting. */
   readonly settled: readonly Settlement[];
 }
+
+const GIVEN_UP = { expired: true, unattempted: true } as const;
 
 /** Sorts claimed recipients: most are tried, some are given up, cancelled, held or only reported as delayed. */
 export async function triage(
@@ -61,7 +66,7 @@ export async function triage(
     }
     // RFC 2852 §4.1: what is late already must come back, not arrive.
     if (isPastDeadline(message, now)) {
-      settled.push({ kind: "failed", recipient, detail: deadlineDetail(message, recipient.lastDetail), expired: true });
+      settled.push({ kind: "failed", recipient, detail: deadlineDetail(message, recipient.lastDetail), ...GIVEN_UP });
       continue;
     }
     const ripe = now >= recipient.attemptAt;
@@ -72,7 +77,7 @@ export async function triage(
     }
     const schedule = await scheduleOf(message, recipient, strategy, now);
     if (isExhausted(recipient, schedule, now) || (!ripe && isTooOld(recipient, now))) {
-      settled.push({ kind: "failed", recipient, detail: recipient.lastDetail ?? TOO_OLD, expired: true });
+      settled.push({ kind: "failed", recipient, detail: recipient.lastDetail ?? TOO_OLD, ...GIVEN_UP });
     } else if (ripe) {
       attempts.push(recipient);
     } else {
@@ -123,15 +128,15 @@ export async function settleDeferral(
   now: number,
   { retryAfter, notBefore = 0 }: { readonly retryAfter?: number; readonly notBefore?: number } = {},
 ): Promise<Settlement> {
-  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance, and what was said in the
-  // last one that failed stays known.
+  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
+  const unattempted = retryAfter === undefined ? {} : { unattempted: true } as const;
   const failed: RecipientRecord = {
     ...before,
     attempts,
     lastError: detail.lastError,
     lastStatus: detail.status,
-    lastDetail: retryAfter === undefined ? detail : { ...detail, ...dialogueOf(before.lastDetail) },
+    lastDetail: detail,
   };
   const schedule = await scheduleOf(message, failed, strategy, now);
   const recipient: RecipientRecord = {
@@ -142,16 +147,12 @@ export async function settleDeferral(
   };
   if (isExhausted(recipient, schedule, now) || isTooOld(recipient, now)) {
     const last = isPastDeadline(message, now) ? deadlineDetail(message, detail) : detail;
-    return { kind: "failed", recipient, detail: last, expired: true };
+    return { kind: "failed", recipient, detail: last, expired: true, ...unattempted };
   }
   const notified = countNotice(recipient, message, schedule, now);
   const delayed = notified > recipient.notified;
   recipient.notified = notified;
-  return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed };
-}
-
-function dialogueOf(detail: FailureDetail | undefined): Pick<FailureDetail, "dialogue"> {
-  return detail?.dialogue === undefined ? {} : { dialogue: detail.dialogue };
+  return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed, ...unattempted };
 }
 
 async function scheduleOf(

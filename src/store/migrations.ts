@@ -167,4 +167,20 @@ export const MIGRATIONS: readonly Migration[] = [
       "ALTER TABLE nodes ADD COLUMN scheduling TEXT",
     ],
   },
+  {
+    version: 6,
+    statements: [
+      // What was said in the last attempt for a recipient that failed, JSON. Apart from the recipients, and with a rowid,
+      // so that several rows share a page.
+      `CREATE TABLE dialogues (
+        message INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        lines TEXT NOT NULL
+      )`,
+      "CREATE UNIQUE INDEX dialogues_recipient ON dialogues (message, seq)",
+      `CREATE TRIGGER dialogue_over AFTER DELETE ON recipients WHEN old.attempts > 0 BEGIN
+        DELETE FROM dialogues WHERE message = old.message AND seq = old.seq;
+      END`,
+    ],
+  },
 ];

@@ -3,10 +3,13 @@ import type { DeliveryJob, Outcome } from "../../../src/queue/mod.ts";
 import type { DialogueLine } from "../../../src/smtp/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {
+  deferred,
   eventLog,
   newMessage,
   openTemporaryStore,
   openTestQueue,
+  queueConfig,
+  schedule,
   temporaryFolder,
   until,
 } from "../../support/store.ts";
@@ -85,6 +88,63 @@ Deno.test("what was said with a peer that refused for good stays in the history,
   );
   assert.deepEqual(dialogues, { "bob@example.net": SAID, "eve@example.net": undefined });
   assert.deepEqual(shown?.events.map(({ name }) => name).sort(), ["delivered", "failed", "queued"]);
+  await queue.close();
+  await store.close();
+});
+
+Deno.test("a recipient that is given up without another attempt is told of with the last one, after a restart too", async () => {
+  await using folder = await temporaryFolder();
+  const store = await openTemporaryStore(folder.path);
+  const clock = new FakeClock();
+  const first = eventLog();
+  const config = queueConfig({ schedules: [schedule("remote", { retry: [86_400_000], expire: 3_600_000 })] });
+  const before = await openTestQueue(store, clock, { emit: first.emit, config });
+  before.start((job) => Promise.resolve(outcomes(job, "deferred")));
+  await before.enqueue(newMessage(before));
+  await until(() => first.count("delivery.deferred") === 1);
+  await before.close();
+  const log = eventLog();
+  const told: (readonly DialogueLine[] | undefined)[] = [];
+  const queue = await openTestQueue(store, clock, {
+    emit: log.emit,
+    config,
+    buildNotice: (_, recipients) => {
+      told.push(...recipients.map(({ detail }) => detail.dialogue));
+      return undefined;
+    },
+  });
+  queue.start(() => Promise.reject(new Error("no attempt is to be made")));
+  await until(async () => {
+    await clock.advance(60_000);
+    return log.count("queue.expired") === 1;
+  });
+  assert.deepEqual(told, [SAID]);
+  const [recent] = await queue.recent(1);
+  assert.deepEqual((await queue.show(recent?.id ?? ""))?.message.recipients[0]?.dialogue, SAID);
+  assert.deepEqual((await store.read("SELECT count(*) FROM dialogues")).rows[0]?.[0], 0, "nothing is left behind");
+  await queue.close();
+  await store.close();
+});
+
+Deno.test("an attempt in which nothing was said forgets what was said before", async () => {
+  await using folder = await temporaryFolder();
+  const store = await openTemporaryStore(folder.path);
+  const clock = new FakeClock();
+  const log = eventLog();
+  const queue = await openTestQueue(store, clock, { emit: log.emit });
+  let attempts = 0;
+  queue.start((job) => Promise.resolve(attempts++ === 0 ? outcomes(job, "deferred") : deferred(job, "refused")));
+  await queue.enqueue(newMessage(queue));
+  await until(async () => {
+    await clock.advance(10_000);
+    return log.count("delivery.deferred") === 2;
+  });
+  const [listed] = await queue.list();
+  const shown = await queue.show(listed?.id ?? "");
+  assert.equal(shown?.message.recipients[0]?.lastText, "refused");
+  assert.equal(shown?.message.recipients[0]?.dialogue, undefined);
+  await queue.cancel({ ids: [listed?.id ?? ""] });
+  assert.deepEqual((await store.read("SELECT count(*) FROM dialogues")).rows[0]?.[0], 0);
   await queue.close();
   await store.close();
 });

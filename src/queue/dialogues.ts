@@ -1,0 +1,57 @@
+/**
+ * What was said in the last attempts that failed, kept apart from the recipients: their rows are read and written at
+ * every claim, and have to stay small.
+ */
+
+import type { DialogueLine } from "../smtp/mod.ts";
+import type { SqlValue, Statement, Store } from "../store/mod.ts";
+import type { MessageId } from "./types.ts";
+
+/** Name of the entry of history that holds what was said in the attempt that failed for good. */
+export const DIALOGUE = "dialogue";
+
+// A recipient that is gone keeps nothing; the row goes with it by a trigger.
+const KEEP = "INSERT INTO dialogues (message, seq, lines) SELECT ?1, ?2, ?3 WHERE EXISTS " +
+  "(SELECT 1 FROM recipients WHERE message = ?1 AND seq = ?2) " +
+  "ON CONFLICT (message, seq) DO UPDATE SET lines = excluded.lines";
+const DROP = "DELETE FROM dialogues WHERE message = ? AND seq = ?";
+const READ = "SELECT seq, lines FROM dialogues WHERE message = ?";
+
+/** The statements after an attempt that failed for now. Most attempts are the first, and leave nothing to drop. */
+export function dialogueStatements(
+  message: MessageId,
+  { seq, attempts }: { readonly seq: number; readonly attempts: number },
+  dialogue: readonly DialogueLine[] | undefined,
+): readonly Statement[] {
+  if (dialogue !== undefined && attempts > 0) return [{ sql: KEEP, args: [message, seq, toColumn(dialogue)] }];
+  return attempts > 1 ? [{ sql: DROP, args: [message, seq] }] : [];
+}
+
+/**
+ * The dialogues of a message's recipients, by `seq`.
+ *
+ * @throws {StoreUnavailable} if the store is unavailable
+ */
+export async function readDialogues(
+  store: Store,
+  message: MessageId,
+): Promise<ReadonlyMap<number, readonly DialogueLine[]>> {
+  const { rows } = await store.read(READ, [message]);
+  return new Map(rows.map(([seq, lines]) => [Number(seq), fromColumn(lines ?? null)]));
+}
+
+const SPEAKERS: readonly DialogueLine["from"][] = ["client", "server", "note"];
+
+/** A dialogue in few characters, JSON: time, number of the speaker and text of each line. */
+export function toColumn(dialogue: readonly DialogueLine[]): string {
+  return JSON.stringify(dialogue.map(({ at, from, text }) => [at, SPEAKERS.indexOf(from), text]));
+}
+
+/** The dialogue of {@link toColumn}. */
+export function fromColumn(column: SqlValue): readonly DialogueLine[] {
+  const lines: unknown = typeof column === "string" ? JSON.parse(column) : [];
+  return (Array.isArray(lines) ? lines : []).map((line: unknown) => {
+    const [at, speaker, text]: readonly unknown[] = Array.isArray(line) ? line : [];
+    return { at: Number(at), from: SPEAKERS[Number(speaker)] ?? "note", text: String(text) };
+  });
+}
