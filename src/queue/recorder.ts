@@ -198,10 +198,11 @@ function noticeFor(settlement: Settlement, final: boolean, late: boolean): Notic
     }
     case "delivered": {
       const { outcome } = settlement;
-      // A next hop that took over the duty reports itself (RFC 3461 §5.2.2).
-      if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       const { status, enhanced, text, host } = outcome;
       const detail: FailureDetail = { lastError: "none", status, enhanced, text, host };
+      if (outcome.tellRelayed === true) return [{ recipient, action: "relayed", unasked: true, detail }];
+      // A next hop that took over the duty reports itself (RFC 3461 §5.2.2).
+      if (recipient.parameters.notify?.success !== true || outcome.dsnRelayed === true) return [];
       return [{ recipient, action: final ? "delivered" : "relayed", detail }];
     }
     case "cancelled":
