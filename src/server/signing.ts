@@ -81,7 +81,7 @@ export function signedNotices(
       const { sender } = about.envelope;
       const variables = { sender, sender_domain: sender.slice(sender.lastIndexOf("@") + 1), source: "dsn" };
       const signatures = await config.report.dsn.sign.evaluate({ variables, functions });
-      return signatures.length === 0 ? notice : await signNotice(notice, signer, signatures);
+      return signatures.length === 0 ? notice : await signOwn(notice, signer, signatures);
     } catch (error) {
       // Better a notification without a signature than none.
       const reason = error instanceof Error ? error.message : String(error);
@@ -91,9 +91,17 @@ export function signedNotices(
   }
 }
 
-async function signNotice(notice: NewMessage, signer: Signer, signatures: readonly string[]): Promise<NewMessage> {
-  const { smtputf8, ...parameters } = notice.envelope.parameters;
-  let { content, envelope } = notice;
+/**
+ * Signs a message that this server has written itself, in a form that passes wherever mail goes; the content has to be in
+ * memory. It comes back as it was if none of the signatures can be made.
+ */
+export async function signOwn(
+  message: NewMessage,
+  signer: Signer,
+  signatures: readonly string[],
+): Promise<NewMessage> {
+  const { smtputf8, ...parameters } = message.envelope.parameters;
+  let { content, envelope } = message;
   // RFC 6531 §3.1: whoever takes SMTPUTF8 takes 8 bits.
   const plan = smtputf8 === true ? undefined : await planSevenBit(content, { binary: false });
   if (plan !== undefined) {
@@ -103,7 +111,7 @@ async function signNotice(notice: NewMessage, signer: Signer, signatures: readon
     const { body: _, ...rest } = parameters;
     envelope = { ...envelope, parameters: plan.left === "7bit" ? rest : { ...rest, body: plan.left } };
   }
-  const fields = await signer.sign({ content, signatures, about: { id: formatMessageId(notice.id) } });
-  if (fields.length === 0) return { ...notice, content, envelope };
-  return { ...notice, envelope, content: memoryContent(new Uint8Array(Buffer.concat([fields, content.head]))) };
+  const fields = await signer.sign({ content, signatures, about: { id: formatMessageId(message.id) } });
+  if (fields.length === 0) return message;
+  return { ...message, envelope, content: memoryContent(new Uint8Array(Buffer.concat([fields, content.head]))) };
 }

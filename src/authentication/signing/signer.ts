@@ -103,7 +103,7 @@ export function createSigner(signatures: ReadonlyMap<string, SignatureConfig>, o
 
   return {
     async sign({ content, header, signatures: ids, seal: wanted, about }) {
-      const found = ids.flatMap((id) => find(id, "dkim.signer-not-found", about) ?? []);
+      const found = [...new Set(ids)].flatMap((id) => find(id, "dkim.signer-not-found", about) ?? []);
       const sealer = wanted === undefined ? undefined : find(wanted.signature, "arc.sealer-not-found", about);
       const all = sealer === undefined ? found : [...found, sealer];
       if (all.length === 0) return NOTHING;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, verify } from "node:crypto";
 import type { SignatureConfig } from "../../../../src/config/config.ts";
 import { verifySignatures } from "../../../../src/authentication/mod.ts";
+import { createGate } from "../../../../src/authentication/signing/private_key.ts";
 import { type Content, memoryContent, parseHeader } from "../../../../src/message/mod.ts";
 import { ED25519, NOW, octets, RSA, signature, signerOf, text, zoneOf } from "./signing_keys.ts";
 
@@ -197,10 +198,31 @@ Deno.test("content that comes in chunks is hashed like content in one piece, and
   assert.equal(reads, 1);
 });
 
+Deno.test("so many RSA signatures are computed at once as there are threads, and a failure frees its place", async () => {
+  const gate = createGate(2);
+  const open: PromiseWithResolvers<string>[] = [];
+  const results = Array.from({ length: 4 }, () =>
+    gate.run(() => {
+      const work = Promise.withResolvers<string>();
+      open.push(work);
+      return work.promise;
+    }).catch((error: Error) => error.message));
+  await Promise.resolve();
+  assert.equal(open.length, 2);
+  open[1]!.reject(new Error("failed"));
+  assert.equal(await results[1], "failed");
+  assert.equal(open.length, 3);
+  open[0]!.resolve("first");
+  await results[0];
+  open[2]!.resolve("third");
+  open[3]!.resolve("fourth");
+  assert.deepEqual(await Promise.all(results), ["first", "failed", "third", "fourth"]);
+});
+
 Deno.test("each signature stands on its own; one that is not defined is an event and skipped", async () => {
   const { signer, events } = signerOf(signature("r"), signature("e", { algorithm: "ed25519-sha256" }));
   const content = memoryContent(octets(MESSAGE));
-  const fields = text(await signer.sign({ content, signatures: ["e", "gone", "r"], about: { id: "m1" } }));
+  const fields = text(await signer.sign({ content, signatures: ["e", "gone", "r", "e"], about: { id: "m1" } }));
   assert.deepEqual([...fields.matchAll(/ s=(\w+);/g)].map(([, selector]) => selector), ["e", "r"]);
   assert.deepEqual(events[0], { name: "dkim.signer-not-found", fields: { id: "m1", signature: "gone" } });
   const about = { id: "m1", domain: "example.net" };
