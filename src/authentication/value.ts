@@ -15,7 +15,7 @@ export function tokenOrQuoted(text: string): string {
 
 /** `pvalue` of Authentication-Results (RFC 8601 §2.2): an address may stand as it is. */
 export function propertyValue(text: string): string {
-  return text.length <= LONGEST && ADDRESS.test(text) ? text : tokenOrQuoted(text);
+  return text.length <= LONGEST && (TOKEN.test(text) || ADDRESS.test(text)) ? text : quoted(text);
 }
 
 /** Value of a pair in Received-SPF (RFC 7208 §9.1): a dot-atom, or a quoted string. */

@@ -79,10 +79,10 @@ async function checkFields(session: Session, transaction: Transaction, known: Au
   const { config } = session.deps;
   const { receivedSpf, authResults } = config.data.addHeaders;
   const { ip } = session.connection.remote;
+  const receiver = await session.evaluate(config.connect.hostname);
   const fields: TraceField[] = [];
   if (await session.evaluate(authResults)) {
-    const bytes = authenticationResultsField(await session.evaluate(config.connect.hostname), known, ip);
-    fields.push({ name: "authentication-results", bytes });
+    fields.push({ name: "authentication-results", bytes: authenticationResultsField(receiver, known, ip) });
   }
   const spf = known.spfMailFrom ?? known.spfEhlo;
   if (spf !== undefined && await session.evaluate(receivedSpf)) {
@@ -90,7 +90,7 @@ async function checkFields(session: Session, transaction: Transaction, known: Au
       ip,
       helo: session.heloDomain,
       sender: transaction.sender,
-      receiver: await session.evaluate(config.connect.hostname),
+      receiver,
     });
     fields.push({ name: "received-spf", bytes });
   }

@@ -57,8 +57,7 @@ function withoutFinalDot(domain: string): string {
 
 /** RFC 7208 §4.3: a name of several labels, none of them empty or too long. */
 function isCheckable(domain: string): boolean {
-  return domain.length <= 253 && domain.includes(".") &&
-    domain.split(".").every((label) => /^[a-z0-9_-]{1,63}$/i.test(label));
+  return domain.length <= 253 && /^(?:[a-z0-9_-]{1,63}\.)+[a-z0-9_-]{1,63}$/i.test(domain);
 }
 
 function octetsOf(ip: string): Uint8Array | undefined {
