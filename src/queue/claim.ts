@@ -3,6 +3,7 @@
 import type { Content } from "../message/content.ts";
 import type { SqlValue, Store } from "../store/mod.ts";
 import { contentOf } from "./content.ts";
+import { DROP_ALL } from "./dialogues.ts";
 import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
 import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
 import type { Lease } from "./intake.ts";
@@ -105,7 +106,7 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
   }
   for (const lost of byMessage.keys()) {
     options.onLost(lost);
-    await store.write([{ sql: FORGET, args: [lost] }]);
+    await store.write([{ sql: FORGET, args: [lost] }, { sql: DROP_ALL, args: [lost] }]);
   }
   return { claimed, more };
 }

@@ -10,11 +10,16 @@ import type { MessageId } from "./types.ts";
 /** Name of the entry of history that holds what was said in the attempt that failed for good. */
 export const DIALOGUE = "dialogue";
 
-// A recipient that is gone keeps nothing; the row goes with it by a trigger.
+// A recipient that is gone keeps nothing.
 const KEEP = "INSERT INTO dialogues (message, seq, lines) SELECT ?1, ?2, ?3 WHERE EXISTS " +
   "(SELECT 1 FROM recipients WHERE message = ?1 AND seq = ?2) " +
   "ON CONFLICT (message, seq) DO UPDATE SET lines = excluded.lines";
 const DROP = "DELETE FROM dialogues WHERE message = ? AND seq = ?";
+/** Drops all dialogues of a message, ?1. */
+export const DROP_ALL = "DELETE FROM dialogues WHERE message = ?";
+/** Drops those of recipients that are gone, of the messages in ?1, a JSON list. */
+export const DROP_ORPHANS = "DELETE FROM dialogues WHERE message IN (SELECT value FROM json_each(?1)) AND NOT EXISTS " +
+  "(SELECT 1 FROM recipients r WHERE r.message = dialogues.message AND r.seq = dialogues.seq)";
 const READ = "SELECT seq, lines FROM dialogues WHERE message = ?";
 
 /** The statements after an attempt that failed for now. Most attempts are the first, and leave nothing to drop. */
@@ -24,7 +29,12 @@ export function dialogueStatements(
   dialogue: readonly DialogueLine[] | undefined,
 ): readonly Statement[] {
   if (dialogue !== undefined && attempts > 0) return [{ sql: KEEP, args: [message, seq, toColumn(dialogue)] }];
-  return attempts > 1 ? [{ sql: DROP, args: [message, seq] }] : [];
+  return attempts > 1 ? [dropDialogue(message, seq)] : [];
+}
+
+/** The statement for a recipient that leaves the queue after attempts that failed. */
+export function dropDialogue(message: MessageId, seq: number): Statement {
+  return { sql: DROP, args: [message, seq] };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { Statement, Store } from "../store/mod.ts";
+import { DROP_ORPHANS } from "./dialogues.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { COMMAND_SLOT, createIdSource, formatMessageId, type IdSource } from "./message_id.ts";
 import { FLAG, STATE, stateName, stateNumber } from "./record.ts";
@@ -228,6 +229,7 @@ async function* pages(store: Store, clock: Clock, which: QueueFilter): AsyncGene
 /** What removes messages without recipients. */
 function finishing({ messages, now }: Page, ids: IdSource): readonly (readonly [Statement, boolean])[] {
   return [
+    [{ sql: DROP_ORPHANS, args: [messages] }, false],
     [{ sql: COMPLETED, args: [messages, ids.next(), now] }, false],
     [{ sql: REMOVE_BLOBS, args: [messages] }, false],
     [{ sql: REMOVE_MESSAGES, args: [messages] }, false],

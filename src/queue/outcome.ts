@@ -2,7 +2,7 @@
 
 import type { Statement } from "../store/mod.ts";
 import type { IdSource } from "./message_id.ts";
-import { DIALOGUE, dialogueStatements, toColumn } from "./dialogues.ts";
+import { DIALOGUE, dialogueStatements, dropDialogue, toColumn } from "./dialogues.ts";
 import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type { FailureDetail } from "./types.ts";
@@ -86,6 +86,7 @@ export function settlementStatements(
       if (dialogue !== undefined) note(DIALOGUE, recipient, toColumn(dialogue), null);
       note(settlement.expired ? "expired" : "failed", recipient, describe(settlement.detail), data);
     } else note("cancelled", recipient, "", data);
+    if (recipient.attempts > 0) statements.push(dropDialogue(message.id, recipient.seq));
     statements.push({ sql: DELETE_RECIPIENT, args: [message.id, recipient.seq], joint: true });
   }
 

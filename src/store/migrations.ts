@@ -178,9 +178,6 @@ export const MIGRATIONS: readonly Migration[] = [
         lines TEXT NOT NULL
       )`,
       "CREATE UNIQUE INDEX dialogues_recipient ON dialogues (message, seq)",
-      `CREATE TRIGGER dialogue_over AFTER DELETE ON recipients WHEN old.attempts > 0 BEGIN
-        DELETE FROM dialogues WHERE message = old.message AND seq = old.seq;
-      END`,
     ],
   },
 ];
