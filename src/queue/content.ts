@@ -37,6 +37,9 @@ export function dropSpill(blob: number): Statement[] {
   return [{ sql: DELETE_BLOB, args: [blob] }, { sql: DELETE_SPILL, args: [blob] }];
 }
 
+/** No content at all. */
+export const EMPTY: Content = { size: 0, head: new Uint8Array(0), complete: true, chunks: () => [] };
+
 /** Content that is all in memory. */
 export function contentOf(bytes: Uint8Array): SpooledContent {
   return {

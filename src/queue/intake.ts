@@ -4,7 +4,7 @@ import { LookupUnavailable } from "../expression/types.ts";
 import type { ScheduleConfig } from "../config/config.ts";
 import type { Content } from "../message/content.ts";
 import type { Statement } from "../store/mod.ts";
-import { CHUNK, dropSpill, INSERT_CHUNK, spilledPart } from "./content.ts";
+import { CHUNK, dropSpill, EMPTY, INSERT_CHUNK, spilledPart } from "./content.ts";
 import { type Arrival, type QuotaPlan, withinQuotas } from "./quota.ts";
 import { type MessageRecord, metaOf, type RecipientRecord, recordOf, STATE } from "./record.ts";
 import { expiryOf, startOf } from "./schedule.ts";
@@ -93,12 +93,10 @@ export function arrivingRecords(
   arrival: Arrival,
   now: number,
 ): { readonly message: MessageRecord; readonly recipients: readonly RecipientRecord[] } {
-  const unknown = { id: 0, content: NO_CONTENT, authenticatedAs: "", heloDomain: "" };
+  const unknown = { id: 0, content: EMPTY, authenticatedAs: "", heloDomain: "" };
   const message = recordOf({ ...arrival, ...unknown }, now, undefined);
   return { message, recipients: arrival.recipients.map((one, seq) => newRecipient(one, seq, one.address, now)) };
 }
-
-const NO_CONTENT: Content = { size: 0, head: new Uint8Array(0), complete: true, chunks: () => [] };
 
 function orFallback(strategy: Strategy): (error: unknown) => ScheduleConfig {
   return (error) => {

@@ -1,6 +1,6 @@
 /** From outcomes of an attempt to the statements that record them. */
 
-import type { Statement } from "../store/mod.ts";
+import type { Statement, WriteResult } from "../store/mod.ts";
 import type { IdSource } from "./message_id.ts";
 import { DIALOGUE, dialogueStatements, dropDialogue, toColumn } from "./dialogues.ts";
 import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
@@ -102,6 +102,13 @@ export function settlementStatements(
     }
   }
   return statements;
+}
+
+/** Whether statements of {@link settlementStatements} have ended a message, by their results. */
+export function isCompleted(statements: readonly Statement[], results: readonly WriteResult[]): boolean {
+  return statements.some(({ sql }, index) =>
+    sql === DELETE_MESSAGE || (sql === INSERT_COMPLETED && (results[index]?.changes ?? 0) > 0)
+  );
 }
 
 /** What stays known of a message that is done, JSON. */

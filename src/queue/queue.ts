@@ -12,7 +12,7 @@ import { describe } from "./outcome.ts";
 import { type Arrival, hasRoomFor, type QuotaRefusal, type Quotas, refusalOf } from "./quota.ts";
 import { createQuotaKeeper, land } from "./quota_keeper.ts";
 import type { MessageRecord } from "./record.ts";
-import { createRecorder } from "./recorder.ts";
+import { createRecorder, type RecordedAttempt } from "./recorder.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import type { MemoryLimits } from "./memory_budget.ts";
 import { digestOf, isApplied, noteApplied, replan } from "./replan.ts";
@@ -128,12 +128,13 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     plan,
     reserve: (intake) => scheduler.reserve(intake),
     unreserve: (intake) => scheduler.unreserve(intake),
-    accept(intake, leaseOf) {
-      noteQueued(emit, intake);
-      scheduler.accept(intake, leaseOf);
+    onNotice(notice, reserved, about) {
+      noteQueued(emit, notice, about);
+      if (reserved !== undefined) scheduler.accept(notice, reserved);
+      else scheduler.expect(notice);
     },
     onStore: (up) => scheduler.storeIs(up),
-    onRecorded: (message, settlements) => noteOutcomes(emit, message, settlements),
+    onRecorded: (message, settlements, attempt) => noteOutcomes(emit, message, settlements, attempt, clock),
   });
   const scheduler: Scheduler = createScheduler(
     {
@@ -253,23 +254,31 @@ function noteRefused(emit: Emit, { message }: Intake, { quotas, recipients }: Qu
   });
 }
 
-function noteQueued(emit: Emit, { message }: Intake): void {
+/** @param about the message that a notification is about */
+function noteQueued(emit: Emit, { message }: Intake, about?: MessageId): void {
   emit(QUEUED_EVENTS[message.source] ?? "queue.queue-message", {
     id: formatMessageId(message.id),
     from: message.envelope.sender,
     to: message.addresses,
     size: message.size,
+    about: about === undefined ? undefined : formatMessageId(about),
   });
 }
 
-function noteOutcomes(emit: Emit, message: MessageRecord, settlements: readonly Settlement[]): void {
+function noteOutcomes(
+  emit: Emit,
+  message: MessageRecord,
+  settlements: readonly Settlement[],
+  { took, completed }: RecordedAttempt,
+  clock: Clock,
+): void {
   const id = formatMessageId(message.id);
   for (const settlement of settlements) {
     const { recipient } = settlement;
     const fields = { id, from: message.envelope.sender, to: recipient.address, queue: recipient.queue };
     switch (settlement.kind) {
       case "delivered":
-        emit("delivery.delivered", { ...fields, reason: describe(settlement.outcome) });
+        emit("delivery.delivered", { ...fields, reason: describe(settlement.outcome), elapsed: took });
         break;
       case "failed":
         emit(settlement.expired ? "queue.expired" : "delivery.failed", {
@@ -291,4 +300,5 @@ function noteOutcomes(emit: Emit, message: MessageRecord, settlements: readonly 
         break;
     }
   }
+  if (completed) emit("delivery.completed", { id, elapsed: Math.max(0, clock.now() - message.created) });
 }

@@ -2,16 +2,17 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
-import { type Statement, StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
+import { type Statement, StatementError, type Store, StoreUnavailable, type WriteResult } from "../store/mod.ts";
 import { readDialogues } from "./dialogues.ts";
 import { type Intake, intakeStatements, type Lease } from "./intake.ts";
 import { formatMessageId, type IdSource } from "./message_id.ts";
-import { settlementStatements } from "./outcome.ts";
+import { isCompleted, settlementStatements } from "./outcome.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type {
   BuildNotice,
   FailureDetail,
+  MessageId,
   NewMessage,
   NoticeRecipient,
   QueuedMessage,
@@ -33,9 +34,18 @@ export interface RecorderContext {
   /** Asks to hand a new message to the scheduler right after the commit. */
   readonly reserve: (intake: Intake) => Lease | undefined;
   readonly unreserve: (intake: Intake) => void;
-  readonly accept: (intake: Intake, lease: Lease) => void;
+  /** Told of a notice about the message `about` that was committed, with a lease if it was reserved. */
+  readonly onNotice: (notice: Intake, lease: Lease | undefined, about: MessageId) => void;
   readonly onStore: (up: boolean) => void;
-  readonly onRecorded: (message: MessageRecord, settlements: readonly Settlement[], route: string) => void;
+  readonly onRecorded: (message: MessageRecord, settlements: readonly Settlement[], attempt: RecordedAttempt) => void;
+}
+
+/** What is known of an attempt once it is recorded. */
+export interface RecordedAttempt {
+  /** Milliseconds that it took; undefined if there was none. */
+  readonly took: number | undefined;
+  /** Whether no recipient of the message is left. */
+  readonly completed: boolean;
 }
 
 /** Records what became of recipients. */
@@ -46,6 +56,7 @@ export interface Recorder {
     record: MessageRecord,
     settlements: readonly Settlement[],
     route: string,
+    took?: number,
   ): Promise<void>;
   /** Gives up what is not recorded yet. */
   close(): void;
@@ -94,19 +105,24 @@ export function createRecorder(context: RecorderContext): Recorder {
     }
   };
 
-  /** One attempt; true when it is settled for good. */
-  const write = async (statements: readonly Statement[], notice: Intake | undefined): Promise<boolean> => {
+  /** One attempt to commit. */
+  const write = async (
+    statements: readonly Statement[],
+    notice: Intake | undefined,
+    about: MessageId,
+  ): Promise<readonly WriteResult[]> => {
     const lease = notice === undefined ? undefined : context.reserve(notice);
     const all = notice === undefined ? statements : [...statements, ...intakeStatements(notice, lease, clock.now())];
+    let results: readonly WriteResult[];
     try {
-      await store.write(all);
+      results = await store.write(all);
     } catch (error) {
       if (notice !== undefined && lease !== undefined) context.unreserve(notice);
       throw error;
     }
     context.onStore(true);
-    if (notice !== undefined && lease !== undefined) context.accept(notice, lease);
-    return true;
+    if (notice !== undefined) context.onNotice(notice, lease, about);
+    return results;
   };
 
   /** With what was said in the last attempt, for those that are given up without another one. */
@@ -125,14 +141,14 @@ export function createRecorder(context: RecorderContext): Recorder {
   };
 
   return {
-    async record(message, record, given, route) {
+    async record(message, record, given, route, took) {
       const settlements = given.some(lacksDialogue) ? await withDialogues(record, given) : given;
       let notice = needsNotice(settlements) ? await prepareNotice(message, settlements, route) : undefined;
       const statements = settlementStatements(record, settlements, { owner, now: clock.now(), events });
       while (!closed) {
         try {
-          await write(statements, notice);
-          context.onRecorded(record, settlements, route);
+          const results = await write(statements, notice, record.id);
+          context.onRecorded(record, settlements, { took, completed: isCompleted(statements, results) });
           return;
         } catch (error) {
           if (error instanceof StoreUnavailable) {
@@ -167,7 +183,7 @@ function needsNotice(settlements: readonly Settlement[]): boolean {
   return settlements.some((settlement) =>
     settlement.kind === "failed" ||
     (settlement.kind === "delivered"
-      ? settlement.recipient.parameters.notify?.success === true
+      ? settlement.recipient.parameters.notify?.success === true || settlement.outcome.tellRelayed === true
       : settlement.kind !== "cancelled" && settlement.delayed)
   );
 }

@@ -6,7 +6,7 @@ import type { Content } from "../message/content.ts";
 import { type Store, StoreUnavailable } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { claim, readDue } from "./claim.ts";
-import { loadContent } from "./content.ts";
+import { EMPTY, loadContent } from "./content.ts";
 import type { Intake, Lease } from "./intake.ts";
 import {
   clearReady,
@@ -74,8 +74,6 @@ const MOST_CLAIMED = 500;
 const LEAST_AHEAD = 64;
 // After an abort, deliveries get this long to answer.
 const ABORT_GRACE = 2000;
-
-const EMPTY: Content = { size: 0, head: new Uint8Array(0), complete: true, chunks: () => [] };
 
 /** Makes the scheduler of one node; nothing is delivered before `start`. */
 export function createScheduler(context: SchedulerContext, config: QueueConfig, strategy: Strategy): Scheduler {
@@ -234,6 +232,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     job.state = "running";
     let content = job.content;
     let outcomes: readonly Outcome[] = [];
+    const began = clock.now();
     try {
       content ??= await loadContent(store, job.message);
       outcomes = lateOutcomes(job.message, job.recipients, clock.now()) ?? await attempt(job, content);
@@ -251,8 +250,10 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     unrecorded++;
     dispatch(lane);
     // One time for all recipients, so that they come due together and share a transaction again.
-    const settlements = await settleAttempt(job.message, job.recipients, outcomes, strategy, clock.now());
-    await recorder.record(viewMessage(job.message, content ?? EMPTY), job.message, settlements, job.route);
+    const ended = clock.now();
+    const settlements = await settleAttempt(job.message, job.recipients, outcomes, strategy, ended);
+    const view = viewMessage(job.message, content ?? EMPTY);
+    await recorder.record(view, job.message, settlements, job.route, ended - began);
     unrecorded--;
     endJob(job);
     expectLooks(settlements);

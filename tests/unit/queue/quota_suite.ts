@@ -54,7 +54,7 @@ export async function recounted(store: Store): Promise<(readonly [number, number
 }
 
 const triggers = async (store: Store) =>
-  (await store.read("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'recipients'")).rows.flat();
+  (await store.read("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name = 'quota_release'")).rows.flat();
 
 /** One message after the other; how many were queued. */
 async function fill(queue: Queue, messages: readonly NewMessage[]): Promise<number> {

@@ -132,6 +132,35 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     await queue.close();
   });
 
+  test("events tell how long an attempt and a message took, and what a report is about", async (database) => {
+    const buildNotice: BuildNotice = (message, _recipients, id) =>
+      message.envelope.sender === "" ? undefined : {
+        ...newMessage(queue, [message.envelope.sender]),
+        id,
+        envelope: { sender: "", parameters: {} },
+        source: "dsn",
+      };
+    const { clock, queue, log } = await bench(database, { buildNotice });
+    queue.start(async (job) => {
+      if (job.message.source === "dsn") return delivered(job);
+      await clock.advance(300);
+      return job.recipients.every(({ domain }) => domain === "bad.example") ? failed(job) : delivered(job);
+    });
+    await queue.enqueue(newMessage(queue, ["a@one.example", "b@bad.example"]));
+    await until(() => log.count("delivery.completed") === 2);
+    const of = (name: string) => log.events.filter((event) => event.name === name).map(({ fields }) => fields);
+    const [first] = of("queue.queue-message");
+    const [report] = of("queue.queue-dsn");
+    assert.equal(report?.about, first?.id);
+    const took = of("delivery.delivered").find(({ id }) => id === first?.id)?.elapsed;
+    assert.ok(Number(took) >= 300, "as long as the attempt");
+    const completed = of("delivery.completed").map(({ id }) => id);
+    assert.deepEqual(completed.toSorted(), [first?.id, report?.id].toSorted());
+    assert.ok(of("delivery.completed").every(({ elapsed }) => Number(elapsed) >= 0));
+    assert.ok(Number(of("delivery.completed").find(({ id }) => id === first?.id)?.elapsed) >= 300);
+    await queue.close();
+  });
+
   test("everything a message came with is there again after a restart", async (database) => {
     const first = await bench(database);
     const message = newMessage(first.queue, ["bob@example.net", "carol@example.com"], {
