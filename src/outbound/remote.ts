@@ -393,6 +393,8 @@ class Attempt {
   }
 
   #note(failed: Failure): void {
+    // What was tried says more than what was left alone.
+    if (failed.untried && this.#deferred !== undefined && !this.#deferred.untried) return;
     if (failed.kind === "deferred") this.#deferred = failed;
     else this.#failed = failed;
   }

@@ -108,7 +108,7 @@ export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome
   if (verdict.kind === "delivered") {
     return { ...verdict, recipient: recipient.id };
   }
-  const { kind, detail, retryAfter, notBefore } = verdict;
+  const { kind, detail, retryAfter, notBefore, untried } = verdict;
   if (kind === "failed") return { kind, recipient: recipient.id, detail };
   return {
     kind,
@@ -116,5 +116,6 @@ export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome
     detail,
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(notBefore === undefined ? {} : { notBefore }),
+    ...(untried === undefined ? {} : { untried }),
   };
 }

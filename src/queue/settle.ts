@@ -126,11 +126,14 @@ export async function settleDeferral(
   detail: FailureDetail,
   strategy: Strategy,
   now: number,
-  { retryAfter, notBefore = 0 }: { readonly retryAfter?: number; readonly notBefore?: number } = {},
+  { retryAfter, notBefore = 0, untried }: Pick<
+    Extract<Outcome, { kind: "deferred" }>,
+    "retryAfter" | "notBefore" | "untried"
+  > = {},
 ): Promise<Settlement> {
   // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
-  const unattempted = retryAfter === undefined ? {} : { unattempted: true } as const;
+  const unattempted = retryAfter === undefined && untried === undefined ? {} : { unattempted: true } as const;
   const failed: RecipientRecord = {
     ...before,
     attempts,
@@ -141,6 +144,10 @@ export async function settleDeferral(
   const schedule = await scheduleOf(message, failed, strategy, now);
   const recipient: RecipientRecord = {
     ...failed,
+    // Only what was tried may be given up for the number of attempts.
+    attempts: untried === true
+      ? Math.max(before.attempts, Math.min(attempts, (schedule.maxAttempts ?? Infinity) - 1))
+      : attempts,
     queue: schedule.queueName,
     expires: expiryOf(message, schedule, failed.extended),
     attemptAt: now + (retryAfter ?? Math.max(notBefore, pauseAfter(schedule, attempts))),

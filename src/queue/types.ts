@@ -159,6 +159,8 @@ export type Outcome =
     readonly retryAfter?: number;
     /** Milliseconds before which an attempt would be in vain; the schedule decides, but not for earlier. */
     readonly notBefore?: number;
+    /** Set when no host was tried, as all are known to be down: the schedule goes on, but that is not the last attempt. */
+    readonly untried?: true;
   }
   | { readonly kind: "failed"; readonly recipient: number; readonly detail: FailureDetail };
 

@@ -129,6 +129,19 @@ Deno.test("a limit of our own neither counts as an attempt nor keeps a message f
   assert.equal(late.kind, "failed");
 });
 
+Deno.test("hosts that are left alone as they are down advance the schedule, but are never the last attempt", async () => {
+  const strategy = strategyOf(schedule("remote", { retry: [60 * SECOND, HOUR], expire: undefined, maxAttempts: 3 }));
+  const untried = { notBefore: 5 * SECOND, untried: true } as const;
+  const second = await settleDeferral(message(), recipient({ attempts: 1 }), GREYLISTED, strategy, T0, untried);
+  assert.ok(second.kind === "deferred");
+  assert.deepEqual([second.recipient.attempts, second.recipient.attemptAt], [2, T0 + HOUR]);
+  const third = await settleDeferral(message(), second.recipient, GREYLISTED, strategy, T0, untried);
+  assert.ok(third.kind === "deferred");
+  assert.deepEqual([third.recipient.attempts, third.recipient.attemptAt], [2, T0 + HOUR]);
+  const tried = await settleDeferral(message(), third.recipient, GREYLISTED, strategy, T0);
+  assert.equal(tried.kind, "failed");
+});
+
 Deno.test("a schedule that cannot be asked leaves queue and end of life as they were", async () => {
   const config = queueConfig({
     schedule: computed(() => {
