@@ -1,5 +1,6 @@
 /** One message of the queue: its recipients, its history, and what can be done with it. */
 
+import { type DialogueLine, formatDialogueLine } from "../../smtp/mod.ts";
 import type { MessageDetail } from "../dependencies.ts";
 import { address, dueMoment, foreign, formatSize, html, type Markup, moment, plural } from "./markup.ts";
 import { eventBadge, reasonOf, stateBadge } from "./words.ts";
@@ -61,6 +62,7 @@ export function messagePage({ message, events }: MessageDetail, now: number): Ma
             `}${recipient.expires === null ? "" : html`
               · given up ${dueMoment(recipient.expires, now)}
             `}</p>
+            ${recipient.dialogue === undefined ? "" : conversation(recipient.dialogue)}
           </li>
         `
       )}</ul>
@@ -80,6 +82,19 @@ ${event.text === "" ? "" : html`<p class="why">${foreign(event.text, 500)}</p>`}
         )
       }</ol>`}
     </section>
+  `;
+}
+
+/** Longest line of a conversation, in characters. */
+const LONGEST_LINE = 600;
+
+function conversation(dialogue: readonly DialogueLine[]): Markup {
+  const lines = dialogue.map((line) => html`${foreign(formatDialogueLine(line), LONGEST_LINE)}${"\n"}`);
+  return html`
+    <details>
+      <summary>Last failed conversation</summary>
+      <pre class="text" tabindex="0">${lines}</pre>
+    </details>
   `;
 }
 

@@ -213,14 +213,18 @@ function messageOf(rehearsal: Rehearsal, request: ExplainRequest, account: Accou
   };
 }
 
-/** The lines that were put on top of the message. */
+/** The fields that were put on top of the message: all before its own first line. */
 function addedFields({ queued, message }: Rehearsal): readonly string[] {
   if (queued === undefined) return [];
-  const { head } = queued.content;
-  const added = head.length - message.length;
-  if (added <= 0 || !message.every((octet, index) => head[added + index] === octet)) return [];
-  return new TextDecoder().decode(head.subarray(0, added)).replace(/\r\n[ \t]+/g, " ").split("\r\n").filter(Boolean);
+  const decoder = new TextDecoder();
+  const [first = ""] = decoder.decode(message.subarray(0, LONGEST_LINE)).split("\r\n");
+  const head = decoder.decode(queued.content.head);
+  const end = head.startsWith(`${first}\r\n`) ? 0 : head.indexOf(`\r\n${first}\r\n`);
+  return head.slice(0, Math.max(0, end)).replace(/\r\n[ \t]+/g, " ").split("\r\n").filter(Boolean);
 }
+
+/** Octets of the first line of a message that are looked at. */
+const LONGEST_LINE = 1000;
 
 const REFUSED = () => Promise.reject(new DnsError("DNS is not asked (offline)", "network"));
 

@@ -214,3 +214,17 @@ Deno.test("times are told in one unit, to come and gone by", () => {
   assert.equal(relativeTime(now, now), "just now");
   assert.equal(relativeTime(now - 7_300_000, now), "2 h ago");
 });
+
+Deno.test("the page of a message shows what was said in the last failed attempt, made harmless", async () => {
+  const dialogue = [
+    { at: 12, from: "client", text: "RCPT TO:<bo@example.org>" },
+    { at: 34, from: "server", text: `550 5.1.1 ${HOSTILE}\u0007` },
+  ] as const;
+  const { ask } = world({}, [message({ recipients: [recipient({ dialogue })] })]);
+  const page = await (await ask("/messages/1a2b3c")).text();
+  assert.match(words(page), /Last failed conversation 0\.012 C: RCPT TO:&lt;bo@example\.org&gt; 0\.034 S: 550 5\.1\.1/);
+  assert.ok(page.includes(`550 5.1.1 ${ESCAPED}�`));
+  assert.ok(!page.includes("<script>alert"));
+  const without = await (await world().ask("/messages/1a2b3c")).text();
+  assert.ok(!without.includes("Last failed conversation"));
+});
