@@ -1,10 +1,10 @@
 /** SCRAM-SHA-256 (RFC 7677) as an AUTH exchange: both sides prove that they know the password. */
 
 import { createHmac, randomBytes } from "node:crypto";
-import { reply } from "../smtp/mod.ts";
+import { reply, scramKeys } from "../smtp/mod.ts";
 import { ended, firstResponse, type Mechanism, respond } from "./sasl_exchange.ts";
 import { accountWith, secretsOf } from "./sasl_secret.ts";
-import { isProof, parseClientFinal, parseClientFirst, scramKeys, serverFinal, serverFirst } from "./scram.ts";
+import { isProof, parseClientFinal, parseClientFirst, serverFinal, serverFirst } from "./scram.ts";
 
 /** RFC 7677 §4: at least this many. */
 const ITERATIONS = 4096;

@@ -51,4 +51,5 @@ export { asAddress, parsePath, type PathResult } from "./path.ts";
 export { type Reply, reply } from "./reply.ts";
 export { formatReply, type ReplyFormat } from "./reply_format.ts";
 export { ProtocolError, ReplyParser } from "./reply_parser.ts";
+export { saslPrepare, type ScramKeys, scramKeys, scramSignature } from "./scram_keys.ts";
 export { xtextDecode, xtextEncode } from "./xtext.ts";
