@@ -114,7 +114,7 @@ Deno.test("times count from the beginning of the connection", async () => {
   await delivery.close();
 });
 
-for (const extensions of ["AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5"]) {
+for (const extensions of ["AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH SCRAM-SHA-256", "AUTH XOAUTH2"]) {
   Deno.test(`nothing of an exchange is kept, ${extensions}`, async () => {
     let challenges = 0;
     await using peer = await startFakePeer({
