@@ -2,11 +2,14 @@
 
 import { createHash } from "node:crypto";
 import { Command } from "commander";
+import { systemClock } from "../clock/mod.ts";
 import { publicKeyRecord } from "../authentication/mod.ts";
 import type { Config, SignatureConfig } from "../config/mod.ts";
 import { domainToAscii, isDomain } from "../smtp/mod.ts";
+import { createResolver } from "../dns/mod.ts";
 import { load } from "./configuration.ts";
 import { type DnsRecord, printRecords } from "./dns_record.ts";
+import { printVerified, type RecordResolver, verifyRecords } from "./dns_verify.ts";
 import type { Output } from "./output.ts";
 
 /** Options of `godwit dns records`. */
@@ -14,6 +17,7 @@ export interface RecordsOptions {
   readonly domain: string;
   readonly config?: string;
   readonly json?: boolean;
+  readonly verify?: boolean;
 }
 
 /** Builds the command; `ending` runs an action and keeps its exit status. */
@@ -23,13 +27,19 @@ export function dnsCommand(output: Output, ending: (action: Promise<number>) => 
     .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC")
     .requiredOption("--domain <domain>", "domain that sends and receives mail")
     .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .option("--verify", "compare them with what DNS says")
     .option("--json", "print JSON")
     .action((options: RecordsOptions) => ending(records(options, output)));
   return dns;
 }
 
-/** Prints what to publish. @returns 0, 1 without a usable configuration, 2 if an option is wrong */
-export async function records(options: RecordsOptions, output: Output): Promise<number> {
+/**
+ * Prints what to publish, or with `verify` what of it DNS has.
+ *
+ * @param resolver for `verify`; by default the one of the configuration
+ * @returns 0, 1 without a usable configuration or if something is missing in DNS, 2 if an option is wrong
+ */
+export async function records(options: RecordsOptions, output: Output, resolver?: RecordResolver): Promise<number> {
   const domain = isDomain(options.domain) ? domainToAscii(options.domain) : undefined;
   if (domain === undefined) {
     output.error(`--domain ${options.domain}: expected a domain such as example.net`);
@@ -37,11 +47,29 @@ export async function records(options: RecordsOptions, output: Output): Promise<
   }
   const config = await load(options.config, output, { warnings: false });
   if (config === undefined) return 1;
-  printRecords(SOURCES.flatMap((source) => source(domain, config)), options.json === true, output);
+  const all = SOURCES.flatMap((source) => source(domain, config));
+  if (options.verify === true) return await verify(all, config, options, output, resolver);
+  printRecords(all, options.json === true, output);
   if (![...config.signing.signatures.values()].some((signature) => signature.domain === domain)) {
     output.error(`no signature for ${domain} is configured; 'godwit dkim keygen' makes a key`);
   }
   return 0;
+}
+
+async function verify(
+  all: readonly DnsRecord[],
+  { resolver: settings }: Config,
+  { json }: RecordsOptions,
+  output: Output,
+  given: RecordResolver | undefined,
+): Promise<number> {
+  if (given !== undefined) return printVerified(await verifyRecords(all, given), json === true, output);
+  const resolver = createResolver(settings, { clock: systemClock, random: Math.random, emit: () => {} });
+  try {
+    return printVerified(await verifyRecords(all, resolver), json === true, output);
+  } finally {
+    resolver.close();
+  }
 }
 
 /** Each tells what one protocol wants published for a domain. */

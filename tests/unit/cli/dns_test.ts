@@ -1,23 +1,27 @@
 import assert from "node:assert/strict";
 import { run } from "../../../src/cli/mod.ts";
+import { records as dnsRecords } from "../../../src/cli/dns.ts";
+import { createZone, type Zone } from "../../support/zone.ts";
 import { publicKeyText, signingKey } from "../../support/signing_keys.ts";
 
 const rsa = signingKey("rsa-sha256", "r1");
 const ed = signingKey("ed25519-sha256", "e1");
+
+/** A configuration of mx.example.net with some settings. */
+function configuration(settings: string): string {
+  return `server.hostname = "mx.example.net"
+store.data = { type = "libsql", url = "file:godwit.db" }
+storage.data = "data"
+server.listener.smtp = { bind = "127.0.0.1:25", protocol = "smtp" }
+${settings}`;
+}
 
 /** Runs `godwit dns records` with a configuration. */
 async function records(settings: string, ...args: readonly string[]) {
   const folder = await Deno.makeTempDir({ prefix: "godwit-dns-" });
   try {
     const file = `${folder}/config.toml`;
-    await Deno.writeTextFile(
-      file,
-      `server.hostname = "mx.example.net"
-store.data = { type = "libsql", url = "file:godwit.db" }
-storage.data = "data"
-server.listener.smtp = { bind = "127.0.0.1:25", protocol = "smtp" }
-${settings}`,
-    );
+    await Deno.writeTextFile(file, configuration(settings));
     const out: string[] = [];
     const err: string[] = [];
     const status = await run(["dns", "records", "--config", file, ...args], {
@@ -27,6 +31,27 @@ ${settings}`,
       colours: false,
     });
     return { status, out, err };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Runs `godwit dns records --verify` against a zone. */
+async function verified(settings: string, zone: Zone, ...args: readonly string[]) {
+  const folder = await Deno.makeTempDir({ prefix: "godwit-dns-" });
+  try {
+    const config = `${folder}/config.toml`;
+    await Deno.writeTextFile(config, configuration(settings));
+    const out: string[] = [];
+    const output = {
+      print: (line: string) => void out.push(line),
+      error: (line: string) => void out.push(line),
+      write: () => Promise.resolve(),
+      colours: false,
+    };
+    const json = args.includes("--json");
+    const status = await dnsRecords({ domain: "example.net", config, verify: true, json }, output, zone);
+    return { status, out };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -100,4 +125,64 @@ Deno.test("without a signature for the domain that is said, and a wrong option o
   const broken = await records("nonsense = 1\n", "--domain", "example.net");
   assert.equal(broken.status, 1);
   assert.match(broken.err.join("\n"), /nonsense/);
+});
+
+const SIGNED = signature("a", rsa, "example.net") + signature("b", ed, "example.net");
+const PUBLISHED = {
+  "example.net": { mx: [[10, "mx.example.net"]], txt: ["v=spf1 mx -all", "unrelated"] },
+  "mx.example.net": { txt: ["v=spf1 a -all"] },
+  // RFC 6376 §3.6.1: the version may be left out, and blanks may be anywhere.
+  "r1._domainkey.example.net": { txt: [publicKeyText(rsa).replace("v=DKIM1; k=rsa; p=", "t=s; p= ")] },
+  "e1._domainkey.example.net": { txt: [publicKeyText(ed).replaceAll("; ", ";")] },
+  "_dmarc.example.net": { txt: ["v=DMARC1; p=reject"] },
+} as const;
+
+/** State of each record by name and type, as JSON has it. */
+async function states(zone: Parameters<typeof createZone>[0]): Promise<[number, Record<string, string>]> {
+  const { status, out } = await verified(SIGNED, createZone(zone), "--json");
+  const all: { name: string; type: string; state: string }[] = JSON.parse(out.join("\n"));
+  return [status, Object.fromEntries(all.map(({ name, type, state }) => [`${name} ${type}`, state]))];
+}
+
+Deno.test("--verify finds what is published, however it is written", async () => {
+  const [status, found] = await states(PUBLISHED);
+  assert.equal(status, 0);
+  assert.deepEqual(found, {
+    "example.net MX": "ok",
+    "example.net TXT": "ok",
+    "mx.example.net TXT": "ok",
+    "r1._domainkey.example.net TXT": "ok",
+    "e1._domainkey.example.net TXT": "ok",
+    // A policy of the administrator's own.
+    "_dmarc.example.net TXT": "other",
+  });
+});
+
+Deno.test("--verify tells what is missing, wrong or cannot be looked up, and ends with 1", async () => {
+  const [status, found] = await states({
+    "example.net": { mx: [[10, "filter.example.com"]], txt: ["v=spf1 mx -all", "v=spf1 ~all"] },
+    "mx.example.net": {},
+    "r1._domainkey.example.net": { txt: ["v=DKIM1; k=rsa; p="] },
+    "e1._domainkey.example.net": { error: "servfail" },
+  });
+  assert.equal(status, 1);
+  assert.deepEqual(found, {
+    "example.net MX": "other",
+    // RFC 7208 §4.5: two records are an error.
+    "example.net TXT": "wrong",
+    "mx.example.net TXT": "missing",
+    "r1._domainkey.example.net TXT": "wrong",
+    "e1._domainkey.example.net TXT": "unknown",
+    "_dmarc.example.net TXT": "missing",
+  });
+});
+
+Deno.test("--verify prints a table in which nothing from DNS is taken for more than text", async () => {
+  const { out } = await verified(
+    SIGNED,
+    createZone({ ...PUBLISHED, "_dmarc.example.net": { txt: ["v=DMARC1; p=none; x=\x1b[2J"] } }),
+  );
+  assert.match(out[0] ?? "", /^state\s+type\s+name\s+found/);
+  assert.equal(out.length, 7);
+  assert.match(out.join("\n"), /^other\s+TXT\s+_dmarc\.example\.net\s+v=DMARC1; p=none; x=\\u001b\[2J$/m);
 });
