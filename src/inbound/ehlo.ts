@@ -48,7 +48,11 @@ export async function hello(session: Session, command: HelloCommand): Promise<Re
   const hostname = await session.evaluate(config.connect.hostname);
   if (session.deps.checks !== undefined) {
     const refusal = await checkEhlo(session, session.deps.checks);
-    if (refusal !== undefined) return forget(session, refusal);
+    if (refusal !== undefined) {
+      const remoteIp = session.connection.remote.ip;
+      session.deps.emit("smtp.invalid-ehlo", { session: session.id, remoteIp, domain, reason: refusal.text[0] });
+      return forget(session, refusal);
+    }
   }
   if (session.filters !== undefined) {
     const filtered = await filterStage(session, session.filters, "ehlo", session.fate);

@@ -77,6 +77,7 @@ export async function mail(session: Session, command: MailCommand): Promise<Repl
   if (session.deps.checks !== undefined) {
     const refusal = await checkMailFrom(session, command.path, session.deps.checks);
     if (refusal !== undefined) {
+      emit("smtp.mail-from-not-allowed", { session: session.id, from: sender, reason: refusal.text[0] });
       clearVariables(session);
       session.releasePermits();
       return refusal;

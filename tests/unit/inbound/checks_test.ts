@@ -165,6 +165,7 @@ Deno.test("a sender after one that was refused is judged by itself", async () =>
   const world = checkingWorld({ settings: STRICT_SPF, records: { ...GOOD, "bad.example": { txt: ["v=spf1 -all"] } } });
   const client = await greeted(world);
   await dialogue(client, ["MAIL FROM:<a@bad.example>", "550 5.7.23"]);
+  assert.ok(eventNames(world).includes("smtp.mail-from-not-allowed"));
   assert.match(await sendMessage(client), /^250 /);
   assert.doesNotMatch(world.queue.text(0), /bad\.example/);
   await sendMessage(client, { from: "" });
@@ -221,6 +222,27 @@ Deno.test("nobody waits for lookups before the message is there, where checks ar
   const client = await greeted(world);
   await dialogue(client, ["MAIL FROM:<a@example.net>", "250"], ["RCPT TO:<ana@example.org>", "250"], ["QUIT", "221"]);
   await client.ended;
+});
+
+Deno.test("a resolver that breaks costs the session, not the process, and only where it is needed", async () => {
+  const broken = () => Promise.reject(new TypeError("a bug"));
+  const world = sessionWorld({
+    checks: {
+      context: {
+        resolver: { a: broken, aaaa: broken, mx: broken, txt: broken, ptr: broken },
+        now: () => 0,
+        random: () => 0,
+      },
+      verifySignatures,
+      evaluateDmarc,
+    },
+  });
+  const gone = await greeted(world);
+  await dialogue(gone, ["MAIL FROM:<a@example.net>", "250"], ["QUIT", "221"]);
+  await gone.ended;
+  assert.match(await sendMessage(await greeted(world)), /^421 4\.3\.0 /);
+  assert.equal(world.queue.messages.length, 0);
+  assert.equal(world.queue.pending, 0);
 });
 
 const DKIM: DkimResult = {
