@@ -8,7 +8,7 @@ import type { FunctionHost } from "../expression/mod.ts";
 import type { MessageSigning } from "../inbound/mod.ts";
 import { memoryContent, planSevenBit, writeSevenBit } from "../message/mod.ts";
 import { type BuildNotice, formatMessageId, type NewMessage, type QueuedMessage } from "../queue/mod.ts";
-import type { Emit } from "../telemetry/mod.ts";
+import { type Emit, isEventName } from "../telemetry/event.ts";
 
 /** What {@link createSigning} needs beside a configuration. */
 export interface SigningWorld {
@@ -80,7 +80,12 @@ export function signedNotices(
     try {
       const { sender } = about.envelope;
       const variables = { sender, sender_domain: sender.slice(sender.lastIndexOf("@") + 1), source: "dsn" };
-      const signatures = await config.report.dsn.sign.evaluate({ variables, functions });
+      const signatures = await config.report.dsn.sign.evaluate({
+        variables,
+        functions,
+        onError: ({ event, key, message }) =>
+          emit(isEventName(event) ? event : "eval.error", { id: formatMessageId(notice.id), key, reason: message }),
+      });
       return signatures.length === 0 ? notice : await signOwn(notice, signer, signatures);
     } catch (error) {
       // Better a notification without a signature than none.

@@ -202,6 +202,11 @@ ${toml(rsa, "rsa", ', headers = ["From", "To", "Subject", "Date", "Message-ID", 
   const [report] = await test.mail("example.org/ana");
   assert.deepEqual(verdicts(await receive(latin1(report ?? ""), rsa)), ["r1 pass"]);
   assert.match(report ?? "", /\r\nAction: failed\r\n/);
+  const missing = await test.event("dkim.signer-not-found");
+  assert.deepEqual([missing.fields.key, missing.fields.reason], [
+    "report.dsn.sign",
+    "there is no signature 'r_bob@example.org'",
+  ]);
   const [other] = await test.mail("example.org/bob");
   assert.match(other ?? "", /\r\nAction: failed\r\n/);
   assert.doesNotMatch(other ?? "", /DKIM-Signature/);
