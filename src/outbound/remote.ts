@@ -213,7 +213,7 @@ class Attempt {
     while (true) {
       if (this.#aborted) return failure("deferred", "none", "4.3.2", "the attempt was interrupted", { host });
       if (capacity.hasRoom(endpoint)) {
-        const known = down.ask(`${endpoint} ${options.localIp ?? ""}`);
+        const known = this.#requested ? undefined : down.ask(`${endpoint} ${options.localIp ?? ""}`);
         if (known !== undefined) return notTried(options, known);
         const opened = await this.#openCounted(options, endpoint);
         if (!("kind" in opened)) {
@@ -401,6 +401,10 @@ class Attempt {
 
   get #requiretls(): boolean {
     return this.job.message.envelope.parameters.requiretls === true;
+  }
+
+  get #requested(): boolean {
+    return this.job.recipients.some(({ requested }) => requested === true);
   }
 
   #open(): number[] {

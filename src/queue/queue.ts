@@ -9,7 +9,7 @@ import { arrivingRecords, type Intake, intakeStatements, planIntake, undoIntake 
 import { createIdSource, formatMessageId } from "./message_id.ts";
 import { joinNodes, recoverNode } from "./node.ts";
 import { describe } from "./outcome.ts";
-import { type Arrival, hasRoomFor, type QuotaRefusal, type Quotas, refusalOf } from "./quota.ts";
+import { type Arrival, fullOf, type QuotaRefusal, type Quotas, refusalOf } from "./quota.ts";
 import { createQuotaKeeper, land } from "./quota_keeper.ts";
 import type { MessageRecord } from "./record.ts";
 import { createRecorder, type RecordedAttempt } from "./recorder.ts";
@@ -165,7 +165,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     const refusal = intake.quota === undefined ? undefined : refusalOf(intake.quota, fullKeys(results));
     if (refusal !== undefined) {
       if (reserved !== undefined) scheduler.unreserve(intake);
-      noteRefused(emit, intake, refusal);
+      noteRefused(emit, intake.message, refusal);
       return refusal;
     }
     noteQueued(emit, intake);
@@ -178,7 +178,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     const { recipients, message } = arrivingRecords(arrival, clock.now());
     const foreseen = await quota.inForce?.foresee(message, recipients, clock.now());
     if (foreseen === undefined || foreseen.limits.length === 0) return true;
-    return await hasRoomFor(store, foreseen.limits, arrival.size);
+    const refusal = refusalOf(foreseen, await fullOf(store, foreseen.limits, arrival.size));
+    if (refusal !== undefined) noteRefused(emit, { ...message, size: arrival.size }, refusal);
+    return refusal === undefined;
   };
 
   if (config.scheduling !== undefined) void applySchedules();
@@ -244,9 +246,10 @@ function fullKeys(results: readonly WriteResult[]): ReadonlySet<string> {
   return new Set(results[0]?.rows.map(([key]) => String(key)));
 }
 
-function noteRefused(emit: Emit, { message }: Intake, { quotas, recipients }: QuotaRefusal): void {
+function noteRefused(emit: Emit, message: MessageRecord, { quotas, recipients }: QuotaRefusal): void {
   emit("queue.quota-exceeded", {
-    id: formatMessageId(message.id),
+    // At RCPT there is no id yet.
+    id: message.id === 0 ? undefined : formatMessageId(message.id),
     from: message.envelope.sender,
     to: recipients.map((seq) => message.addresses[seq] ?? ""),
     size: message.size,

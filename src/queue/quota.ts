@@ -143,9 +143,9 @@ const COUNT_WITHIN =
 const COUNT = "INSERT INTO quota_uses (message, seq, quota, size) SELECT ?1, value ->> 0, value ->> 1, ?2 FROM " +
   "json_each(?3)";
 
-/** Whether there is room for one more message of `size` octets within `limits`. */
-export async function hasRoomFor(store: Store, limits: QuotaPlan["limits"], size: number): Promise<boolean> {
-  return (await store.read(OVER, [limitsArgument(limits), size])).rows.length === 0;
+/** The keys of `limits` without room for one more message of `size` octets. */
+export async function fullOf(store: Store, limits: QuotaPlan["limits"], size: number): Promise<ReadonlySet<string>> {
+  return new Set((await store.read(OVER, [limitsArgument(limits), size])).rows.map(([key]) => String(key)));
 }
 
 function limitsArgument(limits: QuotaPlan["limits"]): string {

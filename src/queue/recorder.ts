@@ -7,7 +7,7 @@ import { readDialogues } from "./dialogues.ts";
 import { type Intake, intakeStatements, type Lease } from "./intake.ts";
 import { formatMessageId, type IdSource } from "./message_id.ts";
 import { isCompleted, settlementStatements } from "./outcome.ts";
-import type { MessageRecord, RecipientRecord } from "./record.ts";
+import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type {
   BuildNotice,
@@ -66,8 +66,9 @@ const RETRY_INTERVAL = 1000;
 
 /** A recipient as delivery and notices see it. */
 export function viewOf(recipient: RecipientRecord): QueuedRecipient {
-  const { seq, address, domain, parameters, attempts, lastError, lastStatus } = recipient;
-  return { id: seq, address, domain, parameters, attempts, lastError, lastStatus };
+  const { seq, address, domain, parameters, attempts, lastError, lastStatus, flags } = recipient;
+  const view = { id: seq, address, domain, parameters, attempts, lastError, lastStatus };
+  return (flags & FLAG.timed) === 0 ? view : { ...view, requested: true };
 }
 
 /** Makes a {@link Recorder}. */

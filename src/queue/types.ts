@@ -93,6 +93,8 @@ export interface QueuedRecipient {
   readonly attempts: number;
   readonly lastError: LastError;
   readonly lastStatus: number;
+  /** Set when a person asked for this attempt: it is made even if the host is believed to be down. */
+  readonly requested?: true;
 }
 
 /** A message handed out for an attempt. */

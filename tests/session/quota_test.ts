@@ -46,6 +46,8 @@ Deno.test("a recipient for whom no more may wait is refused at RCPT, others get 
   await test.event("delivery.deferred");
   const replies = await send(client, ["y@one.example", "ana@example.org"]);
   assert.equal(replies[0], FULL);
+  const { fields } = await test.event("queue.quota-exceeded");
+  assert.deepEqual([fields.quota, fields.to, fields.id], [["queue.quota[0]"], ["y@one.example"], undefined]);
   assert.deepEqual(short(replies.slice(1)), ["250 2.1.5", "250 2.0.0"]);
   await test.event("delivery.delivered");
   assert.equal((await test.mail("example.org/ana")).length, 1);
