@@ -78,8 +78,19 @@ export interface NodeByteStream extends ByteStream {
   detach(): void;
 }
 
-/** Wraps an open node stream: a `net.Socket` or a `TLSSocket` after its handshake. */
-export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
+/** What lies under a node stream that does not wait by itself. */
+export interface Gate {
+  /** Nothing more is wanted for now. */
+  hold(): void;
+  goOn(): void;
+}
+
+/**
+ * Wraps an open node stream: a `net.Socket` or a `TLSSocket` after its handshake.
+ *
+ * @param gate of the stream under a `TLSSocket`, which goes on reading while it is paused
+ */
+export function nodeByteStream(stream: Duplex, clock: Clock, gate?: Gate): NodeByteStream {
   let arrived: Uint8Array[] = [];
   let size = 0;
   let offset = 0;
@@ -98,7 +109,10 @@ export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
   const onData = (chunk: Uint8Array) => {
     arrived.push(chunk);
     size += chunk.length;
-    if (size >= READ_AHEAD) stream.pause();
+    if (size >= READ_AHEAD) {
+      gate?.hold();
+      stream.pause();
+    }
     notify();
   };
   const onEnd = () => {
@@ -125,7 +139,10 @@ export function nodeByteStream(stream: Duplex, clock: Clock): NodeByteStream {
       arrived.shift();
       offset = 0;
     }
-    if (size < READ_AHEAD / 2 && stream.isPaused()) stream.resume();
+    if (size < READ_AHEAD / 2 && stream.isPaused()) {
+      stream.resume();
+      gate?.goOn();
+    }
     return count;
   };
 

@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { connect as connectTls, type DetailedPeerCertificate, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
+import { isGated } from "./socket_duplex.ts";
 import type { TlsInfo } from "./connection.ts";
 import { tlsInfo } from "./tls_info.ts";
 import { explainFault, type Trust, trustIn, verifyPeer } from "./trust.ts";
@@ -91,7 +92,7 @@ export function clientHandshake(
       const fault = verify === "none" ? undefined : faultOf(secure, trust, peer, peerCertificates, serverName, clock);
       const [own] = peerCertificates;
       resolve({
-        stream: nodeByteStream(secure, clock),
+        stream: nodeByteStream(secure, clock, isGated(transport) ? transport : undefined),
         result: {
           ...agreed,
           ...(own === undefined ? {} : namesOf(own)),

@@ -156,7 +156,7 @@ function shakeHands(
       duplex.off("end", onLeft);
       const info = tlsInfo(established, serverName);
       if (info === undefined) return fail(new TlsHandshakeError("the runtime does not tell what was agreed"));
-      resolve({ stream: nodeByteStream(established, clock), info });
+      resolve({ stream: nodeByteStream(established, clock, duplex), info });
     });
   });
 }

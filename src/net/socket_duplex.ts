@@ -9,6 +9,22 @@ import { closeSocket, writeAll } from "./byte_stream.ts";
 const SMALL_READ = 2 * 1024;
 const LARGE_READ = 64 * 1024;
 
+/** A stream whose socket can be left alone for a while. */
+export interface GatedDuplex extends Duplex {
+  /**
+   * Stops reading from the socket. TLS on top of a stream does not pass on that its reader waits; without this the peer
+   * could fill the memory meanwhile.
+   */
+  hold(): void;
+  /** Reads again. */
+  goOn(): void;
+}
+
+/** Whether a stream was made by {@link socketDuplex}. */
+export function isGated(stream: Duplex): stream is GatedDuplex {
+  return "hold" in stream && "goOn" in stream;
+}
+
 /**
  * Makes the stream. It closes `socket` when destroyed.
  *
@@ -19,12 +35,19 @@ export function socketDuplex(
   socket: Deno.TcpConn,
   early: Uint8Array | undefined,
   lastWords?: (sent: number) => Uint8Array | undefined,
-): Duplex {
+): GatedDuplex {
   let size = SMALL_READ;
   let sent = 0;
   let pending = early;
   let started = false;
+  let held = false;
+  /** More was asked for while the socket was left alone. */
+  let wanted = false;
   const pump = () => {
+    if (held) {
+      wanted = true;
+      return;
+    }
     if (pending !== undefined) {
       const first = pending;
       pending = undefined;
@@ -70,5 +93,15 @@ export function socketDuplex(
       done(error);
     },
   });
-  return duplex;
+  return Object.assign(duplex, {
+    hold() {
+      held = true;
+    },
+    goOn() {
+      held = false;
+      if (!wanted) return;
+      wanted = false;
+      if (!duplex.destroyed) pump();
+    },
+  });
 }
