@@ -2,8 +2,8 @@
 
 import { addressDomain, addressLocal, domainToAscii } from "../../smtp/mod.ts";
 import type { CheckContext, SpfResult } from "../types.ts";
+import { ipOctets } from "./address.ts";
 import { evaluate, explain, type Subject } from "./evaluate.ts";
-import { ipv4Octets, ipv6Octets } from "./record.ts";
 
 /** Who is asked about. */
 export interface SpfQuery {
@@ -30,7 +30,7 @@ export async function checkSpf(query: SpfQuery, context: CheckContext): Promise<
   // RFC 7208 §4.3: without a local part it is "postmaster".
   const local = (ofHelo ? "" : addressLocal(query.sender)) || "postmaster";
   const sender = `${local}@${domain}`;
-  const ip = octetsOf(query.ip);
+  const ip = ipOctets(query.ip);
   const base = { method: "spf", identity, domain, sender } as const;
   if (ip === undefined) return { ...base, result: "none", reason: "the client has no IP address" };
   if (!isCheckable(domain)) return { ...base, result: "none", reason: "not a domain name with several labels" };
@@ -58,14 +58,4 @@ function withoutFinalDot(domain: string): string {
 /** RFC 7208 §4.3: a name of several labels, none of them empty or too long. */
 function isCheckable(domain: string): boolean {
   return domain.length <= 253 && /^(?:[a-z0-9_-]{1,63}\.)+[a-z0-9_-]{1,63}$/i.test(domain);
-}
-
-function octetsOf(ip: string): Uint8Array | undefined {
-  const v4 = ipv4Octets(ip);
-  if (v4 !== undefined) return v4;
-  const v6 = ipv6Octets(ip);
-  // RFC 7208 §5: ::ffff:192.0.2.1 is 192.0.2.1.
-  const mapped = v6 !== undefined && v6[10] === 0xff && v6[11] === 0xff &&
-    v6.subarray(0, 10).every((octet) => octet === 0);
-  return mapped ? v6.slice(12) : v6;
 }

@@ -1,18 +1,10 @@
 /** `check_host()` (RFC 7208 §4): walks a record and what it includes, within the limits of §4.6.4. */
 
-import ipaddr from "ipaddr.js";
 import { type Answer, DnsError } from "../../dns/resolver.ts";
 import type { CheckContext, SpfVerdict } from "../types.ts";
+import { dotted, inNetwork, ipv4Octets, ipv6Octets, readable } from "./address.ts";
 import { expandMacros, type MacroText, parseMacroText, usesMacro } from "./macro.ts";
-import {
-  type Directive,
-  ipv4Octets,
-  ipv6Octets,
-  isSpfRecord,
-  type Mechanism,
-  parseSpfRecord,
-  type SpfRecord,
-} from "./record.ts";
+import { type Directive, isSpfRecord, type Mechanism, parseSpfRecord, type SpfRecord } from "./record.ts";
 
 /** What is asked about; names as A-labels. */
 export interface Subject {
@@ -361,23 +353,4 @@ function hasAddress(
   const { ip } = check.subject;
   const network = ip.length === 4 ? ipv4Octets(text) : ipv6Octets(text);
   return network !== undefined && inNetwork(ip, network, ip.length === 4 ? lengths.ipv4 : lengths.ipv6);
-}
-
-/** Whether the first `prefix` bits are the same; addresses of different kinds never match. */
-function inNetwork(ip: Uint8Array, network: Uint8Array, prefix: number): boolean {
-  if (ip.length !== network.length) return false;
-  const whole = prefix >> 3;
-  for (let i = 0; i < whole; i++) if (ip[i] !== network[i]) return false;
-  const bits = prefix & 7;
-  return bits === 0 || (((ip[whole] ?? 0) ^ (network[whole] ?? 0)) >> (8 - bits)) === 0;
-}
-
-/** RFC 7208 §7.3: IPv6 as nibbles with dots between them; DNS does not mind the case, the OpenSPF suite wants capitals. */
-function dotted(ip: Uint8Array): string {
-  if (ip.length === 4) return ip.join(".");
-  return Array.from(ip, (octet) => `${(octet >> 4).toString(16)}.${(octet & 15).toString(16)}`).join(".").toUpperCase();
-}
-
-function readable(ip: Uint8Array): string {
-  return ip.length === 4 ? ip.join(".") : ipaddr.fromByteArray([...ip]).toString();
 }

@@ -1,6 +1,6 @@
 /** SPF records (RFC 7208 §4.5, §4.6, §5, §6): from text to directives. */
 
-import ipaddr from "ipaddr.js";
+import { ipv4Octets, ipv6Octets } from "./address.ts";
 import { type MacroText, parseMacroText } from "./macro.ts";
 
 /** What a directive looks at. A missing `target` is the domain that is being checked. */
@@ -191,21 +191,6 @@ function parseNetwork(name: "ip4" | "ip6", text: string): Mechanism | undefined 
   const prefix = slash < 0 ? most : prefixLength(text.slice(slash + 1), most);
   const network = name === "ip4" ? ipv4Octets(address) : ipv6Octets(address);
   return prefix === undefined || network === undefined ? undefined : { kind: "ip", network, prefix };
-}
-
-const QNUM = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-const IPV4 = new RegExp(`^${QNUM}(?:\\.${QNUM}){3}$`);
-
-/** The octets of an IPv4 address in dotted decimal. */
-export function ipv4Octets(text: string): Uint8Array | undefined {
-  return IPV4.test(text) ? Uint8Array.from(text.split("."), Number) : undefined;
-}
-
-/** The octets of an IPv6 address; IPv4-mapped ones stay as they are. */
-export function ipv6Octets(text: string): Uint8Array | undefined {
-  // The parser takes zones and lone numbers too; none of these are addresses here.
-  if (text.length > 45 || !/^[0-9a-f:.]+$/i.test(text) || !text.includes(":")) return undefined;
-  return ipaddr.IPv6.isValid(text) ? Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()) : undefined;
 }
 
 /** RFC 7208 §7.1: macros and text that end in a macro or in a top-level label. */
