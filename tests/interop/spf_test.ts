@@ -76,6 +76,13 @@ function inParts(text: string): string {
   return (text.match(/.{1,255}/g) ?? []).join(",");
 }
 
+/** A field of a message as Python takes it: line ends without CR, none at its end. */
+function fieldOf(mail: string, name: string): string {
+  const [field] = new RegExp(`^${name}:.*\\n(?:[ \\t].*\\n)+`, "m").exec(mail.replaceAll("\r\n", "\n")) ?? [];
+  assert.ok(field, mail);
+  return field.trimEnd();
+}
+
 /** What pyspf has to say about each domain. */
 async function pyspf(domains: readonly string[], port: number): Promise<Readonly<Record<string, string>>> {
   const script = `import json, spf, dns.resolver
@@ -101,6 +108,18 @@ print(json.dumps(out))`;
   return JSON.parse(await run(PYTHON, ["-c", script], JSON.stringify(fields))) as string[][];
 }
 
+/** What pyspf reads out of Received-SPF fields: result, sender, client, EHLO name. */
+async function readReceivedSpf(fields: readonly string[]): Promise<readonly (readonly string[])[]> {
+  const script = `import json, sys, spf
+out = []
+for field in json.load(sys.stdin):
+  query = spf.query("192.0.2.1", "", "")
+  query.parse_header_spf(field)
+  out.append([query.result, query.s, query.c, query.h])
+print(json.dumps(out))`;
+  return JSON.parse(await run(PYTHON, ["-c", script], JSON.stringify(fields))) as string[][];
+}
+
 Deno.test("godwit and pyspf come to the same results, and authres reads them", async () => {
   await withDns(async (port) => {
     const toml = `
@@ -121,11 +140,7 @@ custom = ["127.0.0.1:${port}"]
       for (const domain of domains) await submit(server, "bob@example.net", { from: `ana@${domain}` });
       const mails = await server.mail("bob", domains.length);
       const theirs = await pyspf(domains, port);
-      const fields = mails.map((mail) => {
-        const [, field] = /^(Authentication-Results:.*\n(?:[ \t].*\n)+)/m.exec(mail.replaceAll("\r\n", "\n")) ?? [];
-        assert.ok(field, mail);
-        return field.trimEnd();
-      });
+      const fields = mails.map((mail) => fieldOf(mail, "Authentication-Results"));
       const ours: Record<string, string> = {};
       for (const [id, ...results] of await authres(fields)) {
         assert.equal(id, "mx.example.net");
@@ -136,6 +151,9 @@ custom = ["127.0.0.1:${port}"]
         assert.ok(results.some((text) => /^dmarc none header\.from=client\.example/.test(text)), results.join("\n"));
       }
       assert.deepEqual(ours, theirs);
+      const told = await readReceivedSpf(mails.map((mail) => fieldOf(mail, "Received-SPF").replace(/^[^:]+: /, "")));
+      assert.deepEqual(Object.fromEntries(told.map(([result, sender]) => [sender?.split("@")[1], result])), ours);
+      assert.ok(told.every(([, , ip, helo]) => ip === "127.0.0.1" && helo === "client.example"));
       // The suite must not be one of a single result.
       assert.deepEqual(
         [...new Set(Object.values(ours))].sort(),
