@@ -53,7 +53,7 @@ export function createHttpList(config: HttpLookupConfig, { clock, emit }: HttpLi
         elapsed: clock.now() - started,
       });
       if (read.truncated) {
-        emit("store.http-store-error", {
+        emit("store.http-store-cut", {
           ...fields,
           reason: `the list has more than ${config.limits.entries} entries (limits.entries), the rest is left out`,
         });

@@ -271,6 +271,7 @@ export const EVENTS = {
   "store.ldap-error": { level: "error", text: "LDAP server error" },
   "store.ldap-warning": { level: "debug", text: "LDAP login doubtful" },
   "store.http-store-fetch": { level: "debug", text: "List fetched" },
+  "store.http-store-cut": { level: "warn", text: "List is in use, but not all of it" },
   "store.http-store-error": { level: "warn", text: "List could not be fetched" },
   "store.unexpected-error": { level: "error", text: "Unexpected store error" },
 
