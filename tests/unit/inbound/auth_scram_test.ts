@@ -4,13 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseOauthBearer, parseXoauth2 } from "../../../src/inbound/sasl_oauth.ts";
 import { cramMd5Digest } from "../../../src/inbound/sasl_cram_md5.ts";
-import {
-  isProof,
-  parseClientFinal,
-  parseClientFirst,
-  serverFinal,
-  serverFirst,
-} from "../../../src/inbound/scram.ts";
+import { isProof, parseClientFinal, parseClientFirst, serverFinal, serverFirst } from "../../../src/inbound/scram.ts";
 import { saslPrepare, scramKeys } from "../../../src/smtp/mod.ts";
 
 // RFC 7677 §3: user "user", password "pencil".
