@@ -182,7 +182,7 @@ Deno.test("what is signed, and what is encoded already, stays octet for octet", 
   ) {
     const message = `MIME-Version: 1.0\r\nContent-Type: ${type}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n` +
       "--b\r\nContent-Type: text/plain\r\n\r\nü\r\n--b--\r\n";
-    assert.equal(await rewrite(message), undefined, type);
+    assert.equal(await rewrite(message), undefined, `${type}`);
   }
 });
 
