@@ -30,6 +30,16 @@ export type DmarcPolicy = "none" | "quarantine" | "reject";
 /** Whether the names of two identifiers must be equal or only belong together (RFC 7489 §3.1). */
 export type Alignment = "relaxed" | "strict";
 
+/** What a domain wants to hear about SPF results (RFC 6652 §3). */
+export interface SpfReports {
+  /** Where reports go. */
+  readonly address: string;
+  /** In how many of a hundred cases, 0 to 100. */
+  readonly percent: number;
+  /** The results: `all`, or of `e` errors, `f` fail, `s` softfail, `n` neutral and none. */
+  readonly wanted: readonly ("all" | "e" | "f" | "s" | "n")[];
+}
+
 /** SPF of one identity. */
 export interface SpfResult {
   readonly method: "spf";
@@ -44,6 +54,8 @@ export interface SpfResult {
   readonly mechanism?: string;
   /** What the domain has to say about a `fail` (RFC 7208 §6.2). Printable ASCII. */
   readonly explanation?: string;
+  /** Whom the domain wants told of results; absent if nobody. */
+  readonly reports?: SpfReports;
   /** What is wrong with the record or the lookup, for an administrator. */
   readonly reason?: string;
 }

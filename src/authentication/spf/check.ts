@@ -42,6 +42,7 @@ export async function checkSpf(query: SpfQuery, context: CheckContext): Promise<
     result: outcome.verdict,
     ...(outcome.directive === undefined ? {} : { mechanism: outcome.directive }),
     ...(explanation === undefined ? {} : { explanation }),
+    ...(outcome.reports === undefined ? {} : { reports: outcome.reports }),
     ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
   };
 }

@@ -1,7 +1,7 @@
 /** `check_host()` (RFC 7208 §4): walks a record and what it includes, within the limits of §4.6.4. */
 
 import { type Answer, DnsError } from "../../dns/resolver.ts";
-import type { CheckContext, SpfVerdict } from "../types.ts";
+import type { CheckContext, SpfReports, SpfVerdict } from "../types.ts";
 import { dotted, inNetwork, ipv4Octets, ipv6Octets, readable } from "./address.ts";
 import { expandMacros, type MacroText, parseMacroText, usesMacro } from "./macro.ts";
 import { type Directive, isSpfRecord, type Mechanism, parseSpfRecord, type SpfRecord } from "./record.ts";
@@ -24,6 +24,8 @@ export interface Outcome {
   readonly reason?: string;
   /** `exp=` of the record that decided, and the domain of that record. */
   readonly explanation?: { readonly target: MacroText; readonly domain: string };
+  /** Whom the domain that was asked about wants told. */
+  readonly reports?: SpfReports;
 }
 
 // RFC 7208 §4.6.4
@@ -51,24 +53,26 @@ interface Check {
   lookups: number;
   voids: number;
   validated: Promise<readonly string[]> | undefined;
+  reports: SpfReports | undefined;
 }
 
 function start(subject: Subject, context: CheckContext): Check {
   const deadline = context.now() + LONGEST_CHECK;
-  return { subject, context, deadline, lookups: 0, voids: 0, validated: undefined };
+  return { subject, context, deadline, lookups: 0, voids: 0, validated: undefined, reports: undefined };
 }
 
 /** Runs the check for the domain of `subject`. */
 export async function evaluate(subject: Subject, context: CheckContext): Promise<Outcome> {
-  try {
-    return await checkHost(start(subject, context), subject.domain);
-  } catch (error) {
+  const check = start(subject, context);
+  const outcome = await checkHost(check, subject.domain, true).catch((error: unknown): Outcome => {
     if (error instanceof Abort) return { verdict: error.verdict, reason: error.message };
     throw error;
-  }
+  });
+  return check.reports === undefined ? outcome : { ...outcome, reports: check.reports };
 }
 
-async function checkHost(check: Check, domain: string): Promise<Outcome> {
+/** @param isOwn whether the record speaks for the domain that was asked about, and is not only included */
+async function checkHost(check: Check, domain: string, isOwn: boolean): Promise<Outcome> {
   const texts = await ask(check, () => check.context.resolver.txt(domain));
   const found = texts.records.filter(isSpfRecord);
   const [text] = found;
@@ -76,13 +80,14 @@ async function checkHost(check: Check, domain: string): Promise<Outcome> {
   if (found.length > 1) return { verdict: "permerror", reason: `${domain} has several SPF records` };
   const record = parseSpfRecord(text);
   if (record.kind === "broken") return { verdict: "permerror", reason: `SPF record of ${domain}: ${record.problem}` };
+  if (isOwn) check.reports = record.reports && { ...record.reports, address: `${record.reports.address}@${domain}` };
   for (const directive of record.directives) {
     const match = matches(check, directive.mechanism, domain);
     // Most terms are networks, which need nobody's answer.
     if (match === true || (match !== false && await match)) return decided(record, directive, domain);
   }
   if (record.redirect === undefined) return { verdict: "neutral", reason: "no directive matches" };
-  return await redirected(check, record.redirect, domain);
+  return await redirected(check, record.redirect, domain, isOwn);
 }
 
 function decided(record: SpfRecord, directive: Directive, domain: string): Outcome {
@@ -94,11 +99,11 @@ function decided(record: SpfRecord, directive: Directive, domain: string): Outco
 }
 
 /** RFC 7208 §6.1 */
-async function redirected(check: Check, redirect: MacroText, domain: string): Promise<Outcome> {
+async function redirected(check: Check, redirect: MacroText, domain: string, isOwn: boolean): Promise<Outcome> {
   countLookup(check);
   const target = await nameOf(check, redirect, domain);
   if (target === undefined) return { verdict: "permerror", reason: "redirect= names no domain" };
-  const outcome = await checkHost(check, target);
+  const outcome = await checkHost(check, target, isOwn);
   return outcome.verdict === "none"
     ? { verdict: "permerror", reason: `redirect=${target}: there is no SPF record` }
     : outcome;
@@ -128,7 +133,7 @@ async function includes(check: Check, include: MacroText, domain: string): Promi
   countLookup(check);
   const target = await nameOf(check, include, domain);
   if (target === undefined) throw new Abort("permerror", "include: names no domain");
-  const { verdict, reason } = await checkHost(check, target);
+  const { verdict, reason } = await checkHost(check, target, false);
   switch (verdict) {
     case "pass":
       return true;

@@ -1,6 +1,8 @@
 /** SPF records (RFC 7208 §4.5, §4.6, §5, §6): from text to directives. */
 
+import { isDotString } from "../../smtp/mod.ts";
 import { ipv4Octets, ipv6Octets } from "./address.ts";
+import type { SpfReports } from "../types.ts";
 import { type MacroText, parseMacroText } from "./macro.ts";
 
 /** What a directive looks at. A missing `target` is the domain that is being checked. */
@@ -32,6 +34,8 @@ export interface SpfRecord {
   readonly directives: readonly Directive[];
   readonly redirect: MacroText | undefined;
   readonly explanation: MacroText | undefined;
+  /** `ra=`, `rp=` and `rr=`; the address without its domain. */
+  readonly reports: SpfReports | undefined;
 }
 
 /** A record that does not follow the grammar; the whole of it counts for nothing (RFC 7208 §4.6). */
@@ -76,6 +80,7 @@ function parse(text: string): SpfRecord | BrokenRecord {
   const directives: Directive[] = [];
   let redirect: MacroText | undefined;
   let explanation: MacroText | undefined;
+  const reporting = new Map<string, string>();
   for (const term of text.slice("v=spf1".length).split(" ")) {
     if (term === "") continue;
     const [prefix, name] = MODIFIER.exec(term) ?? [];
@@ -100,9 +105,23 @@ function parse(text: string): SpfRecord | BrokenRecord {
       default:
         // RFC 7208 §6: unknown modifiers mean nothing, but have to follow the grammar.
         if (parseMacroText(value, "modifier") === undefined) return broken(term);
+        if (/^r[apr]$/i.test(name)) reporting.set(name.toLowerCase(), value);
     }
   }
-  return { kind: "record", directives, redirect, explanation };
+  return { kind: "record", directives, redirect, explanation, reports: reportsOf(reporting) };
+}
+
+const WANTED = ["all", "e", "f", "s", "n"] as const;
+
+/** RFC 6652 §3. What does not follow the grammar asks for nothing. */
+function reportsOf(modifiers: ReadonlyMap<string, string>): SpfReports | undefined {
+  const address = modifiers.get("ra");
+  const percent = modifiers.get("rp") ?? "100";
+  const tokens = (modifiers.get("rr") ?? "all").toLowerCase().split(":");
+  const wanted = WANTED.filter((word) => tokens.includes(word));
+  if (address === undefined || !isDotString(address) || address.length > 64) return undefined;
+  if (!/^[0-9]{1,3}$/.test(percent) || Number(percent) > 100 || wanted.length === 0) return undefined;
+  return { address, percent: Number(percent), wanted };
 }
 
 function broken(term: string): BrokenRecord {

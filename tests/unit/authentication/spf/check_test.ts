@@ -263,6 +263,33 @@ Deno.test("a check that takes more than twenty seconds ends (RFC 7208 §4.6.4)",
   assert.ok(zone.asked.length < 9);
 });
 
+Deno.test("a domain says whom it wants told of which results (RFC 6652 §3)", async () => {
+  const reports = async (record: string, others = {}) => (await ask({ "example.net": record, ...others })).reports;
+  assert.deepEqual(await reports("v=spf1 -all ra=postmaster"), {
+    address: "postmaster@example.net",
+    percent: 100,
+    wanted: ["all"],
+  });
+  assert.deepEqual(await reports("v=spf1 RA=spf.reports rp=5 rr=S:f:x -all"), {
+    address: "spf.reports@example.net",
+    percent: 5,
+    wanted: ["f", "s"],
+  });
+  // Also where the check ends in an error, and never by what is only included.
+  assert.equal((await reports("v=spf1 ra=a include:nowhere.example -all"))?.address, "a@example.net");
+  assert.equal(await reports("v=spf1 include:b.example -all", { "b.example": "v=spf1 ra=b +all" }), undefined);
+  assert.equal(
+    (await reports("v=spf1 ra=a redirect=b.example", { "b.example": "v=spf1 ra=b -all" }))?.address,
+    "b@b.example",
+  );
+  assert.equal(await reports("v=spf1 ra=a redirect=b.example", { "b.example": "v=spf1 -all" }), undefined);
+  for (
+    const modifiers of ["rr=f", "ra= rr=f", "ra=a..b", "ra=a@b", "ra=a rp=101", "ra=a rp=x", "ra=a rr=", "ra=a rr=q"]
+  ) {
+    assert.equal(await reports(`v=spf1 ${modifiers} -all`), undefined, modifiers);
+  }
+});
+
 Deno.test("a client without an IP address is not checked", async () => {
   assert.equal((await ask({ "example.net": "v=spf1 -all" }, { ip: "" })).result, "none");
 });
