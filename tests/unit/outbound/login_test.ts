@@ -209,8 +209,7 @@ Deno.test("XOAUTH2 takes the secret as a token", async () => {
 Deno.test("a refused token is answered by nothing, and the refusal told", async () => {
   const { outcome, lines } = await deliverWith(
     ["AUTH XOAUTH2"],
-    ({ verb, line }) =>
-      verb === "AUTH" ? "334 eyJzdGF0dXMiOiI0MDEifQ==" : verb === "" ? "535 5.7.8 expired" : undefined,
+    ({ verb }) => verb === "AUTH" ? "334 eyJzdGF0dXMiOiI0MDEifQ==" : verb === "" ? "535 5.7.8 expired" : undefined,
   );
   assert.equal(inShort(outcome), "deferred unexpected-reply 535 4.7.8");
   assert.equal(lines[2], "");
