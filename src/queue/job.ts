@@ -1,13 +1,16 @@
 /** Jobs of the scheduler: recipients of one message that travel together, and the lanes they wait in. */
 
+import type { Clock } from "../clock/mod.ts";
 import type { Content } from "../message/content.ts";
-import { createReady, type Ready } from "./ready.ts";
+import { addressDomain } from "../smtp/mod.ts";
+import { createFairShare, type FairShare } from "./fair_share.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";
 import type { MessageId, QueuedMessage } from "./types.ts";
 
 /** A fresh message's share of the memory for messages that wait for their first attempt. */
 export interface Hold {
   readonly bytes: number;
+  readonly sender: string;
   /** Jobs that still need it. */
   jobs: number;
 }
@@ -19,6 +22,11 @@ export interface Job {
   readonly recipients: RecipientRecord[];
   readonly queue: string;
   readonly route: string;
+  /** Jobs with the same one share its fate. */
+  readonly destination: string;
+  readonly oneOfMany: boolean;
+  /** See {@link senderOf}. */
+  readonly sender: string;
   readonly priority: number;
   readonly due: number;
   /** Set for a message that came straight from memory. */
@@ -30,11 +38,19 @@ export interface Job {
   abort: AbortController | undefined;
 }
 
+/** Where a job goes, as far as the order in its lane depends on it. */
+export type Whereto = Pick<Job, "route" | "destination" | "oneOfMany">;
+
+/** Who takes turns with others: the account that sent a message, or else the domain of its return path. */
+export function senderOf({ authenticatedAs, envelope }: MessageRecord): string {
+  return authenticatedAs || addressDomain(envelope.sender).toLowerCase();
+}
+
 /** A job that is ready to run. */
 export function createJob(
   message: MessageRecord,
   recipients: RecipientRecord[],
-  route: string,
+  { route, destination, oneOfMany }: Whereto,
   leaseUntil: number,
   content: Content | undefined,
   hold: Hold | undefined,
@@ -44,6 +60,9 @@ export function createJob(
     recipients,
     queue: recipients[0]?.queue ?? "",
     route,
+    destination,
+    oneOfMany,
+    sender: senderOf(message),
     priority: message.priority,
     due: recipients.reduce((least, { attemptAt }) => Math.min(least, attemptAt), Infinity),
     hold,
@@ -57,12 +76,8 @@ export function createJob(
 /** A virtual queue on this node. */
 export interface Lane {
   readonly name: string;
-  /** Jobs that may run at once. */
-  limit: number;
-  running: number;
-  readonly ready: Ready<Job>;
-  /** How many of the ready jobs were claimed; fresh ones must not keep the backlog waiting. */
-  claimed: number;
+  /** Who waits, and who has a place. */
+  readonly share: FairShare<Job>;
   /** Whether the store is known to hold more that is due. */
   backlog: boolean;
   /** Whether leases in the store have ended. */
@@ -70,41 +85,55 @@ export interface Lane {
   claiming: boolean;
 }
 
-/** A lane that has seen nothing of the store yet. */
-export function createLane(name: string): Lane {
+/** All lanes of a node, each made when it is first asked for. */
+export interface Lanes {
+  of(name: string): Lane;
+  all(): Lane[];
+  names(): string[];
+  /** Sets how many jobs may run at once; one where nothing is said. */
+  limit(queues: Iterable<{ readonly id: string; readonly threadsPerNode: number }>): void;
+}
+
+/** Lanes that have seen nothing of the store yet. */
+export function createLanes(clock: Clock): Lanes {
+  const lanes = new Map<string, Lane>();
+  const laneOf = (name: string) => {
+    let lane = lanes.get(name);
+    if (lane === undefined) {
+      lane = { name, share: createFairShare(clock), backlog: true, orphans: false, claiming: false };
+      lanes.set(name, lane);
+    }
+    return lane;
+  };
   return {
-    name,
-    limit: 1,
-    running: 0,
-    ready: createReady(),
-    claimed: 0,
-    backlog: true,
-    orphans: false,
-    claiming: false,
+    of: laneOf,
+    all: () => [...lanes.values()],
+    names: () => [...lanes.keys()],
+    limit(queues) {
+      for (const { share } of lanes.values()) share.limit = 1;
+      for (const { id, threadsPerNode } of queues) laneOf(id).share.limit = Math.max(1, threadsPerNode);
+    },
   };
 }
 
 /** Puts a job where the lane finds it. */
 export function makeReady(lane: Lane, job: Job): void {
   job.state = "ready";
-  lane.ready.push(job);
-  if (job.hold === undefined) lane.claimed++;
+  lane.share.push(job);
 }
 
-/** The next job of the lane that still waits. */
+/** The next job of the lane that still waits; it has a place until `share.end`. */
 export function takeReady(lane: Lane): Job | undefined {
   while (true) {
-    const job = lane.ready.pop();
-    if (job === undefined) return undefined;
-    if (job.hold === undefined) lane.claimed--;
-    if (job.state === "ready") return job;
+    const job = lane.share.take();
+    if (job === undefined || job.state === "ready") return job;
+    lane.share.end(job, "unknown", 0);
   }
 }
 
 /** Takes all waiting jobs out of the lane. */
 export function clearReady(lane: Lane): Job[] {
-  lane.claimed = 0;
-  return lane.ready.clear().filter(({ state }) => state === "ready");
+  return lane.share.clear().filter(({ state }) => state === "ready");
 }
 
 /** Jobs by message, whatever their state. */

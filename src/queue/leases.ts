@@ -13,6 +13,8 @@ export const RENEW = `UPDATE recipients SET due = ? WHERE (message, seq) IN ${KE
   "RETURNING message, seq";
 const RELEASE = "UPDATE recipients SET state = 0, owner = NULL, due = attempt_at " +
   `WHERE (message, seq) IN ${KEYS} AND state = 1 AND owner = ?`;
+const POSTPONE = "UPDATE recipients SET state = 0, owner = NULL, due = one.value ->> 2 FROM json_each(?) AS one " +
+  "WHERE message = one.value ->> 0 AND seq = one.value ->> 1 AND state = 1 AND owner = ?";
 const FLAGGED = "SELECT message, seq, flags FROM recipients WHERE queue = ? AND state = 1 AND owner = ? AND " +
   `flags & ${FLAG.cancel | FLAG.hold}`;
 
@@ -36,6 +38,8 @@ export interface Leases {
   release(list: readonly { readonly message: MessageId; readonly recipients: readonly RecipientRecord[] }[]): Promise<
     void
   >;
+  /** Gives waiting jobs back, to be looked at again at a time each. @throws {StoreUnavailable} if the store is unavailable */
+  postpone(jobs: readonly Job[], timeOf: (job: Job) => number): Promise<void>;
   /**
    * Takes recipients out of waiting jobs of `queue` that were cancelled or put on hold from outside.
    *
@@ -92,6 +96,18 @@ export function createLeases(
       const keys = list.flatMap(({ message, recipients }) => recipients.map(({ seq }) => [message, seq]));
       for (let at = 0; at < keys.length; at += MOST_KEYS) {
         await store.write([{ sql: RELEASE, args: [JSON.stringify(keys.slice(at, at + MOST_KEYS)), owner] }]);
+      }
+    },
+    async postpone(jobs, timeOf) {
+      const rows = jobs.flatMap((job) => {
+        const due = timeOf(job);
+        // Whoever is given up meanwhile is to hear of it in time.
+        const sooner = ({ expires }: RecipientRecord) =>
+          expires !== undefined && expires > clock.now() && expires < due;
+        return job.recipients.map((one) => [job.message.id, one.seq, sooner(one) ? one.expires : due]);
+      });
+      for (let at = 0; at < rows.length; at += MOST_KEYS) {
+        await store.write([{ sql: POSTPONE, args: [JSON.stringify(rows.slice(at, at + MOST_KEYS)), owner] }]);
       }
     },
     async flagged(queue) {

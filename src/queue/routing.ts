@@ -8,6 +8,10 @@ import type { Strategy } from "./strategy.ts";
 export interface RouteGroup {
   readonly queue: string;
   readonly route: string;
+  /** Groups with the same one share its fate. */
+  readonly destination: string;
+  /** Whether mail by this route goes to many destinations. */
+  readonly oneOfMany: boolean;
   readonly recipients: RecipientRecord[];
 }
 
@@ -29,11 +33,16 @@ export function routeRecipients(
   const groups = new Map<string, RouteGroup>();
 
   const place = (recipient: RecipientRecord, route: string) => {
-    const domain = config.route.get(route)?.type === "mx" ? recipient.domain : "";
+    const oneOfMany = config.route.get(route)?.type === "mx";
+    const domain = oneOfMany ? recipient.domain : "";
     const key = `${recipient.queue}\n${route}\n${domain}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, { queue: recipient.queue, route, recipients: [recipient] });
-    else group.recipients.push(recipient);
+    if (group !== undefined) {
+      group.recipients.push(recipient);
+    } else {
+      const destination = `${route} ${domain}`;
+      groups.set(key, { queue: recipient.queue, route, destination, oneOfMany, recipients: [recipient] });
+    }
   };
 
   let later: Promise<unknown>[] | undefined;

@@ -5,6 +5,7 @@ import type { QueueConfig } from "../config/config.ts";
 import type { Content } from "../message/content.ts";
 import { type Store, StoreUnavailable } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
+import { attempt } from "./attempt.ts";
 import { claim, readDue } from "./claim.ts";
 import { EMPTY, loadContent } from "./content.ts";
 import type { Intake, Lease } from "./intake.ts";
@@ -12,20 +13,23 @@ import {
   clearReady,
   createActiveJobs,
   createJob,
-  createLane,
+  createLanes,
   type Hold,
   type Job,
   type Lane,
   makeReady,
+  senderOf,
   takeReady,
   viewMessage,
+  type Whereto,
 } from "./job.ts";
+import { reachedBy } from "./fair_share.ts";
 import { createLeases } from "./leases.ts";
 import { formatMessageId } from "./message_id.ts";
 import { createMemoryBudget, type MemoryLimits } from "./memory_budget.ts";
 import type { NodeIdentity } from "./node.ts";
 import { type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
-import { type Recorder, viewOf } from "./recorder.ts";
+import type { Recorder } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
 import { createRuns } from "./runs.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
@@ -75,10 +79,14 @@ const LEAST_AHEAD = 64;
 // After an abort, deliveries get this long to answer.
 const ABORT_GRACE = 2000;
 
+/** What a fresh message takes of the memory. */
+const shareOf = ({ message, content }: Intake) => ({ bytes: content.head.length, sender: senderOf(message) });
+const NOWHERE = { route: "", destination: "", oneOfMany: false };
+
 /** Makes the scheduler of one node; nothing is delivered before `start`. */
 export function createScheduler(context: SchedulerContext, config: QueueConfig, strategy: Strategy): Scheduler {
   const { store, clock, emit, recorder, node } = context;
-  const lanes = new Map<string, Lane>();
+  const lanes = createLanes(clock);
   const active = createActiveJobs();
   const runs = createRuns(clock);
   const { track, settled } = runs;
@@ -95,19 +103,10 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   let nextPoll = Infinity;
   let beatTimer: Timer | undefined;
 
-  const laneOf = (name: string): Lane => {
-    let lane = lanes.get(name);
-    if (lane === undefined) {
-      lane = createLane(name);
-      lanes.set(name, lane);
-    }
-    return lane;
-  };
-
   const leaseFrom = (now: number): Lease => ({ owner: node.owner, until: now + context.lease });
 
   const leaveHold = (hold: Hold | undefined) => {
-    if (hold !== undefined && --hold.jobs === 0) memory.give(hold.bytes);
+    if (hold !== undefined && --hold.jobs === 0) memory.give(hold);
   };
 
   const endJob = (job: Job) => {
@@ -129,12 +128,12 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   const newJob = (
     message: MessageRecord,
     recipients: RecipientRecord[],
-    route: string,
+    where: Whereto,
     lease: Lease,
     content: Content | undefined,
     hold: Hold | undefined,
   ): Job => {
-    const job = createJob(message, recipients, route, lease.until, content, hold);
+    const job = createJob(message, recipients, where, lease.until, content, hold);
     if (hold !== undefined) hold.jobs++;
     active.add(job);
     return job;
@@ -143,7 +142,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   /** Records what was settled without an attempt. */
   const settleNow = (message: MessageRecord, settlements: readonly Settlement[], lease: Lease, content?: Content) => {
     if (settlements.length === 0) return;
-    const job = newJob(message, settlements.map(({ recipient }) => recipient), "", lease, content, undefined);
+    const job = newJob(message, settlements.map(({ recipient }) => recipient), NOWHERE, lease, content, undefined);
     job.state = "recording";
     unrecorded++;
     track((async () => {
@@ -167,9 +166,9 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     if (hold !== undefined) hold.jobs++;
     const now = clock.now();
     const place = ({ groups, unroutable }: Routing) => {
-      for (const { queue, route, recipients } of groups) {
-        const lane = laneOf(queue);
-        makeReady(lane, newJob(message, recipients, route, lease, content, hold));
+      for (const group of groups) {
+        const lane = lanes.of(group.queue);
+        makeReady(lane, newJob(message, group.recipients, group, lease, content, hold));
         dispatch(lane);
       }
       leaveHold(hold);
@@ -209,81 +208,71 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     })());
   };
 
-  const attempt = async (job: Job, content: Content): Promise<readonly Outcome[]> => {
-    if (deliver === undefined) return [];
-    try {
-      return await deliver({
-        message: viewMessage(job.message, content),
-        recipients: job.recipients.map(viewOf),
-        queueName: job.queue,
-        route: job.route,
-      }, (job.abort = new AbortController()).signal);
-    } catch (error) {
-      // Delivery answers with outcomes; an exception is a fault of ours and must not cost the message.
-      emit("delivery.failed", { id: formatMessageId(job.message.id), reason: `internal error: ${String(error)}` });
-      return [];
-    } finally {
-      job.abort = undefined;
-    }
-  };
-
   const run = async (lane: Lane, job: Job): Promise<void> => {
-    lane.running++;
     job.state = "running";
     let content = job.content;
     let outcomes: readonly Outcome[] = [];
     const began = clock.now();
     try {
       content ??= await loadContent(store, job.message);
-      outcomes = lateOutcomes(job.message, job.recipients, clock.now()) ?? await attempt(job, content);
+      outcomes = lateOutcomes(job.message, job.recipients, clock.now()) ?? await attempt(deliver, job, content, emit);
     } catch (error) {
       if (error instanceof StoreUnavailable) {
-        lane.running--;
+        lane.share.end(job, "unknown", 0);
         makeReady(lane, job);
         storeIs(false);
         return;
       }
       emit("queue.blob-not-found", { id: formatMessageId(job.message.id) });
     }
-    lane.running--;
+    const ended = clock.now();
+    const reached = reachedBy(outcomes);
+    // What leads nowhere must not keep the store busier than what does.
+    const early = reached !== "no";
+    if (early) lane.share.end(job, reached, ended - began);
     job.state = "recording";
     unrecorded++;
     dispatch(lane);
     // One time for all recipients, so that they come due together and share a transaction again.
-    const ended = clock.now();
     const settlements = await settleAttempt(job.message, job.recipients, outcomes, strategy, ended);
     const view = viewMessage(job.message, content ?? EMPTY);
     await recorder.record(view, job.message, settlements, job.route, ended - began);
     unrecorded--;
     endJob(job);
+    if (!early) lane.share.end(job, reached, ended - began);
     expectLooks(settlements);
     dispatch(lane);
   };
 
   const dispatch = (lane: Lane) => {
-    while (!halted && !down && lane.running < lane.limit && unrecorded < MOST_UNRECORDED) {
+    while (!halted && !down && unrecorded < MOST_UNRECORDED) {
       const job = takeReady(lane);
       if (job === undefined) break;
       // Without a lease in force another node may have it by now.
-      if (clock.now() >= job.leaseUntil) endJob(job);
-      else track(run(lane, job));
+      if (clock.now() < job.leaseUntil) {
+        track(run(lane, job));
+      } else {
+        endJob(job);
+        lane.share.end(job, "unknown", 0);
+      }
     }
     if (lane.backlog || lane.orphans) refill(lane);
   };
 
   const dispatchAll = () => {
-    for (const lane of lanes.values()) dispatch(lane);
+    for (const lane of lanes.all()) dispatch(lane);
   };
 
   /** Claims more for a lane that has room. */
   const refill = (lane: Lane) => {
-    const ahead = Math.max(lane.limit, LEAST_AHEAD);
-    const room = ahead - lane.claimed;
+    const ahead = Math.max(lane.share.limit, LEAST_AHEAD);
+    const room = ahead - lane.share.claimed;
     if (lane.claiming || halted || down || room < ahead / 2) return;
     lane.claiming = true;
     track((async () => {
       try {
         await claimInto(lane, Math.min(room, MOST_CLAIMED));
+        await putBack(lane);
       } catch (error) {
         if (error instanceof StoreUnavailable) storeIs(false);
         else emit("store.unexpected-error", { reason: String(error) });
@@ -299,6 +288,9 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     const orphans = lane.orphans;
     const now = clock.now();
     const lease = leaseFrom(now);
+    // What is queued meanwhile may be too late for this claim.
+    if (orphans) lane.orphans = false;
+    else lane.backlog = false;
     const { claimed, more } = await claim(store, {
       queue: lane.name,
       state: orphans ? STATE.claimed : STATE.queued,
@@ -307,8 +299,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       lease,
       onLost: (id) => emit("queue.blob-not-found", { id: formatMessageId(id) }),
     });
-    if (orphans) lane.orphans = more;
-    else lane.backlog = more;
+    if (more && orphans) lane.orphans = true;
+    else if (more) lane.backlog = true;
     for (const { message, recipients, content } of claimed) {
       // A lease of our own may have ended while the store was away; its job is still in memory.
       const own = [...active.of(message.id)].flatMap((job) => job.recipients.map(({ seq }) => seq));
@@ -325,6 +317,14 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     }
   };
 
+  /** Jobs that would fill the memory while their destination has no place for them make room for others. */
+  const putBack = async (lane: Lane): Promise<void> => {
+    const jobs = lane.share.surplus();
+    if (jobs.length === 0) return;
+    const now = clock.now();
+    await leases.postpone(jobs, (job) => now + lane.share.turn(job)).finally(() => jobs.forEach(endJob));
+  };
+
   const poll = async (): Promise<void> => {
     if (polling || halted) return;
     polling = true;
@@ -338,10 +338,10 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         storeIs(true);
       }
       const now = clock.now();
-      const found = await readDue(store, [...lanes.keys()], node.slot);
+      const found = await readDue(store, lanes.names(), node.slot);
       if (found.owner !== undefined && found.owner !== node.owner) displace();
       for (const { queue, queued, claimed } of found.lanes) {
-        const lane = laneOf(queue);
+        const lane = lanes.of(queue);
         if (queued <= now) lane.backlog = true;
         else wait = Math.min(wait, queued - now);
         if (claimed <= now) lane.orphans = true;
@@ -375,7 +375,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
 
   const honourFlags = async () => {
     if (active.size === 0) return;
-    for (const lane of [...lanes.values()]) {
+    for (const lane of lanes.all()) {
       for (const { job, settlement } of await leases.flagged(lane.name)) {
         settleNow(job.message, [settlement], { owner: node.owner, until: job.leaseUntil }, job.content);
         if (job.recipients.length === 0) endJob(job);
@@ -422,8 +422,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   const configure = (next: QueueConfig, nextStrategy: Strategy) => {
     config = next;
     strategy = nextStrategy;
-    for (const lane of lanes.values()) lane.limit = 1;
-    for (const { id, threadsPerNode } of next.virtual.values()) laneOf(id).limit = Math.max(1, threadsPerNode);
+    lanes.limit(next.virtual.values());
   };
   configure(config, strategy);
 
@@ -431,16 +430,16 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     reserve(intake) {
       const now = clock.now();
       if (halted || down || intake.held || intake.due > now) return undefined;
-      return memory.take(intake.content.head.length) ? leaseFrom(now) : undefined;
+      return memory.take(shareOf(intake)) ? leaseFrom(now) : undefined;
     },
     unreserve(intake) {
-      memory.give(intake.content.head.length);
+      memory.give(shareOf(intake));
     },
     accept(intake, lease) {
       const { message, recipients, content } = intake;
-      if (!halted) admit(message, recipients, lease, content, { bytes: content.head.length, jobs: 0 });
+      if (!halted) admit(message, recipients, lease, content, { ...shareOf(intake), jobs: 0 });
       else {
-        memory.give(content.head.length);
+        memory.give(shareOf(intake));
         track(leases.release([{ message: message.id, recipients }]).catch(() => undefined));
       }
     },
@@ -448,7 +447,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       // What is due later is found by the poll.
       if (intake.due > clock.now()) return;
       for (const { queue } of intake.recipients) {
-        const lane = laneOf(queue);
+        const lane = lanes.of(queue);
         if (lane.backlog) continue;
         lane.backlog = true;
         dispatch(lane);
@@ -466,7 +465,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     storeIs,
     reconfigure(next, nextStrategy) {
       configure(next, nextStrategy);
-      for (const job of [...lanes.values()].flatMap(clearReady)) readmit(job);
+      for (const job of lanes.all().flatMap(clearReady)) readmit(job);
       dispatchAll();
     },
     async drain(timeout) {
@@ -478,7 +477,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         await settled(ABORT_GRACE);
       }
       beatTimer?.cancel();
-      const waiting = [...lanes.values()].flatMap(clearReady);
+      const waiting = lanes.all().flatMap(clearReady);
       try {
         await leases.release(waiting.map(({ message, recipients }) => ({ message: message.id, recipients })));
       } catch {
