@@ -36,9 +36,11 @@ export async function exportSome(ids: readonly string[], options: ExportOptions,
   }
   const { write } = output;
   if (options.dir !== undefined) await Deno.mkdir(options.dir, { recursive: true });
-  return await withQueue(options, output, async (queue) => {
+  const batch = options.dir === undefined && options.batch === true;
+  return await withQueue(options, output, async (queue, config) => {
     for (const id of ids) if ((await queue.list({ ids: [id] })).length === 0) return unknown(id, output);
     const which = ids.length === 0 ? filter : { ...filter, ids };
+    if (batch) await write(commandLines(`HELO ${config.server.hostname}`));
     let count = 0;
     let after: string | undefined;
     while (true) {
@@ -48,13 +50,14 @@ export async function exportSome(ids: readonly string[], options: ExportOptions,
         // It may have been delivered meanwhile.
         if (exported === undefined) continue;
         if (options.dir !== undefined) await toFiles(exported, options.dir);
-        else if (options.batch === true) await toBatch(exported, write);
+        else if (batch) await toBatch(exported, write);
         else for await (const chunk of exported.content.chunks()) await write(chunk);
         count++;
       }
       after = page.at(-1)?.id;
       if (page.length < PAGE) break;
     }
+    if (batch) await write(commandLines("QUIT"));
     if (options.dir === undefined) return 0;
     output.print(
       options.json === true
@@ -83,23 +86,21 @@ async function toFiles({ message, content }: ExportedMessage, folder: string): P
   await Deno.writeTextFile(join(folder, `${message.id}.json`), envelope, { mode: 0o600 });
 }
 
-/** Every extension that changes what a command says; whoever reads the stream picks what it knows. */
-const EVERYTHING: PeerExtensions = {
-  ...NO_EXTENSIONS,
-  eightBitMime: true,
-  smtputf8: true,
-  dsn: true,
-};
+/** Addresses stay as they are, and no command has parameters: programs that read batch SMTP know none. */
+const READER: PeerExtensions = { ...NO_EXTENSIONS, smtputf8: true };
+
+function commandLines(...commands: readonly string[]): Uint8Array {
+  return new TextEncoder().encode(commands.map((command) => `${command}\r\n`).join(""));
+}
 
 /** One transaction of batch SMTP (RFC 2442): the commands and the content, without replies. */
 async function toBatch({ message, content }: ExportedMessage, write: Output["write"]): Promise<void> {
-  const { sender, parameters, recipients, size } = message;
-  const commands = [
-    formatMailCommand(sender, parameters, EVERYTHING, size),
-    ...recipients.map(({ address, parameters }) => formatRcptCommand(address, parameters, EVERYTHING)),
+  const { sender, recipients, size } = message;
+  await write(commandLines(
+    formatMailCommand(sender, {}, READER, size),
+    ...recipients.map(({ address }) => formatRcptCommand(address, {}, READER)),
     "DATA",
-  ];
-  await write(new TextEncoder().encode(commands.map((command) => `${command}\r\n`).join("")));
+  ));
   const dots = new DotEncoder();
   for await (const chunk of content.chunks()) await write(dots.encode(chunk));
   await write(dots.finish());

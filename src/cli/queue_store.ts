@@ -1,6 +1,7 @@
 /** Reaching the queue for a command: on the store of a running server or a stopped one. */
 
 import { systemClock } from "../clock/mod.ts";
+import type { Config } from "../config/mod.ts";
 import { openQueueOffline, type QueueInspection } from "../queue/mod.ts";
 import { closeStores, openStores } from "../server/mod.ts";
 import { fromFileUrl } from "../store/mod.ts";
@@ -17,7 +18,7 @@ export interface CommonOptions {
 export async function withQueue(
   options: CommonOptions,
   output: Output,
-  action: (queue: QueueInspection) => Promise<number>,
+  action: (queue: QueueInspection, config: Config) => Promise<number>,
 ): Promise<number> {
   const config = await load(options.config, output, { warnings: false });
   if (config === undefined) return 1;
@@ -32,7 +33,7 @@ export async function withQueue(
   try {
     const store = stores.get(config.storage.data);
     if (store === undefined) throw new Error(`store '${config.storage.data}' is not defined`);
-    return await action(openQueueOffline({ store, clock: systemClock }));
+    return await action(openQueueOffline({ store, clock: systemClock }), config);
   } finally {
     await closeStores(stores);
   }

@@ -241,8 +241,8 @@ Deno.test("export writes what was accepted, with its envelope, to files and as b
     const { bytes } = await godwit("queue", "export", id, "--batch");
     assert.equal(
       bytes,
-      "MAIL FROM:<ann@here.example> BODY=8BITMIME RET=HDRS ENVID=QQ+2B1\r\nRCPT TO:<bob@one.example>\r\n" +
-        "RCPT TO:<eve@two.example>\r\nDATA\r\nSubject: dots\r\n\r\n..one\r\n...two\r\nend\r\n.\r\n",
+      "HELO mx.example.org\r\nMAIL FROM:<ann@here.example>\r\nRCPT TO:<bob@one.example>\r\n" +
+        "RCPT TO:<eve@two.example>\r\nDATA\r\nSubject: dots\r\n\r\n..one\r\n...two\r\nend\r\n.\r\nQUIT\r\n",
     );
   });
 });
