@@ -8,6 +8,7 @@ import { connect as connectByNet } from "../net/mod.ts";
 import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
+import { createCaution } from "./caution.ts";
 import { deliverLocal, type LocalContext } from "./local.ts";
 import { createDownHosts } from "./down_hosts.ts";
 import { createMaildirWriter } from "./maildir.ts";
@@ -86,6 +87,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => names.has(name) },
     pool,
     down: createDownHosts(clock),
+    caution: createCaution(clock),
     capacity: createPeerCapacity(clock, waiting.wake),
     waiting,
     limits: limitsOf(config),

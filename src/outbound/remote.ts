@@ -9,6 +9,7 @@ import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
+import type { Caution } from "./caution.ts";
 import type { Down, DownHosts } from "./down_hosts.ts";
 import { type Connect, NO_TLS, type OpenOptions, openSession } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
@@ -32,6 +33,7 @@ export interface RemoteContext {
   readonly lookup: HostLookup;
   readonly pool: Pool;
   readonly down: DownHosts;
+  readonly caution: Caution;
   readonly capacity: PeerCapacity;
   readonly waiting: WaitingRoom;
   /** `[[queue.limiter.outbound]]`, if there are any. */
@@ -253,6 +255,7 @@ class Attempt {
       this.#session = undefined;
       if (!("kind" in opened)) {
         place.established();
+        opened.peer = this.context.caution.believe(endpoint, opened.peer);
         down.answered(address);
       } else if (opened.silent !== undefined) {
         down.failed(address, opened.silent);
@@ -350,6 +353,7 @@ class Attempt {
         const indexes = open.splice(0, rcptMax);
         const recipients = indexes.map((index) => this.job.recipients[index] as QueuedRecipient);
         const result = await transact(session, this.job.message, recipients, { timeouts: options.timeout, now });
+        if (session.boasts) this.context.caution.note(session.endpoint);
         if (result.dead && !fresh) return false;
         fresh = true;
         const left: number[] = [];

@@ -40,6 +40,8 @@ export class Session implements Peer {
   transactions = 0;
   /** A transaction was left open: RSET comes before the next. */
   dirty = false;
+  /** It has offered what it cannot do. */
+  boasts = false;
   /** Milliseconds since the epoch when it was last laid aside. */
   idleSince = 0;
   /** Key in the pool. */

@@ -7,6 +7,7 @@
 
 import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
 import { DotEncoder, formatMailCommand, formatRcptCommand, type RcptParameters, type Reply } from "../smtp/mod.ts";
+import { isUnknownCommand } from "./caution.ts";
 import { ConnectionLost, type Session, SMALL } from "./session.ts";
 import { unsuitable } from "./suitability.ts";
 import { failure, refusal, replyText, type Verdict } from "./verdict.ts";
@@ -115,6 +116,9 @@ class Transaction {
   giveUp(lost: ConnectionLost): void {
     // Once all was sent another host might deliver a second copy at once; a later attempt here is the lesser evil.
     const silent = lost.failure.detail.status === 0;
+    // It answered the first command and never the rest, which it may have thrown away.
+    const { timedOut, peer } = this.#session;
+    if (timedOut && peer.pipelining && this.answered && !this.#sent) this.#session.boasts = true;
     const verdict = this.#sent && silent ? { ...lost.failure, elsewhere: false } : lost.failure;
     for (let i = 0; i < this.verdicts.length; i++) this.verdicts[i] ??= verdict;
   }
@@ -344,6 +348,10 @@ class Transaction {
     const session = this.#session;
     if (reply.code !== 250) {
       const refused = refusal(session, command, reply, false);
+      if (command === "BDAT" && isUnknownCommand(reply)) {
+        session.boasts = true;
+        return { ...refused, kind: "deferred" };
+      }
       // Only 250 is defined here; a peer that says anything else below 400 is out of step.
       if (reply.code < 400) session.close();
       return refused;

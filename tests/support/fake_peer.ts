@@ -57,6 +57,8 @@ export interface FakePeerOptions {
     readonly injected?: string;
   };
   readonly ip?: string;
+  /** A free one if not given. */
+  readonly port?: number;
 }
 
 /** The running peer. */
@@ -102,7 +104,7 @@ export async function startFakePeer(options: FakePeerOptions = {}): Promise<Fake
     serve(socket, options, { connections, messages, state, silent });
   });
   const ip = options.ip ?? "127.0.0.1";
-  await new Promise<void>((resolve) => server.listen(0, ip, resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, ip, resolve));
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
