@@ -19,7 +19,7 @@ export interface Authors {
 /**
  * Finds the domains of all addresses in the values of the From fields of a message: mailboxes and groups, with names,
  * comments, quoted strings, and routes of old. Where a field can be read in two ways, both count, so that nobody is
- * shown another author than the one that was checked.
+ * shown another author than the one that was checked; `parseAddressList` of the message room settles for one.
  */
 export function authorDomains(values: readonly string[]): Authors {
   const domains: string[] = [];
@@ -29,6 +29,8 @@ export function authorDomains(values: readonly string[]): Authors {
     const candidates = list.balanced ? list.addresses : [...list.addresses, ...likelyAddresses(value)];
     dubious ||= !list.balanced;
     for (const address of candidates) {
+      // The part of a name before a comma that should have been quoted.
+      if (!address.includes("@")) continue;
       const domain = domainOf(address);
       if (domain === undefined) dubious = true;
       else if (!domains.includes(domain)) {

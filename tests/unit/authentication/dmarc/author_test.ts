@@ -36,6 +36,12 @@ Deno.test("quoted strings and comments hold anything, also what looks like an ad
   ) assert.deepEqual(one(value), certain("example.org"), value);
 });
 
+Deno.test("a comma in a name that should have been quoted makes no other author", () => {
+  for (const value of ["Smith, Alice <alice@example.org>", "J. R. Smith, PhD, MD <alice@example.org>"]) {
+    assert.deepEqual(one(value), certain("example.org"), value);
+  }
+});
+
 Deno.test("lists and groups have several authors, each domain once", () => {
   assert.deepEqual(one("a@example.org, B <b@example.com>, c@example.org"), certain("example.org", "example.com"));
   assert.deepEqual(one("Team: a@example.org, b@example.com;"), certain("example.org", "example.com"));
@@ -56,8 +62,10 @@ Deno.test("international domains come as A-labels", () => {
 });
 
 Deno.test("fields without an address have no author", () => {
-  for (const value of ["", "Undisclosed:;", "   ", "(nobody)"]) assert.deepEqual(one(value), certain());
-  for (const value of ["Alice", "<>", "alice@", "@example.org", "alice@[192.0.2.1]", "a@exa_mple..org"]) {
+  for (const value of ["", "Undisclosed:;", "   ", "(nobody)", "Alice", "<>"]) {
+    assert.deepEqual(one(value), certain(), value);
+  }
+  for (const value of ["alice@", "@example.org", "alice@[192.0.2.1]", "a@exa_mple..org"]) {
     assert.deepEqual(one(value), { domains: [], dubious: true }, value);
   }
 });

@@ -255,6 +255,6 @@ Deno.test("without an author there is nothing to hold results against", async ()
 });
 
 Deno.test("an author who cannot be read keeps a message from passing", async () => {
-  const result = await evaluate("a@example.org, nobody", dkim("example.org"), REJECT);
+  const result = await evaluate("a@example.org, b@[192.0.2.1]", dkim("example.org"), REJECT);
   assert.equal(verdict(result), "permerror reject none");
 });
