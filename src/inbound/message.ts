@@ -8,6 +8,7 @@ import {
   fieldsNamed,
   firstField,
   type HeaderField,
+  MOST_FIELDS,
   type ParsedHeader,
   parseHeader,
 } from "../message/mod.ts";
@@ -151,6 +152,8 @@ async function inspect(
 ): Promise<Reply | undefined> {
   const { config, hostname, emit } = session.deps;
   if (!header.complete && !content.complete) return reply(552, "5.3.4", "The header of the message is too big");
+  // What is not listed would be checked by nobody, and shown to the reader all the same.
+  if (header.fields.length >= MOST_FIELDS) return reply(552, "5.3.4", "The header of the message has too many fields");
   const received = fieldsNamed(header, "received");
   const loop = received.length > await session.evaluate(config.data.limits.receivedHeaders)
     ? "Too many Received fields, the message is looping"

@@ -9,7 +9,7 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /** Most fields that are told apart; what follows them counts as header but is not listed. */
-const MOST_FIELDS = 10_000;
+export const MOST_FIELDS = 10_000;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 

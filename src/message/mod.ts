@@ -25,6 +25,7 @@ export {
   firstField,
   type HeaderField,
   isFieldName,
+  MOST_FIELDS,
   type ParsedHeader,
   parseHeader,
 } from "./header.ts";

@@ -152,6 +152,14 @@ Deno.test("a header without end that is too big for memory is refused, a message
   assert.match(await sendMessage(client, { content: "" }), /^250 /);
 });
 
+Deno.test("a header with more fields than are told apart is refused", async () => {
+  const world = sessionWorld();
+  const client = await greeted(world);
+  const content = (fields: number) => `${"X: y\r\n".repeat(fields)}\r\nbody\r\n`;
+  assert.match(await sendMessage(client, { content: content(9999) }), /^250 /);
+  assert.match(await sendMessage(client, { content: content(10_001) }), /^552 5\.3\.4 .*too many fields/);
+});
+
 Deno.test("at the end of data `rcpt` is the last recipient that was accepted", async () => {
   const world = sessionWorld({
     settings: `session.rcpt.errors = { wait = "0s" }
