@@ -16,7 +16,7 @@ import {
 } from "./code.ts";
 import { type ArgumentRole, HOST_FUNCTIONS, type HostFunction, PURE_FUNCTIONS, RECORD_TYPES } from "./functions/mod.ts";
 import { suggestion } from "./nearest.ts";
-import { LookupUnavailable, type Value } from "./types.ts";
+import { LookupUnavailable, type Scope, type Value } from "./types.ts";
 import {
   add,
   compare,
@@ -54,10 +54,33 @@ export const EMPTY_ENVIRONMENT: CompileEnvironment = {
   configGet: () => undefined,
 };
 
+/** How another language's variable is read. `later` if its value may be a promise. */
+export type NameReader =
+  | { readonly later: false; read(scope: Scope): Value }
+  | { readonly later: true; read(scope: Scope): Value | Promise<Value> };
+
+/** A function that another language adds. */
+export interface AddedFunction {
+  readonly least: number;
+  readonly most: number;
+  /** Stands for a function of this language: its name, and its arguments as they are to be read. */
+  readonly means?: (args: readonly Node[]) => { readonly name: string; readonly args: readonly Node[] };
+  readonly apply?: (args: readonly Value[], scope: Scope) => Value | Promise<Value>;
+}
+
+/** What another language that holds expressions brings. */
+export interface HostLanguage {
+  /** The variable with this name, which may have dots, or the group `$n` of an earlier match; or what is wrong with it. */
+  variable(name: string): NameReader | string;
+  readonly functions: ReadonlyMap<string, AddedFunction>;
+}
+
 /** Where an expression stands. */
 export interface Surroundings {
   readonly variables: VariableSet;
-  readonly environment: CompileEnvironment;
+  /** Undefined if nothing is known of what is defined: then it is not checked. */
+  readonly environment: CompileEnvironment | undefined;
+  readonly language?: HostLanguage | undefined;
   /** Bare words that stand for themselves: enum words, ids. */
   readonly words: readonly string[];
   /** Gives the canonical word for a bare word, or undefined. */
@@ -154,7 +177,8 @@ function fail(state: Compilation, position: number, message: string): Code {
 }
 
 function compileName(state: Compilation, name: string, position: number): Code {
-  const { variables, findWord, words, aliases } = state.surroundings;
+  const { variables, findWord, words, aliases, language } = state.surroundings;
+  if (language !== undefined) return compileReader(state, language, name, position);
   const variable = findVariable(name, variables) ?? findAlias(state, aliases?.[name], name, position);
   if (variable !== undefined) {
     const empty = emptyValue(variables[variable] ?? "str");
@@ -166,12 +190,20 @@ function compileName(state: Compilation, name: string, position: number): Code {
   return fail(state, position, explainUnknown(name, variables, words));
 }
 
+function compileReader(state: Compilation, language: HostLanguage, name: string, position: number): Code {
+  const reader = language.variable(name);
+  if (typeof reader === "string") return fail(state, position, reader);
+  return reader.later ? { kind: "async", run: (scope) => reader.read(scope) } : sync((scope) => reader.read(scope));
+}
+
 function findAlias(state: Compilation, alias: string | undefined, name: string, position: number): string | undefined {
   if (alias !== undefined) state.warnings.push({ message: `'${name}' is read as '${alias}'`, position });
   return alias;
 }
 
 function compileCapture(state: Compilation, group: number, position: number): Code {
+  const { language } = state.surroundings;
+  if (!state.captured && language !== undefined) return compileReader(state, language, `$${group}`, position);
   if (!state.captured) return fail(state, position, `'$${group}' needs a matches(…) to its left in the same item`);
   state.usesCaptures = true;
   return sync((_, captures) => captures === undefined ? "" : captureGroup(captures, group));
@@ -191,6 +223,8 @@ type Call = Extract<Node, { kind: "call" }>;
 
 function compileCall(state: Compilation, call: Call): Code {
   const { name } = call;
+  const added = state.surroundings.language?.functions.get(name);
+  if (added !== undefined) return compileAdded(state, call, added);
   if (name === "matches") return compileMatches(state, call);
   if (name === "if_then") {
     if (!hasArity(state, call, 3, 3)) return constant("");
@@ -214,7 +248,14 @@ function compileCall(state: Compilation, call: Call): Code {
   const host = HOST_FUNCTIONS.get(name);
   if (host !== undefined) return compileHostCall(state, call, host);
   compileAll(state, call.args);
-  return fail(state, call.position, `unknown function '${name}'${suggestion(name, FUNCTION_NAMES)}`);
+  const known = [...FUNCTION_NAMES, ...state.surroundings.language?.functions.keys() ?? []];
+  return fail(state, call.position, `unknown function '${name}'${suggestion(name, known)}`);
+}
+
+function compileAdded(state: Compilation, call: Call, { least, most, means, apply }: AddedFunction): Code {
+  if (!hasArity(state, call, least, most)) return constant("");
+  if (means !== undefined) return compileCall(state, { ...call, ...means(call.args) });
+  return asyncListCode(compileAll(state, call.args), (values, scope) => apply?.(values, scope) ?? "");
 }
 
 function positionOf(call: Call, index: number): number {
@@ -285,7 +326,7 @@ function compileConfigGet(state: Compilation, call: Call): Code {
   if (key.kind !== "constant" || typeof key.value !== "string") {
     return fail(state, positionOf(call, 0), "the key of 'config_get' must be a constant text");
   }
-  const value = state.surroundings.environment.configGet(key.value);
+  const value = state.surroundings.environment?.configGet(key.value);
   if (value === undefined) return fail(state, positionOf(call, 0), `there is no setting '${key.value}'`);
   return constant(value);
 }
@@ -320,20 +361,20 @@ function asFailure(name: string, error: unknown): Error {
 }
 
 /** What is wrong with the argument, or undefined. */
-function checkRole(role: ArgumentRole, arg: Code, environment: CompileEnvironment): string | undefined {
+function checkRole(role: ArgumentRole, arg: Code, environment: CompileEnvironment | undefined): string | undefined {
   if (role === "value") return undefined;
   if (arg.kind !== "constant" || typeof arg.value !== "string") {
     return role === "record-type" ? undefined : `expected a constant text`;
   }
   const { value } = arg;
+  if (role === "sql") return value.trim() === "" ? "expected an SQL statement" : undefined;
+  if (role === "record-type") {
+    const known = RECORD_TYPES.includes(value.toLowerCase());
+    return known ? undefined : `'${value}' is no record type (${RECORD_TYPES.join(", ")})`;
+  }
+  if (environment === undefined) return undefined;
   const { directories, stores, writableStores, lists } = environment;
   switch (role) {
-    case "sql":
-      return value.trim() === "" ? "expected an SQL statement" : undefined;
-    case "record-type":
-      return RECORD_TYPES.includes(value.toLowerCase())
-        ? undefined
-        : `'${value}' is no record type (${RECORD_TYPES.join(", ")})`;
     case "directory":
       if (value === "" || value === "*" || directories.includes(value)) return undefined;
       return `there is no directory '${value}'${suggestion(value, directories)}`;

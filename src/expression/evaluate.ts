@@ -2,7 +2,14 @@
 
 import ipaddr from "ipaddr.js";
 import type { Captures } from "./code.ts";
-import { type CompileEnvironment, compileNode, EMPTY_ENVIRONMENT, inOrder, startCompilation } from "./compiler.ts";
+import {
+  type CompileEnvironment,
+  compileNode,
+  EMPTY_ENVIRONMENT,
+  type HostLanguage,
+  inOrder,
+  startCompilation,
+} from "./compiler.ts";
 import { SyntaxProblem } from "./lexer.ts";
 import { parse } from "./parser.ts";
 import { ExpressionError } from "./problem.ts";
@@ -18,6 +25,8 @@ export interface ExpressionOptions {
   readonly variables?: VariableSet;
   /** Left out: no directory, store, list or setting exists. */
   readonly environment?: CompileEnvironment;
+  /** The language that the expression stands in: its variables and functions, instead of those of contexts. */
+  readonly language?: HostLanguage;
 }
 
 /** A compiled expression. */
@@ -41,12 +50,13 @@ export function compileExpression(source: string, options: ExpressionOptions = {
   const known = options.context === undefined ? ALL_VARIABLES : VARIABLES[options.context];
   const state = startCompilation({
     variables: { ...known, ...options.variables },
-    environment: options.environment ?? EMPTY_ENVIRONMENT,
+    environment: options.environment ?? (options.language === undefined ? EMPTY_ENVIRONMENT : undefined),
+    language: options.language,
     words: [],
     findWord: () => undefined,
   });
   try {
-    const code = compileNode(state, parse(source));
+    const code = compileNode(state, parse(source, options.language !== undefined));
     if (state.problems.length > 0) {
       throw new ExpressionError(inOrder(state.problems).map((problem) => ({ ...problem, source })));
     }

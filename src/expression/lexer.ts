@@ -40,6 +40,8 @@ export class SyntaxProblem extends Error {
 }
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z_][A-Za-z0-9_]*)*/y;
+// For languages whose variables have namespaces.
+const DOTTED_NAME = /[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z_][A-Za-z0-9_]*)*/y;
 const NUMBER = /\d+(?:\.\d+)?/y;
 const CAPTURE = /\$(?:(\d{1,3})|\{(\d{1,3})\})(?!\d)/y;
 const SYMBOL = /<=|>=|==|!=|&&|\|\||[()[\],!\-+*/<>=^&|]/y;
@@ -52,9 +54,11 @@ const SPELLINGS: Readonly<Record<string, Symbol>> = { "=": "==", "&": "&&", "|":
 /**
  * Cuts `source` into tokens, the last of kind `end`.
  *
+ * @param dotted whether names may have dots in them
  * @throws {SyntaxProblem} at the first character that starts no token
  */
-export function tokenize(source: string): Token[] {
+export function tokenize(source: string, dotted = false): Token[] {
+  const name = dotted ? DOTTED_NAME : NAME;
   const tokens: Token[] = [];
   let position = 0;
   while (position < source.length) {
@@ -67,7 +71,7 @@ export function tokenize(source: string): Token[] {
       position = text.end;
       continue;
     }
-    const token = readName(source, position) ?? readNumber(source, position) ?? readCapture(source, position) ??
+    const token = readName(name, source, position) ?? readNumber(source, position) ?? readCapture(source, position) ??
       readSymbol(source, position);
     if (token === undefined) throw new SyntaxProblem(unexpected(source, position), position);
     tokens.push(token.token);
@@ -92,8 +96,8 @@ interface Read {
   readonly end: number;
 }
 
-function readName(source: string, position: number): Read | undefined {
-  const match = take(NAME, source, position);
+function readName(name: RegExp, source: string, position: number): Read | undefined {
+  const match = take(name, source, position);
   if (match === null) return undefined;
   return { token: { kind: "name", position, value: match[0] }, end: position + match[0].length };
 }

@@ -21,7 +21,14 @@
 
 export * from "./types.ts";
 export type { SettingType } from "./coerce.ts";
-export { type CompileEnvironment, EMPTY_ENVIRONMENT, FUNCTION_NAMES } from "./compiler.ts";
+export {
+  type AddedFunction,
+  type CompileEnvironment,
+  EMPTY_ENVIRONMENT,
+  FUNCTION_NAMES,
+  type HostLanguage,
+  type NameReader,
+} from "./compiler.ts";
 export {
   compileExpression,
   evaluateText,

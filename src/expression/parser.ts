@@ -29,13 +29,14 @@ const PRECEDENCE: Readonly<Partial<Record<Symbol, number>>> = {
 /**
  * Parses `source`.
  *
+ * @param dotted whether names may have dots in them
  * @throws {SyntaxProblem} at the first thing that is no expression, or if it is too long or nested too deeply
  */
-export function parse(source: string): Node {
+export function parse(source: string, dotted = false): Node {
   if (source.length > LONGEST_EXPRESSION) {
     throw new SyntaxProblem(`the expression is longer than ${LONGEST_EXPRESSION} characters`, 0);
   }
-  const parser = new Parser(tokenize(source));
+  const parser = new Parser(tokenize(source, dotted));
   return parser.whole();
 }
 

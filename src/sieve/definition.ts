@@ -8,7 +8,7 @@ import type { CallNode } from "./ast.ts";
 import type { SieveLimits } from "./host.ts";
 import type { Position } from "./problem.ts";
 import type { Flow, Run } from "./run.ts";
-import type { Value } from "../expression/mod.ts";
+import type { CompileEnvironment, Value } from "../expression/mod.ts";
 import type { HeaderField } from "../message/mod.ts";
 
 /** A compiled command. Answers at once unless something had to be asked of the host. */
@@ -286,6 +286,8 @@ export interface CompileOptions {
   readonly settings?: ReadonlyMap<string, string>;
   /** Namespaces of variables besides those of extensions, such as `env` and `envelope`. */
   readonly namespaces?: Readonly<Record<string, Namespace>>;
+  /** What expressions may name of directories, stores, lists and settings; left unchecked if missing. */
+  readonly environment?: CompileEnvironment;
   /** Finds a script to include (RFC 6609); undefined if there is none. */
   loadScript?(location: "personal" | "global", name: string): string | undefined;
   /** Extensions besides the built-in ones. */

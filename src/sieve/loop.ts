@@ -62,3 +62,18 @@ export const breakCommand: CommandDefinition = {
     };
   },
 };
+
+/** `continue`: the rest of this turn of the innermost loop is left out (`vnd.stalwart.while`). */
+export const continueCommand: CommandDefinition = {
+  name: "continue",
+  compile(call, compiler) {
+    if (!isInLoop(compiler)) {
+      compiler.error(call.at, "continue must stand inside a loop");
+      return undefined;
+    }
+    return (run) => {
+      run.loop = undefined;
+      return CONTINUE;
+    };
+  },
+};

@@ -3,7 +3,7 @@
 import type { Compiler } from "./definition.ts";
 import type { Position } from "./problem.ts";
 import { type Run, slot } from "./run.ts";
-import type { Value } from "../expression/mod.ts";
+import { formatValue, type Value } from "../expression/mod.ts";
 
 /** A way to one variable. */
 export interface Variable {
@@ -17,6 +17,8 @@ const WITH_NAMESPACE = /^([a-z_][a-z0-9_]*)\.([a-z0-9_.-]+)$/i;
 const LONGEST_NAME = 64;
 /** RFC 5229 §6 asks for 128. */
 const MOST_VARIABLES = 255;
+/** What an item of a list counts for beside its text, so that lists of nothing are bounded too. */
+const ITEM_SIZE = 8;
 
 const encoder = new TextEncoder();
 
@@ -109,9 +111,30 @@ export function findVariable(name: string, at: Position, compiler: Compiler): Va
   };
 }
 
-/** RFC 5229 §3: what is longer than a variable may be is cut off. */
+/** RFC 5229 §3: what is longer than a variable may be is cut off; of a list, the items behind. */
 function bounded(run: Run, value: Value): Value {
-  return typeof value === "string" ? cut(value, run.limits.variableSize) : value;
+  return typeof value === "object" ? cutList(value, run.limits.variableSize) : cutItem(value, run.limits.variableSize);
+}
+
+function cutItem(value: Value, size: number): Value {
+  return typeof value === "string" ? cut(value, size) : value;
+}
+
+/** Lists in lists count with what is in them, however often the same list is there. */
+function cutList(list: readonly Value[], size: number): Value {
+  let left = size;
+  const copy = (items: readonly Value[]): Value[] => {
+    const kept: Value[] = [];
+    for (const item of items) {
+      left -= ITEM_SIZE;
+      if (left < 0) break;
+      const whole = typeof item === "object" ? copy(item) : cutItem(item, left);
+      if (typeof whole === "string") left -= whole.length;
+      kept.push(whole);
+    }
+    return kept;
+  };
+  return copy(list);
 }
 
 /** The beginning of a text, at most `size` octets in UTF-8; no character is cut in two. */
@@ -125,5 +148,5 @@ export function cut(text: string, size: number): string {
 /** A value as scripts print it: numbers in decimal, lists one item behind the other. */
 export function variableText(value: Value): string {
   if (typeof value === "string") return value;
-  return typeof value === "object" ? value.map(variableText).join(" ") : String(value);
+  return typeof value === "object" ? value.map(variableText).join(" ") : formatValue(value);
 }

@@ -60,8 +60,8 @@ function content(types: (run: Run) => readonly string[]): Values {
     });
 }
 
-/** RFC 5173 §5.3: what a reader would see as text; markup is taken out. */
-const text: Values = (run) =>
+/** RFC 5173 §5.3: what a reader would see as text, one for each part that is text; markup is taken out. */
+export const readableText: Values = (run) =>
   later(mimeRoot(run), (root) => {
     const values: string[] = [];
     for (const part of allParts(root)) {
@@ -89,7 +89,7 @@ export const body: readonly Extension[] = [{
       if (matcher === undefined) return undefined;
       const types = call.tag("content")?.texts;
       const values = unlessMissing(
-        call.has("raw") ? raw : types === undefined ? text : content((run) => types.read(run)),
+        call.has("raw") ? raw : types === undefined ? readableText : content((run) => types.read(run)),
       );
       return (run) => {
         // RFC 5173 §6: wildcards in bodies set no match variables.

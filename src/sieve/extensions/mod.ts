@@ -11,6 +11,7 @@ import { encodedCharacter } from "./encoded_character.ts";
 import { enotify } from "./enotify.ts";
 import { environment } from "./environment.ts";
 import { envelope } from "./envelope.ts";
+import { expressions } from "./expressions.ts";
 import { extlists } from "./extlists.ts";
 import { fcc } from "./fcc.ts";
 import { fileinto } from "./fileinto.ts";
@@ -39,6 +40,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...enotify,
   ...environment,
   ...envelope,
+  ...expressions,
   ...extlists,
   ...fcc,
   ...fileinto,
