@@ -66,7 +66,7 @@ export function startArc(message: SignedMessage, strict: boolean, context: Check
   if (typeof readings === "string" || refused !== undefined) {
     return { kind: "known", result: failed(`message signature ${last.instance}: ${refused}`) };
   }
-  const toVerify = [{ set: last, readings }, ...olderSets(sets)];
+  const toVerify = [{ set: last, readings }, ...olderSets(sets, strict, context.now())];
   const keysOf = keyLookups(context);
   for (const reading of readings) keysOf(reading);
   keysOf(last.sealSignature);
@@ -112,10 +112,12 @@ async function validate(
   if (signed?.result !== "pass") {
     return { result: signed?.result ?? "fail", reason: `message signature ${last.instance}: ${signed?.reason}` };
   }
-  const digestOf = sealDigests(bytes, sets);
-  for (const set of [...sets].reverse()) {
-    const sealed = verifySeal(set, digestOf(set), await keysOf(set.sealSignature));
-    if (sealed.result !== "pass") return { result: sealed.result, reason: `seal ${set.instance}: ${sealed.reason}` };
+  const sealed = sealDigests(bytes, sets);
+  for (const [index, set] of [...sets.entries()].reverse()) {
+    const verified = verifySeal(set, sealed[index], await keysOf(set.sealSignature));
+    if (verified.result !== "pass") {
+      return { result: verified.result, reason: `seal ${set.instance}: ${verified.reason}` };
+    }
     if (set !== last) continue;
     // Only a sealer who has a key is worth more than two lookups.
     for (const other of sets) keysOf(other.sealSignature);
@@ -129,12 +131,12 @@ async function validate(
   return { result: "pass", oldest };
 }
 
-/** Sets before the last one, newest first, as far as their message signatures can be read. */
-function olderSets(sets: readonly ArcSet[]): SetToVerify[] {
+/** Sets before the last one, newest first, as far as their message signatures can count. */
+function olderSets(sets: readonly ArcSet[], strict: boolean, now: number): SetToVerify[] {
   const older: SetToVerify[] = [];
   for (const set of sets.slice(0, -1).reverse().slice(0, MOST_OLDER)) {
     const readings = readMessageSignature(set.messageSignature);
-    if (typeof readings === "string") break;
+    if (typeof readings === "string" || refuse(readings, strict, now) !== undefined) break;
     older.push({ set, readings });
   }
   return older;
@@ -148,25 +150,28 @@ function refuse([signature]: readonly MessageSignature[], strict: boolean, now: 
   return strict ? provesLittle(signature) : undefined;
 }
 
-function verifySeal(set: ArcSet, digest: Uint8Array, keys: KeyLookup): Verification {
-  if (set.sealSignature.hash === "sha1") return { result: "fail", reason: "it is made with SHA-1" };
+function verifySeal(set: ArcSet, digest: Uint8Array | undefined, keys: KeyLookup): Verification {
+  if (digest === undefined || set.sealSignature.hash === "sha1") {
+    return { result: "fail", reason: "it is made with SHA-1" };
+  }
   if (keys.kind !== "keys") return withoutKey(keys);
   return verifyWithKeys(keys.keys, set.sealSignature, digest, { strict: true });
 }
 
 /**
- * Digests that seals sign (§5.1.1): all sets before in the order of instances, then the seal's own. Fields are brought
- * into their canonical form once for all seals.
+ * Digests that seals sign (§5.1.1), in the order of instances: all sets before, then the seal's own. What several seals
+ * cover is hashed once.
  */
-function sealDigests(bytes: Uint8Array, sets: readonly ArcSet[]): (set: ArcSet) => Uint8Array {
+function sealDigests(bytes: Uint8Array, sets: readonly ArcSet[]): readonly Uint8Array[] {
   const canonical = ({ start, end }: HeaderField) => canonicalizeField("relaxed", bytes.subarray(start, end));
-  const parts = sets.map((set) => [canonical(set.results), canonical(set.messageSignature), canonical(set.seal)]);
-  return (set) => {
-    const before = parts.slice(0, set.instance - 1).flat();
-    const own = parts[set.instance - 1]?.slice(0, 2) ?? [];
-    const seal = ownField(bytes.subarray(set.seal.start, set.seal.end), "relaxed");
-    return createHash(set.sealSignature.hash).update(concatenate([...before, ...own, seal])).digest();
-  };
+  const before = createHash("sha256");
+  return sets.map(({ results, messageSignature, seal }) => {
+    const own = concatenate([canonical(results), canonical(messageSignature)]);
+    const unsigned = ownField(bytes.subarray(seal.start, seal.end), "relaxed");
+    const digest = before.copy().update(own).update(unsigned).digest();
+    before.update(own).update(canonical(seal));
+    return digest;
+  });
 }
 
 /** Looks every key up once. */

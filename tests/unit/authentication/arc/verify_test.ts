@@ -83,6 +83,14 @@ Deno.test("the last message signature must fit; older ones tell how far back not
   await fails(sealed.replace("agreed", "refused"), /^message signature 4: the body has changed/);
 });
 
+Deno.test("an older message signature that could not count by itself ends the search", async () => {
+  for (const signature of [{ a: "rsa-sha1" }, { x: "1000" }, { l: "3" }, { bh: undefined }]) {
+    const message = seal(seal(seal(MESSAGE, RSA, 1), RSA, 2, { signature }), RSA, 3);
+    const result = await verify(message);
+    assert.deepEqual([result.result, result.oldestPass], ["pass", 3], JSON.stringify(signature));
+  }
+});
+
 Deno.test("every field of every set is under a seal", async () => {
   const message = chain(3);
   for (const set of [1, 2, 3]) {
