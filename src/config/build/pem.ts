@@ -2,7 +2,6 @@
 
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { reasonOf } from "../macro.ts";
-import { quoted } from "../toml/node.ts";
 import { absolutePath, type BuildContext } from "./context.ts";
 
 /** Keys of the configuration whose values are PEM. */
@@ -58,8 +57,7 @@ export function checkPermissions(context: BuildContext, pattern: PemKey, id: str
   context.reader.warning(
     pattern,
     [id],
-    `the file ${
-      quoted(path)
-    } is open to every account of this machine (mode ${octal}); allow its owner alone, mode 600`,
+    `the file ${context.reader.found(pattern, id)} is open to every account of this machine (mode ${octal}); allow ` +
+      "its owner alone, mode 600",
   );
 }

@@ -3,6 +3,7 @@
 import type { KeyObject } from "node:crypto";
 import { domainToAscii } from "../../smtp/mod.ts";
 import type { SignatureAlgorithm, SignatureConfig, SigningConfig } from "../signing.ts";
+import { isSecret, quoted } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 import { checkPermissions, readPem, readPrivateKey } from "./pem.ts";
 
@@ -144,7 +145,9 @@ function readHeaders({ reader }: BuildContext, id: string): readonly string[] {
   const headers = [...new Map(reader.get(pattern, id).map((name) => [name.toLowerCase(), name])).values()];
   const wrong = headers.find((name) => !FIELD_NAME.test(name));
   if (wrong !== undefined) {
-    reader.error(pattern, [id], `expected names of header fields such as Subject, found ${JSON.stringify(wrong)}`);
+    const node = reader.node(pattern, id);
+    const found = node === undefined || isSecret(node) ? reader.found(pattern, id) : quoted(wrong);
+    reader.error(pattern, [id], `expected names of header fields such as Subject, found ${found}`);
   }
   if (headers.length > 0 && !headers.some((name) => name.toLowerCase() === "from")) {
     reader.error(pattern, [id], "From must be among the signed fields (RFC 6376 §5.4)");
@@ -168,8 +171,7 @@ function readAuid({ reader }: BuildContext, id: string, domain: string): string 
   const own = at < 0 ? undefined : domainToAscii(auid.slice(at + 1));
   // RFC 6376 §3.5: the domain of i= is that of d=, or one below it.
   if (own === undefined || (own !== domain && !own.endsWith(`.${domain}`))) {
-    const example = domain === "" ? "example.net" : domain;
-    const expected = `expected an address at ${example} or a domain below it, such as "@${example}"`;
+    const expected = "expected an address at the domain of the signature, or at one below it";
     reader.error(pattern, [id], `${expected}; found ${reader.found(pattern, id)}`);
   }
   return auid.slice(0, at + 1) + (own ?? "");

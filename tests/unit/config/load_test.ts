@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { developmentConfig, findConfigFile, formatProblem, loadConfig, parseConfig } from "../../../src/config/mod.ts";
 import { SCHEMA } from "../../../src/config/schema/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
+import { signingKey } from "../../support/signing_keys.ts";
 import { load, MINIMAL, principalsOf, printed, valueOf } from "./loading.ts";
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
@@ -142,7 +143,11 @@ Deno.test("the example configuration loads with everything in it switched on", a
       RELAY_SECRET: "s",
       GODWIT_TOKEN: "t",
     },
-    files: { "/etc/godwit/tls/fullchain.pem": cert, "/etc/godwit/tls/key.pem": privateKey },
+    files: {
+      "/etc/godwit/tls/fullchain.pem": cert,
+      "/etc/godwit/tls/key.pem": privateKey,
+      "/etc/godwit/mail2026._domainkey.example.net.pem": signingKey("rsa-sha256", "mail2026").pem,
+    },
   });
   assert.deepEqual(problems, []);
   assert.equal(config?.server.listeners.length, 4);

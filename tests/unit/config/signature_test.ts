@@ -145,7 +145,11 @@ for (
     ],
     ["fields without From", signature('headers = ["Subject"]'), /s\.headers: line 6: From must be among/],
     ["a field that is none", signature('headers = ["From", "Sub ject"]'), /s\.headers: line 6: .*found "Sub ject"/],
-    ["an AUID elsewhere", signature('auid = "ana@example.org"'), /s\.auid: line 6: .*"@example\.net"; found/],
+    [
+      "an AUID elsewhere",
+      signature('auid = "ana@example.org"'),
+      /s\.auid: line 6: .*at the domain of the signature.*found "ana@example\.org"/,
+    ],
     ["an AUID that only ends alike", signature('auid = "@notexample.net"'), /s\.auid: line 6: /],
     ["an AUID without a domain", signature('auid = "ana"'), /s\.auid: line 6: /],
     ["an expiry under a second", signature('expire = "10ms"'), /s\.expire: line 6: expected a duration of 1s/],
@@ -185,9 +189,9 @@ for (
 
 Deno.test("a key file that everybody may read brings a warning, also by a macro", () => {
   const open = { ...WORLD, modes: { "/etc/godwit/keys/rsa.pem": 0o100644 } };
-  for (const key of ["keys/rsa.pem", "%{file:keys/rsa.pem}%"]) {
-    assert.deepEqual(problems(signature("", key), open), [
-      'signature.s.private-key: warning: line 2: the file "keys/rsa.pem" is open to every account of this machine ' +
+  for (const key of ["keys/rsa.pem", "%{file:keys/rsa.pem}%", "%{env:FILE}%"]) {
+    assert.deepEqual(problems(signature("", key), { ...open, env: { FILE: "keys/rsa.pem" } }), [
+      `signature.s.private-key: warning: line 2: the file "${key}" is open to every account of this machine ` +
       "(mode 644); allow its owner alone, mode 600",
     ]);
   }
