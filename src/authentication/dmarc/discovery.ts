@@ -2,7 +2,7 @@
 
 import { DnsError } from "../../dns/mod.ts";
 import type { CheckResolver } from "../types.ts";
-import { isWithin, organizationalDomain } from "./organizational_domain.ts";
+import { isWithin, loadPublicSuffixes } from "./organizational_domain.ts";
 import { isDmarcRecord, type PolicyRecord, readDmarcRecord } from "./record.ts";
 
 /** What there is at one name. */
@@ -61,6 +61,7 @@ async function lookUp(resolver: CheckResolver, domain: string): Promise<PolicyLo
  * public suffix list, unless a record uses tags of RFC 9989: then they are found by walking up the tree.
  */
 export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Promise<Policy> {
+  const organizationalDomain = await loadPublicSuffixes();
   const organization = organizationalDomain(domain);
   let found = await lookUpPolicy(domain);
   if (found.kind === "none" && organization !== domain) found = await lookUpPolicy(organization);
