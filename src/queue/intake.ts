@@ -127,9 +127,17 @@ function newRecipient(given: NewRecipient, seq: number, address: string, attempt
 /**
  * The statements that keep a message; with a lease its recipients belong to this node from the start. With limits in
  * `intake.quota` the rows of the first result are the keys that are full, and then nothing was kept.
+ *
+ * @param others further statements that are to do something only if the message is kept
  */
-export function intakeStatements(intake: Intake, lease: Lease | undefined, now: number): Statement[] {
+export function intakeStatements(
+  intake: Intake,
+  lease: Lease | undefined,
+  now: number,
+  others: readonly Statement[] = [],
+): Statement[] {
   const statements = messageStatements(intake, lease, now);
+  for (const other of others) statements.push(other);
   return intake.quota === undefined ? statements : withinQuotas(intake.message, intake.quota, statements);
 }
 

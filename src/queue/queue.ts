@@ -1,7 +1,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig } from "../config/config.ts";
 import type { FunctionHost } from "../expression/types.ts";
-import { type Store, StoreUnavailable, type WriteResult } from "../store/mod.ts";
+import { type Statement, type Store, StoreUnavailable, type WriteResult } from "../store/mod.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { createContentWriter } from "./content.ts";
 import { inspectQueue, type QueueInspection } from "./inspect.ts";
@@ -48,11 +48,12 @@ export interface Queue extends QueueInspection {
   /**
    * Puts a message in the queue; it survives anything from when this resolves.
    *
+   * @param others messages that come with it in the same commit; quotas are asked about the first alone
    * @returns undefined once it is queued, or the quotas that leave no room for it
    * @throws {StoreUnavailable} if it could not be stored; nothing of it stays
    * @throws {LookupUnavailable} if a quota cannot be told for now; nothing of it stays
    */
-  enqueue(message: NewMessage): Promise<QuotaRefusal | undefined>;
+  enqueue(message: NewMessage, others?: readonly NewMessage[]): Promise<QuotaRefusal | undefined>;
   /**
    * Whether quotas leave room for a message, as far as that can be told now; undefined while there are no quotas.
    *
@@ -151,26 +152,39 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     strategy,
   );
 
-  const keep = async (intake: Intake): Promise<QuotaRefusal | undefined> => {
+  /** Writes messages in one commit; the quotas of the first decide about all. */
+  const keep = async (intakes: readonly [Intake, ...Intake[]]): Promise<QuotaRefusal | undefined> => {
     const now = clock.now();
-    const reserved = scheduler.reserve(intake);
+    const places = intakes.map((intake) => ({ intake, reserved: scheduler.reserve(intake) }));
+    const giveBack = () => {
+      for (const { intake, reserved } of places) if (reserved !== undefined) scheduler.unreserve(intake);
+    };
     let results: readonly WriteResult[];
     try {
-      results = await store.write(intakeStatements(intake, reserved, now), { undo: () => undoIntake(intake) });
+      results = await store.write(
+        places.reduceRight<Statement[]>(
+          (others, { intake, reserved }) => intakeStatements(intake, reserved, now, others),
+          [],
+        ),
+        { undo: () => intakes.flatMap(undoIntake) },
+      );
     } catch (error) {
-      if (reserved !== undefined) scheduler.unreserve(intake);
+      giveBack();
       if (error instanceof StoreUnavailable) throw error;
       throw new StoreUnavailable(`the message could not be stored: ${String(error)}`, false, { cause: error });
     }
-    const refusal = intake.quota === undefined ? undefined : refusalOf(intake.quota, fullKeys(results));
+    const [first] = intakes;
+    const refusal = first.quota === undefined ? undefined : refusalOf(first.quota, fullKeys(results));
     if (refusal !== undefined) {
-      if (reserved !== undefined) scheduler.unreserve(intake);
-      noteRefused(emit, intake.message, refusal);
+      giveBack();
+      noteRefused(emit, first.message, refusal);
       return refusal;
     }
-    noteQueued(emit, intake);
-    if (reserved !== undefined) scheduler.accept(intake, reserved);
-    else if (!intake.held) scheduler.expect(intake);
+    for (const { intake, reserved } of places) {
+      noteQueued(emit, intake);
+      if (reserved !== undefined) scheduler.accept(intake, reserved);
+      else if (!intake.held) scheduler.expect(intake);
+    }
     return undefined;
   };
 
@@ -189,14 +203,15 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     ...inspectQueue(store, clock, { onChange: () => scheduler.poke(), emit }),
     nextId: node.ids.next,
     contentWriter: () => createContentWriter({ store, ids: node.ids, slot: node.slot, now: () => clock.now() }),
-    async enqueue(message) {
+    async enqueue(message, others = []) {
       if (message.recipients.length === 0) throw new Error("a message without recipients cannot be queued");
       if (scheduler.displaced) throw new StoreUnavailable("another process runs under this node's name", false);
       const { flight } = quota;
       flight.count++;
       try {
         const planned = plan(message);
-        return await keep(planned instanceof Promise ? await planned : planned);
+        const intake = planned instanceof Promise ? await planned : planned;
+        return await keep(others.length === 0 ? [intake] : [intake, ...await Promise.all(others.map(plan))]);
       } finally {
         land(flight);
       }

@@ -141,7 +141,7 @@ const COUNT_WITHIN =
   "INSERT INTO quota_uses (message, seq, quota, size) SELECT ?3, value ->> 0, value ->> 1, ?2 FROM " +
   `json_each(?4) WHERE NOT EXISTS (${OVER})`;
 const COUNT = "INSERT INTO quota_uses (message, seq, quota, size) SELECT ?1, value ->> 0, value ->> 1, ?2 FROM " +
-  "json_each(?3)";
+  "json_each(?3) WHERE TRUE";
 
 /** The keys of `limits` without room for one more message of `size` octets. */
 export async function fullOf(store: Store, limits: QuotaPlan["limits"], size: number): Promise<ReadonlySet<string>> {
