@@ -7,6 +7,7 @@ import {
   type FilteredSession,
   type FilteredTransaction,
   type FilterInstance,
+  type Outgoing,
   type Stage,
   type Verdict,
 } from "./filter.ts";
@@ -19,6 +20,8 @@ export interface StageOutcome {
   readonly transaction: FilteredTransaction | undefined;
   /** The filter that refused or discarded, `""` if none did. */
   readonly filter: string;
+  /** What filters send; if one of them refused, what that one sends. Absent if nothing. */
+  readonly outgoing?: readonly Outgoing[];
 }
 
 /** Told of what goes wrong in a filter: an exception, or a modification that makes no sense. */
@@ -89,13 +92,23 @@ function openRun(
     async judge(stage, given) {
       let transaction = given;
       let held = false;
+      const outgoing: Outgoing[] = [];
+      const sent = () => outgoing.length === 0 ? {} : { outgoing };
+      /** What was to go with a command that is refused does not go: the client may come with it again. */
+      const drop = async () => {
+        for (const each of outgoing.splice(0)) await each.settled({ queued: false, final: false });
+      };
       for (const filter of filters) {
         if (!filter.stages.has(stage)) continue;
         const answer = await ask(filter, stage, transaction);
         if (answer === undefined) continue;
         const { verdict, modifications } = answer;
+        if (verdict.kind === "reply") await drop();
+        if (answer.outgoing !== undefined) outgoing.push(answer.outgoing);
         // RFC 5321 §3.3: what is refused now stays refused, whatever another filter would say.
-        if (verdict.kind === "reply" || verdict.kind === "discard") return { verdict, transaction, filter: filter.id };
+        if (verdict.kind === "reply" || verdict.kind === "discard") {
+          return { verdict, transaction, filter: filter.id, ...sent() };
+        }
         if (verdict.kind === "quarantine") held = true;
         if (transaction !== undefined && modifications !== undefined && modifications.length > 0) {
           const modified = modify(transaction, modifications);
@@ -103,7 +116,7 @@ function openRun(
           for (const problem of modified.problems) trouble(filter, problem);
         }
       }
-      return { verdict: held ? QUARANTINE : ACCEPT, transaction, filter: "" };
+      return { verdict: held ? QUARANTINE : ACCEPT, transaction, filter: "", ...sent() };
     },
     reset() {
       for (const instance of open.values()) instance.reset?.();

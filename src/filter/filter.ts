@@ -4,7 +4,8 @@ import type { AuthResults } from "../authentication/types.ts";
 import type { Scope } from "../expression/types.ts";
 import type { Content } from "../message/content.ts";
 import type { Endpoint, TlsInfo } from "../net/connection.ts";
-import type { MailParameters, RcptParameters } from "../smtp/envelope.ts";
+import type { NewMessage } from "../queue/types.ts";
+import type { FiledCopy, MailParameters, RcptParameters } from "../smtp/envelope.ts";
 import type { Reply } from "../smtp/reply.ts";
 
 /** Where in a session filters are asked (reference §5.2, §5.3). */
@@ -83,9 +84,13 @@ export type Modification =
   | { readonly kind: "add-field"; readonly name: string; readonly value: string; readonly index?: number }
   /** Another value for the `nth` field of that name (from 0, negative from the last); none takes the field out. */
   | { readonly kind: "change-field"; readonly name: string; readonly nth: number; readonly value?: string }
+  /** Stage `rcpt`: what local delivery files for the recipient under question; stage `data`: for all. */
+  | { readonly kind: "file"; readonly copies: readonly FiledCopy[] }
+  /** The header with its empty line; the body stays octet for octet. */
+  | { readonly kind: "replace-header"; readonly head: Uint8Array }
   /** Bare CR and LF in it become CRLF. */
   | { readonly kind: "replace-body"; readonly body: Uint8Array }
-  /** Header and body. */
+  /** Header and body; bare CR and LF become CRLF, unless the message is BINARYMIME (RFC 3030). */
   | { readonly kind: "replace-message"; readonly bytes: Uint8Array };
 
 /**
@@ -103,10 +108,27 @@ export type Verdict =
   | { readonly kind: "quarantine" }
   | { readonly kind: "reply"; readonly reply: Reply; readonly disconnect?: boolean };
 
+/** Messages that a filter sends on its own account. */
+export interface Outgoing {
+  /** Ready to be queued: together with the message under way if that is queued too. */
+  readonly messages: readonly NewMessage[];
+  /** Called once, when it is known what came of them. Must not throw or reject. */
+  settled(fate: OutgoingFate): void | Promise<void>;
+}
+
+/** What came of what a filter sent, and of the command that it was about. */
+export interface OutgoingFate {
+  /** Whether the messages are in the queue. */
+  readonly queued: boolean;
+  /** Whether the client has no reason to try the same again: the command was accepted, or refused for good. */
+  readonly final: boolean;
+}
+
 /** The answer of a filter. Modifications count only if the verdict lets the message live. */
 export interface FilterAnswer {
   readonly verdict: Verdict;
   readonly modifications?: readonly Modification[];
+  readonly outgoing?: Outgoing;
 }
 
 /** A filter at work in one session; it may keep a connection for all the stages. */

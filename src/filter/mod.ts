@@ -19,6 +19,8 @@ export {
   type FilterInstance,
   type FilterKind,
   type Modification,
+  type Outgoing,
+  type OutgoingFate,
   type Stage,
   type Verdict,
 } from "./filter.ts";

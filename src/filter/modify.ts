@@ -52,6 +52,19 @@ function apply(transaction: Writable<FilteredTransaction>, modification: Modific
       transaction.recipients = transaction.recipients.filter((recipient) => recipient.address !== address);
       return undefined;
     }
+    case "file": {
+      const { copies } = modification;
+      const { recipient } = transaction;
+      if (recipient !== undefined) {
+        transaction.recipient = { ...recipient, parameters: { ...recipient.parameters, copies } };
+      } else {
+        transaction.recipients = transaction.recipients.map(({ address, parameters }) => ({
+          address,
+          parameters: { ...parameters, copies },
+        }));
+      }
+      return undefined;
+    }
     default:
       return applyToMessage(transaction, modification);
   }
@@ -59,7 +72,7 @@ function apply(transaction: Writable<FilteredTransaction>, modification: Modific
 
 type MessageModification = Exclude<
   Modification,
-  { kind: "sender" | "recipient" | "add-recipient" | "delete-recipient" }
+  { kind: "sender" | "recipient" | "add-recipient" | "delete-recipient" | "file" }
 >;
 
 function applyToMessage(
@@ -68,17 +81,26 @@ function applyToMessage(
 ): string | undefined {
   const { message } = transaction;
   if (message === undefined) return "header and body can be changed at stage data only";
-  const content = edited(message.content, modification);
+  const binary = transaction.parameters.body === "binarymime";
+  const content = edited(message.content, modification, binary);
   if (typeof content === "string") return content;
   const next: FilteredMessage = { ...message, content };
   transaction.message = next;
   return undefined;
 }
 
-function edited(content: EditableContent, modification: MessageModification): EditableContent | string {
+function edited(
+  content: EditableContent,
+  modification: MessageModification,
+  binary: boolean,
+): EditableContent | string {
   switch (modification.kind) {
     case "replace-message":
-      return memoryEditable(withCrlf(modification.bytes));
+      return memoryEditable(binary ? modification.bytes : withCrlf(modification.bytes));
+    case "replace-header": {
+      const { bodyOffset } = parseHeader(content.head);
+      return content.withHead(concat([modification.head, content.head.subarray(bodyOffset)]));
+    }
     case "replace-body": {
       const header = parseHeader(content.head);
       const top = content.head.subarray(0, header.end);

@@ -26,8 +26,10 @@ export interface Intake {
   /**
    * Resolves once the message is durable; only then may 250 be answered (design §4, rule 1). Or with the quotas that leave
    * no room for it: then nothing was queued, and the content may be used again.
+   *
+   * @param others messages that come with it, in the same commit
    */
-  enqueue(message: NewMessage): Promise<QuotaRefusal | undefined>;
+  enqueue(message: NewMessage, others?: readonly NewMessage[]): Promise<QuotaRefusal | undefined>;
   /**
    * Whether quotas leave room for a message with these recipients, as far as that can be told before its content; absent
    * while there are no quotas.

@@ -1,6 +1,8 @@
 /** The session's side of filters: what they are shown, and what becomes of their verdicts. */
 
-import type { FilteredSession, FilteredTransaction, FilterRun, Stage } from "../filter/mod.ts";
+import type { FilteredSession, FilteredTransaction, FilterRun, Outgoing, Stage } from "../filter/mod.ts";
+import { LookupUnavailable } from "../expression/mod.ts";
+import { type NewMessage, StoreUnavailable } from "../queue/mod.ts";
 import type { Reply } from "../smtp/mod.ts";
 import { resultsSoFar } from "./checks.ts";
 import type { Fate, Session, Transaction } from "./session.ts";
@@ -48,7 +50,12 @@ function viewOf(session: Session): FilteredSession {
 
 /** What filters leave of a stage: the transaction with their changes, or the reply that refuses the command. */
 export type Filtered =
-  | { readonly kind: "passed"; readonly transaction: FilteredTransaction | undefined }
+  | {
+    readonly kind: "passed";
+    readonly transaction: FilteredTransaction | undefined;
+    /** Stage `data`: what filters send and is still to be queued. */
+    readonly outgoing?: readonly Outgoing[];
+  }
   | { readonly kind: "refused"; readonly reply: Reply };
 
 /**
@@ -66,9 +73,14 @@ export async function filterStage(
 ): Promise<Filtered> {
   if (!run.has(stage) || session.fate.discarded || fate.discarded) return { kind: "passed", transaction };
   const outcome = await run.judge(stage, transaction);
-  switch (outcome.verdict.kind) {
+  const { verdict, outgoing } = outcome;
+  if (outgoing !== undefined && (stage !== "data" || verdict.kind === "reply")) {
+    await sendAlone(session, outgoing, verdict.kind !== "reply" || verdict.reply.code >= 500);
+  }
+  const pending = outgoing === undefined || stage !== "data" ? {} : { outgoing };
+  switch (verdict.kind) {
     case "reply": {
-      const { reply, disconnect } = outcome.verdict;
+      const { reply, disconnect } = verdict;
       session.deps.emit("smtp.filter-refused", {
         session: session.id,
         remoteIp: session.connection.remote.ip,
@@ -82,14 +94,55 @@ export async function filterStage(
     }
     case "discard":
       fate.discarded = true;
-      return { kind: "passed", transaction };
+      return { kind: "passed", transaction, ...pending };
     case "quarantine":
       fate.held = true;
       break;
     case "accept":
       break;
   }
-  return { kind: "passed", transaction: outcome.transaction };
+  return { kind: "passed", transaction: outcome.transaction, ...pending };
+}
+
+/** Queues what filters send about a command that brings no message itself. */
+async function sendAlone(session: Session, outgoing: readonly Outgoing[], final: boolean): Promise<void> {
+  for (const each of outgoing) {
+    let queued = true;
+    try {
+      await enqueueAll(session, each.messages);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable || error instanceof LookupUnavailable)) throw error;
+      queued = false;
+      session.deps.emit("smtp.filter-error", { session: session.id, kind: "script", reason: error.message });
+    }
+    await each.settled({ queued, final });
+  }
+}
+
+/**
+ * Queues messages in one commit.
+ *
+ * @throws {StoreUnavailable | LookupUnavailable} (rejects) if they cannot be queued now
+ */
+export async function enqueueAll(session: Session, messages: readonly NewMessage[]): Promise<void> {
+  const [first, ...others] = messages;
+  if (first !== undefined) await session.deps.queue.enqueue(first, others);
+}
+
+/** Ends a message, and tells filters what came of what they sent. */
+export async function settling(
+  outgoing: readonly Outgoing[] | undefined,
+  end: () => Promise<readonly Reply[]>,
+): Promise<readonly Reply[]> {
+  if (outgoing === undefined) return await end();
+  let queued = false;
+  try {
+    const answers = await end();
+    queued = answers.some(({ code }) => code < 400);
+    return answers;
+  } finally {
+    for (const each of outgoing) await each.settled({ queued, final: queued });
+  }
 }
 
 /** Whether filters want the message dropped. */

@@ -1,7 +1,7 @@
 /** A message that has arrived whole: checks, trace fields, and the hand-over to the queue. */
 
 import { LookupUnavailable } from "../expression/mod.ts";
-import type { EditableContent } from "../filter/mod.ts";
+import type { EditableContent, FilteredTransaction, Outgoing } from "../filter/mod.ts";
 import {
   countFields,
   editHeader,
@@ -25,7 +25,7 @@ import {
 import { type Reply, reply } from "../smtp/mod.ts";
 import { checkMessage } from "./checks.ts";
 import { tellExpanded } from "./expansion.ts";
-import { filterStage, isDiscarded, isHeld } from "./filters.ts";
+import { enqueueAll, filterStage, isDiscarded, isHeld, settling } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
@@ -104,27 +104,47 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
       content.discard();
       return [filtered.reply];
     }
-    const changed = filtered.transaction;
-    if (changed !== undefined) {
-      transaction.sender = changed.sender;
-      transaction.parameters = changed.parameters;
-      if (changed.recipients !== transaction.recipients) setRecipients(transaction, changed.recipients);
-    }
-    // A message that filters have left without recipients goes nowhere.
-    if (isDiscarded(session, transaction) || transaction.recipients.length === 0) {
-      return [discard(session, transaction, content, id)];
-    }
-    const final = changed?.message?.content ?? content;
-    const answers = await enqueue(session, transaction, final, parseHeader(final.head), id);
-    // A filter has put another body in the place of the one that was spilled; or a quota leaves no room.
-    if ((final.complete && !content.complete) || answers.every(({ code }) => code >= 400)) content.discard();
-    return answers;
+    const { transaction: changed, outgoing } = filtered;
+    const filteredArrival = { id, content, changed, outgoing };
+    return await settling(outgoing, () => endFiltered(session, transaction, filteredArrival));
   } catch (error) {
     content.discard();
     if (error instanceof StoreUnavailable) return [storeFailure(error)];
     if (error instanceof LookupUnavailable) return [reply(451, "4.3.0", "A lookup failed for now, try again later")];
     throw error;
   }
+}
+
+/** What filters have left of a message. */
+interface FilteredArrival {
+  readonly id: MessageId;
+  /** As it was before them. */
+  readonly content: SpooledContent;
+  readonly changed: FilteredTransaction | undefined;
+  readonly outgoing: readonly Outgoing[] | undefined;
+}
+
+async function endFiltered(
+  session: Session,
+  transaction: Transaction,
+  { id, content, changed, outgoing }: FilteredArrival,
+): Promise<readonly Reply[]> {
+  if (changed !== undefined) {
+    transaction.sender = changed.sender;
+    transaction.parameters = changed.parameters;
+    if (changed.recipients !== transaction.recipients) setRecipients(transaction, changed.recipients);
+  }
+  const others = outgoing?.flatMap(({ messages }) => messages) ?? [];
+  // A message that filters have left without recipients goes nowhere.
+  if (isDiscarded(session, transaction) || transaction.recipients.length === 0) {
+    await enqueueAll(session, others);
+    return [discard(session, transaction, content, id)];
+  }
+  const final = changed?.message?.content ?? content;
+  const answers = await enqueue(session, transaction, final, parseHeader(final.head), id, others);
+  // A filter has put another body in the place of the one that was spilled; or a quota leaves no room.
+  if ((final.complete && !content.complete) || answers.every(({ code }) => code >= 400)) content.discard();
+  return answers;
 }
 
 function accepted(id: MessageId): Reply {
@@ -206,6 +226,7 @@ async function enqueue(
   content: EditableContent,
   header: ParsedHeader,
   id: MessageId,
+  others: readonly NewMessage[] = [],
 ): Promise<readonly Reply[]> {
   const { parameters } = transaction;
   const fields = await traceFields(session, transaction, header, id);
@@ -238,7 +259,7 @@ async function enqueue(
     heloDomain: session.heloDomain,
   };
   try {
-    const answers = await handOver(session, transaction, message);
+    const answers = await handOver(session, transaction, message, others);
     if (answers.every(({ code }) => code >= 400)) signed?.discard();
     return answers;
   } catch (error) {
@@ -247,13 +268,18 @@ async function enqueue(
   }
 }
 
-async function handOver(session: Session, transaction: Transaction, message: NewMessage): Promise<readonly Reply[]> {
-  const refusal = await session.deps.queue.enqueue(message);
+async function handOver(
+  session: Session,
+  transaction: Transaction,
+  message: NewMessage,
+  others: readonly NewMessage[],
+): Promise<readonly Reply[]> {
+  const refusal = await session.deps.queue.enqueue(message, others);
   if (refusal === undefined) {
     if (transaction.expanded !== undefined) await tellExpanded(session, transaction.expanded, message);
     return [accepted(message.id)];
   }
-  return session.lmtp ? await enqueueOthers(session, transaction, message, refusal) : [QUOTA_FULL];
+  return session.lmtp ? await enqueueOthers(session, transaction, message, refusal, others) : [QUOTA_FULL];
 }
 
 /** In LMTP those recipients get the message for whom there is room (RFC 2033 §4.2). */
@@ -262,10 +288,11 @@ async function enqueueOthers(
   transaction: Transaction,
   message: NewMessage,
   refusal: QuotaRefusal,
+  companions: readonly NewMessage[],
 ): Promise<readonly Reply[]> {
   const { full, others } = partition(transaction.accepted, message.recipients, refusal);
   if (others.length === 0) return [QUOTA_FULL];
-  const again = await session.deps.queue.enqueue({ ...message, recipients: others });
+  const again = await session.deps.queue.enqueue({ ...message, recipients: others }, companions);
   // What filled up meanwhile is the client's to try again.
   if (again !== undefined) return [QUOTA_FULL];
   return transaction.accepted.map((_, index) => full.has(index) ? QUOTA_FULL : accepted(message.id));

@@ -61,4 +61,14 @@ export interface RcptParameters {
    * no other server hears of it.
    */
   readonly original?: string;
+  /** The copies that local delivery files, in the place of one in the inbox. Not a parameter of RCPT either. */
+  readonly copies?: readonly FiledCopy[];
+}
+
+/** A copy of a message in a mailbox of its recipient, as a filter wants it (RFC 5228 §4.1, RFC 5232). */
+export interface FiledCopy {
+  /** UTF-8 name; absent for the inbox. */
+  readonly mailbox?: string;
+  /** IMAP flags, such as `\Seen`. */
+  readonly flags?: readonly string[];
 }

@@ -35,7 +35,15 @@ export {
   isFqdn,
   parseAddressLiteral,
 } from "./domain.ts";
-export type { BodyType, DeliverBy, MailParameters, Notify, OriginalRecipient, RcptParameters } from "./envelope.ts";
+export type {
+  BodyType,
+  DeliverBy,
+  FiledCopy,
+  MailParameters,
+  Notify,
+  OriginalRecipient,
+  RcptParameters,
+} from "./envelope.ts";
 export { NO_EXTENSIONS, parseEhlo, type PeerExtensions, type PeerLimits } from "./extensions.ts";
 export { InputBuffer } from "./input.ts";
 export { BareNewlineScanner, NewlineNormalizer } from "./newline.ts";

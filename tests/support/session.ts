@@ -206,10 +206,10 @@ export function memoryQueue(): MemoryQueue {
         abort: () => void pending.delete(token),
       };
     },
-    enqueue(message) {
+    enqueue(message, others = []) {
       return new Promise((resolve) => {
         check("enqueue");
-        messages.push(message);
+        messages.push(message, ...others);
         // One message at a time: whatever is pending now belongs to it.
         pending.clear();
         resolve(undefined);
