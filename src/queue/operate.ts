@@ -6,7 +6,7 @@ import { DROP_ORPHANS } from "./dialogues.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { COMMAND_SLOT, createIdSource, formatMessageId, type IdSource } from "./message_id.ts";
 import { FLAG, STATE, stateName, stateNumber } from "./record.ts";
-import { findRecipients, type FoundRecipient, type Place, type QueueFilter } from "./search.ts";
+import { countRecipients, findRecipients, type FoundRecipient, type Place, type QueueFilter } from "./search.ts";
 import type { RecipientState } from "./types.ts";
 
 /** What can be done to recipients by name. */
@@ -184,24 +184,19 @@ export function operateQueue({ store, clock, onChange, emit }: OperationContext)
         [POKE, false],
       ]),
     async preview(action, which, samples = USUAL_SAMPLES) {
-      let recipients = 0;
-      let messages = 0;
-      let last: number | undefined;
+      const states = CONCERNED[action];
+      const counted = await countRecipients(store, clock, which, states);
       const first: FoundRecipient[] = [];
-      for await (const found of pages(store, clock, which)) {
-        for (const one of found) {
-          if (!CONCERNED[action].includes(one.state)) continue;
-          recipients++;
-          if (one.message !== last) messages++;
-          last = one.message;
-          if (first.length < samples) first.push(one);
+      if (counted.recipients > 0) {
+        for await (const found of pages(store, clock, which)) {
+          first.push(...found.filter(({ state }) => states.includes(state)).slice(0, samples - first.length));
+          if (first.length >= samples) break;
         }
       }
       const { rows } = await store.read(SENDERS, [JSON.stringify(first.map(({ message }) => message))]);
       const senders = new Map(rows.map(([id, sender]) => [id, String(sender)]));
       return {
-        recipients,
-        messages,
+        ...counted,
         samples: first.map(({ message, address, queue, state }) => ({
           id: formatMessageId(message),
           sender: senders.get(message) ?? "",

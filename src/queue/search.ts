@@ -60,6 +60,11 @@ const FIND = (where: string) =>
   "ORDER BY r.message, r.seq LIMIT ?14";
 const FIND_MESSAGES = (where: string) =>
   `SELECT DISTINCT r.message FROM recipients r WHERE ${where} AND ${MATCH} ORDER BY r.message LIMIT ?14`;
+const COUNT = (where: string) =>
+  `SELECT count(*), count(DISTINCT r.message), min(r.message), max(r.message) FROM recipients r WHERE ${where} AND ` +
+  `r.state IN (SELECT value FROM json_each(?14)) AND ${MATCH}`;
+const COUNT_AMONG = COUNT(AMONG);
+const COUNT_BETWEEN = COUNT(BETWEEN);
 const IDS_AMONG = FIND_MESSAGES(AMONG);
 const IDS_BETWEEN = FIND_MESSAGES(BETWEEN);
 const RECIPIENTS_AMONG = FIND(AMONG);
@@ -148,15 +153,54 @@ export async function findRecipients(
   }));
 }
 
+/** How many recipients match that are in one of `states`, and of how many messages. */
+export async function countRecipients(
+  store: Store,
+  clock: Clock,
+  which: QueueFilter,
+  states: readonly number[],
+): Promise<{ readonly recipients: number; readonly messages: number }> {
+  let recipients = 0;
+  let messages = 0;
+  let last: SqlValue | undefined;
+  for await (const { among, args } of ranges(store, clock, which, { message: 0, seq: 0 })) {
+    const found = await store.read(among ? COUNT_AMONG : COUNT_BETWEEN, [...args, JSON.stringify(states)]);
+    const [count, distinct, least, greatest] = found.rows[0] ?? [];
+    recipients += Number(count);
+    // A message that lies across the end of a step is counted once.
+    messages += Number(distinct) - (Number(count) > 0 && least === last ? 1 : 0);
+    if (Number(count) > 0) last = greatest;
+  }
+  return { recipients, messages };
+}
+
 async function find(
   store: Store,
   clock: Clock,
   which: QueueFilter,
   from: Place,
   limit: number,
-  among: string,
-  between: string,
+  amongSql: string,
+  betweenSql: string,
 ): Promise<readonly Row[]> {
+  const found: Row[] = [];
+  for await (const { among, args } of ranges(store, clock, which, from)) {
+    const { rows } = await store.read(among ? amongSql : betweenSql, [...args, limit - found.length]);
+    // A message that lies across the end of a step is found twice where messages are asked for.
+    const again = betweenSql === IDS_BETWEEN && rows.length > 0 && found.at(-1)?.[0] === rows[0]?.[0];
+    found.push(...(again ? rows.slice(1) : rows));
+    if (found.length >= limit) break;
+  }
+  return found;
+}
+
+/** Where to look for what matches, step by step: the arguments ?1 to ?13 of {@link AMONG} or {@link BETWEEN}. */
+async function* ranges(
+  store: Store,
+  clock: Clock,
+  which: QueueFilter,
+  from: Place,
+): AsyncGenerator<{ readonly among: boolean; readonly args: readonly SqlValue[] }> {
   const filter = filterArguments(which);
   const now = clock.now();
   // Ids grow with the time of acceptance.
@@ -166,21 +210,16 @@ async function find(
   const ids = which.ids === undefined ? await candidates(store, which) : which.ids.map(parseMessageId);
   if (ids !== undefined) {
     const wanted = JSON.stringify(ids.filter((id) => id !== undefined));
-    return (await store.read(among, [...filter, wanted, after.message, after.seq, last, limit])).rows;
+    yield { among: true, args: [...filter, wanted, after.message, after.seq, last] };
+    return;
   }
-  const found: Row[] = [];
-  while (found.length < limit && after.message <= last) {
+  while (after.message <= last) {
     const step = await stepEnd(store, after);
     const end = step.message > last ? { message: last, seq: LAST.seq } : step;
-    const args = [...filter, after.message, after.seq, end.message, end.seq, limit - found.length];
-    const { rows } = await store.read(between, args);
-    // A message that lies across the end of a step is found twice where messages are asked for.
-    const again = between === IDS_BETWEEN && rows.length > 0 && found.at(-1)?.[0] === rows[0]?.[0];
-    found.push(...(again ? rows.slice(1) : rows));
-    if (step.message === LAST.message) break;
+    yield { among: false, args: [...filter, after.message, after.seq, end.message, end.seq] };
+    if (step.message === LAST.message) return;
     after = step;
   }
-  return found;
 }
 
 /** The messages that can match if they are few and an index knows them. */
