@@ -65,24 +65,15 @@ export async function keygen(options: KeygenOptions, output: Output): Promise<nu
   }
   const name = `${selector}._domainkey.${domain}`;
   const file = options.out ?? `${name}.pem`;
-  let handle: Deno.FsFile;
+  const pem = await makeKey(algorithm, bits);
   try {
-    // The file comes first: whoever may not write it need not wait for the key.
-    handle = await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
+    await Deno.writeTextFile(file, pem, { createNew: true, mode: 0o600 });
   } catch (error) {
     output.error(
       error instanceof Deno.errors.AlreadyExists
         ? `${file} exists; a key is never overwritten, name another file with --out`
         : `cannot write ${file}: ${error instanceof Error ? error.message : error}`,
     );
-    return 1;
-  }
-  const pem = await makeKey(algorithm, bits);
-  try {
-    await new Blob([pem]).stream().pipeTo(handle.writable);
-  } catch (error) {
-    await Deno.remove(file).catch(() => {});
-    output.error(`cannot write ${file}: ${error instanceof Error ? error.message : error}`);
     return 1;
   }
   const record = {
