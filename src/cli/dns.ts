@@ -2,11 +2,11 @@
 
 import { createHash } from "node:crypto";
 import { Command } from "commander";
-import { systemClock } from "../clock/mod.ts";
 import { publicKeyRecord } from "../authentication/mod.ts";
+import { systemClock } from "../clock/mod.ts";
 import type { Config, SignatureConfig } from "../config/mod.ts";
-import { domainToAscii, isDomain } from "../smtp/mod.ts";
 import { createResolver } from "../dns/mod.ts";
+import { domainToAscii, isDomain } from "../smtp/mod.ts";
 import { load } from "./configuration.ts";
 import { type DnsRecord, printRecords } from "./dns_record.ts";
 import { printVerified, type RecordResolver, verifyRecords } from "./dns_verify.ts";
