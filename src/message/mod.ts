@@ -37,4 +37,5 @@ export { type ParameterizedValue, parseParameterized } from "./mime_header.ts";
 export { parseDate, type WrittenDate, zoneOffset } from "./parse_date.ts";
 export { quotedPrintable } from "./quoted_printable.ts";
 export { isSigned, planSevenBit, type SevenBitPlan, writeSevenBit } from "./seven_bit.ts";
+export { encodeTransfer } from "./transfer_encoding.ts";
 export { receivedField, type ReceivedOptions, type ReceivedProtocol, receivedProtocol } from "./received.ts";

@@ -152,3 +152,26 @@ function createBuffer(sink: (bytes: Uint8Array) => void) {
     flush,
   };
 }
+
+/** Whole content in `base64` or `quoted-printable`; as it is for any other encoding. */
+export function encodeTransfer(bytes: Uint8Array, encoding: string): Uint8Array {
+  if (encoding !== "base64" && encoding !== "quoted-printable") return bytes;
+  const pieces: Uint8Array[] = [];
+  const keep = (piece: Uint8Array) => void pieces.push(piece.slice());
+  const encoder = encoding === "base64" ? base64Encoder(keep) : quotedPrintableEncoder(keep);
+  let start = 0;
+  for (let lf = bytes.indexOf(LF); lf >= 0; lf = bytes.indexOf(LF, lf + 1)) {
+    if (lf === 0 || bytes[lf - 1] !== CR) continue;
+    encoder.line(bytes.subarray(start, lf + 1), 2, true);
+    start = lf + 1;
+  }
+  if (start < bytes.length) encoder.line(bytes.subarray(start), 0, true);
+  encoder.finish(false);
+  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
+}

@@ -3,6 +3,7 @@
 import {
   decodeHeaderText,
   encodeHeaderText,
+  encodeTransfer,
   foldField,
   formatDate,
   type ListedAddress,
@@ -22,21 +23,42 @@ const encoder = new TextEncoder();
 
 /** The bytes of a message: header, empty line, body. */
 export function composeMail({ fields, text, mime = false }: Composition): Uint8Array {
-  const head = fields.map(([name, value]) => foldField(name, value));
-  const lines = text.replace(/\r?\n/g, "\r\n");
-  const rest: Uint8Array[] = [foldField("MIME-Version", "1.0")];
-  if (mime) {
-    rest.push(encoder.encode(lines));
-  } else {
-    // Long lines and characters beyond ASCII have to be encoded; the rest reads better as it is.
-    const plain = /^[\t\r\n -~]*$/.test(lines) && lines.split("\r\n").every((line) => line.length <= 998);
-    rest.push(
-      foldField("Content-Type", "text/plain; charset=utf-8"),
-      foldField("Content-Transfer-Encoding", plain ? "7bit" : "quoted-printable"),
-      encoder.encode(`\r\n${plain ? lines : quotedPrintable(lines)}${lines.endsWith("\r\n") ? "" : "\r\n"}`),
-    );
-  }
-  const parts = [...head, ...rest];
+  const head = [...fields.map(([name, value]) => foldField(name, value)), foldField("MIME-Version", "1.0")];
+  if (mime) return concat([...head, encoder.encode(crlfLines(text))]);
+  const entity = textEntity(text);
+  const end = entity.body.at(-1) === 0x0a ? [] : [CRLF];
+  return concat([...head, ...entity.fields, CRLF, entity.body, ...end]);
+}
+
+/** A MIME entity: complete fields without the empty line behind them, and the encoded content. */
+export interface Entity {
+  readonly fields: readonly Uint8Array[];
+  readonly body: Uint8Array;
+}
+
+const CRLF = encoder.encode("\r\n");
+
+/** Text as `text/plain` (or another type of text) in UTF-8, or in Base64 if no line of it may be seen. */
+export function textEntity(text: string, type = "text/plain", hidden = false): Entity {
+  const lines = crlfLines(text);
+  // Long lines and characters beyond ASCII have to be encoded; the rest reads better as it is.
+  const plain = /^[\t\r\n -~]*$/.test(lines) && lines.split("\r\n").every((line) => line.length <= 998);
+  const encoding = hidden ? "base64" : plain ? "7bit" : "quoted-printable";
+  return {
+    fields: [foldField("Content-Type", `${type}; charset=utf-8`), foldField("Content-Transfer-Encoding", encoding)],
+    body: hidden
+      ? encodeTransfer(encoder.encode(lines), "base64")
+      : encoder.encode(plain ? lines : quotedPrintable(lines)),
+  };
+}
+
+/** Text whose lines end in CRLF. */
+export function crlfLines(text: string): string {
+  return text.replace(/\r?\n/g, "\r\n");
+}
+
+/** One array of several. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

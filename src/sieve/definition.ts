@@ -226,7 +226,8 @@ export interface Extension {
 export interface EnvelopePart {
   /** Whether the value is an address, of which parts can be taken. */
   readonly address: boolean;
-  read(run: Run): string | undefined;
+  /** The value, or several; undefined if there is none. `call` is that of the test. */
+  read(run: Run, call: Call): string | readonly string[] | undefined;
 }
 
 /** What a definition may ask of the compiler. */

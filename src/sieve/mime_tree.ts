@@ -18,8 +18,3 @@ export function mimeRoot(run: Run): MimePart | Promise<MimePart> {
     return tree.root;
   });
 }
-
-/** Where the innermost `foreverypart` is; undefined outside of all. Use with `slot`. */
-export const currentPart: { readonly initial: () => { part: MimePart | undefined; depth: number } } = {
-  initial: () => ({ part: undefined, depth: 0 }),
-};

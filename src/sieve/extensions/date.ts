@@ -20,7 +20,7 @@ const PARTS: Readonly<Record<string, (local: Date, offset: number) => string>> =
   minute: (local) => digits(local.getUTCMinutes()),
   second: (local) => digits(local.getUTCSeconds()),
   time: (local) => local.toISOString().slice(11, 19),
-  iso8601: (local, offset) => `${local.toISOString().slice(0, 19)}${zone(offset, ":")}`,
+  iso8601: (local, offset) => iso8601(local.getTime() - offset * 60_000, offset),
   std11: (local, offset) => formatDate(local.getTime() - offset * 60_000, offset),
   zone: (_local, offset) => zone(offset, ""),
   weekday: (local) => String(local.getUTCDay()),
@@ -31,7 +31,12 @@ function zone(offset: number, between: string): string {
   return `${offset < 0 ? "-" : "+"}${digits(Math.floor(distance / 60))}${between}${digits(distance % 60)}`;
 }
 
-const ZONE: TagDefinition = {
+/** A time as `iso8601` shows it, in a zone so many minutes east of Greenwich. */
+export function iso8601(time: number, offset: number): string {
+  return `${new Date(time + offset * 60_000).toISOString().slice(0, 19)}${zone(offset, ":")}`;
+}
+
+export const ZONE: TagDefinition = {
   name: "zone",
   group: "time zone",
   value: { name: "time zone", type: "string" },
@@ -42,7 +47,7 @@ const ZONE: TagDefinition = {
   },
 };
 
-function isOffset(text: string): boolean {
+export function isOffset(text: string): boolean {
   return /^[+-]\d{4}$/.test(text) && zoneOffset(text) !== undefined;
 }
 

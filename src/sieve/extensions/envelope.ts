@@ -34,8 +34,9 @@ export const envelope: readonly Extension[] = [{
       const names = call.texts("envelope part");
       const valuesOf = (run: Run, name: string): readonly string[] => {
         const part = compiler.envelopePart(name.toLowerCase());
-        const value = part?.read(run);
+        const value = part?.read(run, call);
         if (part === undefined || value === undefined) return [];
+        if (typeof value !== "string") return addressPart.tag === "all" ? value : [];
         if (!part.address) return addressPart.tag === "all" ? [value] : [];
         // RFC 5228 §5.4: the null reverse-path is the empty string whatever part is asked for.
         if (value === "") return [""];

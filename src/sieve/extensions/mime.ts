@@ -5,52 +5,46 @@ import { allParts, fieldsNamed, type HeaderField, type MimePart, parseParameteri
 import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
 import { afterBody, breakCommand, compileLoopBody, isInLoop } from "../loop.ts";
-import { currentPart, mimeRoot } from "../mime_tree.ts";
+import { mimeRoot } from "../mime_tree.ts";
+import { enterLoop, leaveLoop, loopDepth, nextPart, partOf } from "../part_loop.ts";
 import { SieveLimitError, SieveRuntimeError } from "../problem.ts";
-import { type Flow, NEXT, type Run, slot, spend } from "../run.ts";
+import { type Flow, NEXT, spend } from "../run.ts";
 import { findVariable } from "../variable.ts";
 import { MODIFIERS, modifiersOf } from "./variables.ts";
 
 /** How deep loops may be nested, those of included scripts counted. */
 const DEEPEST = 4;
 
-/** The parts that a loop goes through: of the message all, within another loop those inside its part. */
-function partsFor(run: Run): Iterable<MimePart> | Promise<Iterable<MimePart>> {
-  const { part } = slot(run, currentPart);
-  if (part !== undefined) return [...allParts(part)].slice(1);
-  return later(mimeRoot(run), (root) => allParts(root));
-}
-
 /** Runs the body for each part; waits only where the body does. */
 function forEach(body: Step, name: string): Step {
   return (run) => {
-    const current = slot(run, currentPart);
-    const outer = current.part;
-    if (current.depth >= DEEPEST) throw new SieveLimitError(`foreverypart is nested deeper than ${DEEPEST}`);
-    current.depth++;
-    const leave = () => {
-      current.part = outer;
-      current.depth--;
-    };
-    const from = (parts: Iterator<MimePart>): Flow | Promise<Flow> => {
-      for (let next = parts.next(); next.done !== true; next = parts.next()) {
+    if (loopDepth(run) >= DEEPEST) throw new SieveLimitError(`foreverypart is nested deeper than ${DEEPEST}`);
+    enterLoop(run);
+    const from = (): Flow | Promise<Flow> => {
+      for (;;) {
+        const more = nextPart(run);
+        if (typeof more !== "boolean") return more.then((found) => found ? turn() : end(NEXT));
+        if (!more) return end(NEXT);
         spend(run);
-        current.part = next.value;
         const flow = body(run);
-        if (typeof flow !== "number") return flow.then((ended) => after(ended) ?? from(parts));
-        const end = after(flow);
-        if (end !== undefined) return end;
+        if (typeof flow !== "number") return flow.then(after);
+        const next = afterBody(run, flow, name);
+        if (next !== "again") return end(next);
       }
-      leave();
-      return NEXT;
     };
-    const after = (flow: Flow): Flow | undefined => {
+    const turn = (): Flow | Promise<Flow> => {
+      spend(run);
+      return later(body(run), after);
+    };
+    const after = (flow: Flow): Flow | Promise<Flow> => {
       const next = afterBody(run, flow, name);
-      if (next === "again") return undefined;
-      leave();
-      return next;
+      return next === "again" ? from() : end(next);
     };
-    return later(partsFor(run), (parts) => from(parts[Symbol.iterator]()));
+    const end = (flow: Flow): Flow => {
+      leaveLoop(run);
+      return flow;
+    };
+    return from();
   };
 }
 
@@ -77,7 +71,7 @@ const MIME: TagDefinition = {
   fields(_use, call, _compiler, inner): FieldSource {
     const children = call.has("anychild");
     return (run, name) => {
-      const { part } = slot(run, currentPart);
+      const part = partOf(run);
       if (!children) return part === undefined ? inner(run, name) : fieldsNamed(part.header, name);
       return later(part ?? mimeRoot(run), (top) => {
         const found: HeaderField[] = [];
@@ -133,7 +127,7 @@ const mimeTests: Extension = {
 };
 
 /** RFC 5703 §7: the text of a part; nothing of parts that are no text. */
-function textOf(part: MimePart): string {
+export function textOf(part: MimePart): string {
   const { value } = part.contentType;
   if (value === "text/html" || value === "application/xhtml+xml") return htmlText(part.text());
   return value.startsWith("text/") ? part.text() : "";
@@ -166,7 +160,7 @@ const extracttext: Extension = {
       const modify = modifiersOf(call);
       const first = call.tag("first")?.number;
       return (run) => {
-        const { part } = slot(run, currentPart);
+        const part = partOf(run);
         if (part === undefined) throw new SieveRuntimeError("extracttext is used outside of foreverypart", call.at);
         const text = textOf(part);
         spend(run, text.length >> 10, call.at);

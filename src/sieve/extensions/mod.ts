@@ -3,8 +3,10 @@
 import type { Extension } from "../definition.ts";
 import { body } from "./body.ts";
 import { comparators } from "./comparators.ts";
+import { convert } from "./convert.ts";
 import { copy } from "./copy.ts";
 import { date } from "./date.ts";
+import { deliveryParameters } from "./delivery_parameters.ts";
 import { duplicate } from "./duplicate.ts";
 import { editheader } from "./editheader.ts";
 import { encodedCharacter } from "./encoded_character.ts";
@@ -24,6 +26,7 @@ import { regex } from "./regex.ts";
 import { reject } from "./reject.ts";
 import { relational } from "./relational.ts";
 import { spamtest } from "./spamtest.ts";
+import { replace } from "./replace.ts";
 import { mailboxChoice } from "./special_use.ts";
 import { subaddress } from "./subaddress.ts";
 import { vacation } from "./vacation.ts";
@@ -32,8 +35,10 @@ import { variables } from "./variables.ts";
 export const EXTENSIONS: readonly Extension[] = [
   ...body,
   ...comparators,
+  ...convert,
   ...copy,
   ...date,
+  ...deliveryParameters,
   ...duplicate,
   ...editheader,
   ...encodedCharacter,
@@ -52,6 +57,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...regex,
   ...reject,
   ...relational,
+  ...replace,
   ...spamtest,
   ...mailboxChoice,
   ...subaddress,
