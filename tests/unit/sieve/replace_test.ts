@@ -205,14 +205,12 @@ Deno.test("a loop that encloses the message goes on with the parts of the old on
 });
 
 Deno.test("convert makes plain text of HTML, and another charset of text", async () => {
-  const message = await left('if convert "text/html" "text/plain" [] { addheader "X-Done" "yes"; }');
+  const message = await left('if convert "text/html" "text/plain" "charset=utf-8" { addheader "X-Done" "yes"; }');
   assert.ok(message.startsWith("X-Done: yes\n"));
-  assert.ok(
-    message.includes(
-      "Subject: inner\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" +
-        "=20Gr=C3=BC=C3=9Fe=20\n--b--",
-    ) || message.includes("Gr=C3=BC=C3=9Fe"),
-  );
+  assert.ok(message.includes(
+    "Subject: inner\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" +
+      " Gr=C3=BC=C3=9Fe=20\n--b--",
+  ));
   const latin = await left('convert "text/plain" "text/plain" ["charset=iso-8859-1"];', {
     message: "Content-Type: text/plain; charset=utf-8\n\nGrüße €",
   });
@@ -223,7 +221,7 @@ Deno.test("convert makes plain text of HTML, and another charset of text", async
 });
 
 Deno.test("what cannot be converted stays, and says so", async () => {
-  const script = 'if not convert "application/x-sh" "text/plain" [] { addheader "X-Failed" "yes"; }';
+  const script = 'if not convert "application/x-sh" "text/plain" "charset=utf-8" { addheader "X-Failed" "yes"; }';
   assert.equal(await left(script), `X-Failed: yes\n${MESSAGE}`);
   const none = 'if convert "image/tiff" "image/jpeg" ["pix-x=320"] { addheader "X-Done" "yes"; }';
   assert.equal(await left(none), `X-Done: yes\n${MESSAGE}`);
@@ -235,7 +233,7 @@ Deno.test("what cannot be converted stays, and says so", async () => {
 Deno.test("in a loop convert changes the part that the loop is at", async () => {
   const two = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>1\n" +
     "--b\nContent-Type: text/html\nX-Second: yes\n\n<p>2\n--b--\n";
-  const script = 'foreverypart { if exists :mime "x-second" { convert "text/html" "text/plain" []; } }';
+  const script = 'foreverypart { if exists :mime "x-second" { convert "text/html" "text/plain" "charset=utf-8"; } }';
   const message = await left(script, { message: two });
   assert.ok(message.includes("--b\nContent-Type: text/html\n\n<p>1\n--b\nX-Second: yes\nContent-Type: text/plain"));
 });
