@@ -1,22 +1,30 @@
-/** `godwit sieve`: checks scripts and runs their tests. */
+/** `godwit sieve`: checks scripts, runs them on a message, and runs their tests. */
 
 import { Command } from "commander";
 import { dirname, resolve } from "node:path";
-import { compileScript, formatProblem, runTests, type TestReport } from "../sieve/mod.ts";
+import { compileScript, formatProblem, runTests, SERVER_NAMESPACES, type TestReport } from "../sieve/mod.ts";
 import { type Output, printable } from "./output.ts";
+import { readBeside, readScript } from "./sieve_file.ts";
+import { addRunCommand } from "./sieve_run.ts";
 
 interface SieveOptions {
   readonly json?: boolean;
 }
 
+interface CheckOptions extends SieveOptions {
+  readonly capabilityCheck: boolean;
+}
+
 /** Builds the command; `ending` runs an action and keeps its exit status. */
 export function sieveCommand(output: Output, ending: (action: Promise<number>) => Promise<void>): Command {
-  const sieve = new Command("sieve").description("check Sieve scripts and run their tests");
+  const sieve = new Command("sieve").description("check Sieve scripts, run them, and run their tests");
   sieve.command("check")
     .description("compile a script and print every problem")
     .argument("<file>")
+    .option("--no-capability-check", "extensions work without require, as in scripts of the configuration")
     .option("--json", "print JSON")
-    .action((file: string, options: SieveOptions) => ending(checkScript(file, options, output)));
+    .action((file: string, options: CheckOptions) => ending(checkScript(file, options, output)));
+  addRunCommand(sieve, output, ending);
   sieve.command("test")
     .description("run test files (vnd.dovecot.testsuite)")
     .argument("<file...>")
@@ -26,11 +34,13 @@ export function sieveCommand(output: Output, ending: (action: Promise<number>) =
 }
 
 /** Prints every problem, one a line. @returns 0 if the script can be run, else 1 */
-async function checkScript(file: string, options: SieveOptions, output: Output): Promise<number> {
+async function checkScript(file: string, options: CheckOptions, output: Output): Promise<number> {
   const source = await readScript(file, output);
   if (source === undefined) return 1;
   const { script, problems } = compileScript(source, {
     name: file,
+    noCapabilityCheck: !options.capabilityCheck,
+    namespaces: SERVER_NAMESPACES,
     loadScript: (_location, name) => readBeside(file, `${name}.sieve`),
   });
   const valid = script !== undefined;
@@ -83,22 +93,5 @@ function* reportLines(file: string, { tests }: TestReport): Generator<string> {
   for (const { name, reason } of failed) {
     yield `       ${name}`;
     for (const line of (reason ?? "").split("\n")) yield `         ${line}`;
-  }
-}
-
-async function readScript(file: string, output: Output): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(file);
-  } catch (error) {
-    output.error(`${file}: ${error instanceof Error ? error.message : error}`);
-    return undefined;
-  }
-}
-
-function readBeside(file: string, path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(resolve(dirname(file), path));
-  } catch {
-    return undefined;
   }
 }

@@ -14,10 +14,15 @@ const DSN_PARTS: Readonly<Record<string, EnvelopePart>> = {
   notify: plain(({ envelope: { notify } }) =>
     notify?.split(",").flatMap((word) => word.trim() === "" ? [] : [word.trim().toUpperCase()])
   ),
-  orcpt: plain(({ envelope: { orcpt } }) => orcpt),
-  ret: plain(({ envelope: { ret } }) => ret?.toUpperCase()),
-  envid: plain(({ envelope: { envid } }) => envid),
+  orcpt: plain(({ envelope: { orcpt } }) => given(orcpt)),
+  ret: plain(({ envelope: { ret } }) => given(ret)?.toUpperCase()),
+  envid: plain(({ envelope: { envid } }) => given(envid)),
 };
+
+/** A script takes a parameter away by setting it to nothing. */
+function given(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
 
 /** A time in the envelope: seconds since 1970, or as RFC 3339 writes it. */
 function readTime(text: string): number | undefined {
@@ -38,10 +43,11 @@ function absoluteTime(run: Run, call: Call): string | undefined {
 /** RFC 6009 §5. Modes and trace have the words that the tags of `redirect` have. */
 const DELIVERBY_PARTS: Readonly<Record<string, EnvelopePart>> = {
   bytimeabsolute: plain(absoluteTime),
-  bytimerelative: plain(({ envelope }) => envelope.by_time_relative),
-  bymode: plain(({ envelope: { by_mode } }) => by_mode === undefined ? undefined : modeOf(by_mode) ?? by_mode),
-  bytrace: plain(({ envelope: { by_trace, by_mode } }) =>
-    by_mode === undefined ? by_trace : String(["true", "t", "trace"].includes((by_trace ?? "").toLowerCase()))
+  bytimerelative: plain(({ envelope }) => given(envelope.by_time_relative)),
+  bymode: plain(({ envelope }) => modeOf(envelope.by_mode ?? "")),
+  // Without trace the answer is "false", without a deadline there is none.
+  bytrace: plain(({ envelope }) =>
+    modeOf(envelope.by_mode ?? "") === undefined ? undefined : String(envelope.by_trace === "true")
   ),
 };
 

@@ -1,0 +1,23 @@
+/** Files that Sieve commands read. */
+
+import { dirname, resolve } from "node:path";
+import type { Output } from "./output.ts";
+
+/** The text of a script; undefined, told, if it cannot be read. */
+export async function readScript(file: string, output: Output): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    output.error(`${file}: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+/** The text of a file whose path is relative to that of another; undefined if there is none. */
+export function readBeside(file: string, path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(resolve(dirname(file), path));
+  } catch {
+    return undefined;
+  }
+}
