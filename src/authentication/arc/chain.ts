@@ -12,7 +12,7 @@ import {
 import { parseTagList } from "../dkim/tag_list.ts";
 
 /** RFC 8617 §4.2.1. */
-export const MOST_INSTANCES = 50;
+const MOST_INSTANCES = 50;
 
 /** One set: the three fields that one handler added. */
 export interface ArcSet {
@@ -73,7 +73,7 @@ export function readChain(fields: FieldsByName): ArcChain {
     seals: byInstance(seals, instanceOfTags),
   };
   const highest = Math.max(0, ...Object.values(read).flatMap((found) => [...found.keys()]));
-  const lastSeal = read.seals.get(highest)?.[0];
+  const lastSeal = highest === 0 ? undefined : read.seals.get(highest)?.[0];
   const last = lastSeal === undefined ? undefined : readSignatureBase(lastSeal.tags);
   const broken = (reason: string): ArcChain => ({
     kind: "broken",

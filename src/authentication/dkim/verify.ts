@@ -9,7 +9,7 @@ import { bodyHashForm, provesLittle, type SignedMessage, verifyMessageSignature 
 import { type DkimSignature, readDkimSignature, type SignatureBase } from "./signature.ts";
 
 /** Signatures that are looked at; each may cost a lookup, a pass over the body and a public-key operation. */
-export const MOST_SIGNATURES = 10;
+const MOST_SIGNATURES = 10;
 
 /** A signature whose fate is known, or hangs on a hash of the body. */
 export type DkimCheck =
