@@ -1,6 +1,6 @@
 /** Jobs of the scheduler: recipients of one message that travel together, and the lanes they wait in. */
 
-import type { Clock } from "../clock/mod.ts";
+import type { Clock, Timer } from "../clock/mod.ts";
 import type { Content } from "../message/content.ts";
 import { addressDomain } from "../smtp/mod.ts";
 import { createFairShare, type FairShare } from "./fair_share.ts";
@@ -83,6 +83,10 @@ export interface Lane {
   /** Whether leases in the store have ended. */
   orphans: boolean;
   claiming: boolean;
+  /** What was claimed since something had to be put back, and the milliseconds it took. */
+  claims: { rows: number; time: number };
+  /** Ends the pause after that. */
+  rest: Timer | undefined;
 }
 
 /** All lanes of a node, each made when it is first asked for. */
@@ -97,10 +101,12 @@ export interface Lanes {
 /** Lanes that have seen nothing of the store yet. */
 export function createLanes(clock: Clock): Lanes {
   const lanes = new Map<string, Lane>();
-  const laneOf = (name: string) => {
+  const laneOf = (name: string): Lane => {
     let lane = lanes.get(name);
     if (lane === undefined) {
-      lane = { name, share: createFairShare(clock), backlog: true, orphans: false, claiming: false };
+      const claims = { rows: 0, time: 0 };
+      const share = createFairShare<Job>(clock);
+      lane = { name, share, backlog: true, orphans: false, claiming: false, claims, rest: undefined };
       lanes.set(name, lane);
     }
     return lane;

@@ -31,6 +31,7 @@ import type { NodeIdentity } from "./node.ts";
 import { type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
 import type { Recorder } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
+import { createRefill } from "./refill.ts";
 import { createRuns } from "./runs.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
@@ -73,9 +74,6 @@ const POLL_INTERVAL = 1000;
 const SHORTEST_WAIT = 5;
 // Outcomes that wait for their commit; deliveries pause beyond it.
 const MOST_UNRECORDED = 2000;
-const MOST_CLAIMED = 500;
-// Claimed recipients wait in memory for a free place, so that a lane never idles between two claims.
-const LEAST_AHEAD = 64;
 // After an abort, deliveries get this long to answer.
 const ABORT_GRACE = 2000;
 
@@ -263,28 +261,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     for (const lane of lanes.all()) dispatch(lane);
   };
 
-  /** Claims more for a lane that has room. */
-  const refill = (lane: Lane) => {
-    const ahead = Math.max(lane.share.limit, LEAST_AHEAD);
-    const room = ahead - lane.share.claimed;
-    if (lane.claiming || halted || down || room < ahead / 2) return;
-    lane.claiming = true;
-    track((async () => {
-      try {
-        await claimInto(lane, Math.min(room, MOST_CLAIMED));
-        await putBack(lane);
-      } catch (error) {
-        if (error instanceof StoreUnavailable) storeIs(false);
-        else emit("store.unexpected-error", { reason: String(error) });
-        return;
-      } finally {
-        lane.claiming = false;
-      }
-      dispatch(lane);
-    })());
-  };
-
-  const claimInto = async (lane: Lane, limit: number): Promise<void> => {
+  /** Makes recipients of the store jobs of this node; how many it found. */
+  const claimInto = async (lane: Lane, limit: number): Promise<number> => {
     const orphans = lane.orphans;
     const now = clock.now();
     const lease = leaseFrom(now);
@@ -315,15 +293,21 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       settleNow(message, settled, lease, content);
       if (attempts.length > 0) admit(message, attempts, lease, content);
     }
+    return claimed.length;
   };
 
-  /** Jobs that would fill the memory while their destination has no place for them make room for others. */
-  const putBack = async (lane: Lane): Promise<void> => {
-    const jobs = lane.share.surplus();
-    if (jobs.length === 0) return;
-    const now = clock.now();
-    await leases.postpone(jobs, (job) => now + lane.share.turn(job)).finally(() => jobs.forEach(endJob));
-  };
+  const refill = createRefill({
+    clock,
+    claim: claimInto,
+    postpone: (jobs, timeOf) => leases.postpone(jobs, timeOf).finally(() => jobs.forEach(endJob)),
+    isHalted: () => halted || down,
+    onError(error) {
+      if (error instanceof StoreUnavailable) storeIs(false);
+      else emit("store.unexpected-error", { reason: String(error) });
+    },
+    onFilled: (lane) => dispatch(lane),
+    track,
+  });
 
   const poll = async (): Promise<void> => {
     if (polling || halted) return;
@@ -477,6 +461,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         await settled(ABORT_GRACE);
       }
       beatTimer?.cancel();
+      for (const { rest } of lanes.all()) rest?.cancel();
       const waiting = lanes.all().flatMap(clearReady);
       try {
         await leases.release(waiting.map(({ message, recipients }) => ({ message: message.id, recipients })));

@@ -1,0 +1,171 @@
+/**
+ * What a queue of many recipients costs: start-up, claims, memory; and what a dead destination with a long queue takes
+ * from the others.
+ *
+ * ```sh
+ * deno run -A tests/bench/scale_bench.ts [--recipients 1000000] [--dead 100000] [--messages 20000] [--url URL]
+ * ```
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { systemClock } from "../../src/clock/mod.ts";
+import { contentOf, type DeliveryJob, type Outcome, type Queue } from "../../src/queue/mod.ts";
+import { claim } from "../../src/queue/claim.ts";
+import { STATE } from "../../src/queue/record.ts";
+import { openStore, type Store } from "../../src/store/mod.ts";
+import { delivered, newMessage, openTestQueue, queueConfig, schedule, storeConfig } from "../support/store.ts";
+
+const { values } = parseArgs({
+  options: {
+    recipients: { type: "string", default: "1000000" },
+    dead: { type: "string", default: "100000" },
+    messages: { type: "string", default: "20000" },
+    url: { type: "string" },
+  },
+});
+const recipients = Number(values.recipients);
+const dead = Number(values.dead);
+const messages = Number(values.messages);
+const HOUR = 3_600_000;
+const BATCH = 10_000;
+
+const folder = await Deno.makeTempDir({ prefix: "godwit-scale-" });
+const url = values.url ?? `file:${folder}/queue.db`;
+const open = () => openStore(storeConfig(url, 120_000), { emit: () => {}, clock: systemClock });
+const rss = () => `${Math.round(Deno.memoryUsage().rss / 1e6)} MB`;
+const say = (name: string, result: string) => console.log(`${name.padEnd(52)} ${result}`);
+const milliseconds = (time: number) => `${time.toFixed(1)} ms`;
+
+/** Adds messages of one recipient each without going through the queue, in a domain each or one for all. */
+async function fill(store: Store, first: number, count: number, domain: string, due: number): Promise<void> {
+  for (let at = 0; at < count; at += BATCH) {
+    const series = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) ";
+    const range = [first + at, first + Math.min(at + BATCH, count) - 1];
+    await store.write([
+      {
+        sql:
+          "INSERT INTO messages (id, created, sender, size, priority, source, hold_until, meta, addresses, blob, body) " +
+          `${series} SELECT i, ?3, 'alice@example.org', 1000, 0, 'authenticated', NULL, ` +
+          `'[{},"192.0.2.1",25,"","client.example"]', NULL, NULL, zeroblob(1000) FROM n`,
+        args: [...range, due],
+      },
+      {
+        sql: "INSERT INTO recipients (message, seq, address, queue, state, due, attempt_at, expires) " +
+          `${series} SELECT i, 0, 'bob@' || CASE WHEN ?3 = '' THEN 'd' || (i % 5000) || '.example' ELSE ?3 END, ` +
+          "'remote', 0, ?4 + i % 1000, ?4 + i % 1000, ?5 FROM n",
+        args: [...range, domain, due, due + 120 * HOUR],
+      },
+    ]);
+  }
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+// Part one: a million, half of them due.
+{
+  let store = await open();
+  const before = rss();
+  const now = systemClock.now();
+  const took = await timed(async () => {
+    await fill(store, 1, recipients / 2, "", now - HOUR);
+    await fill(store, 1 + recipients / 2, recipients / 2, "", now + HOUR);
+  });
+  say(`filled with ${recipients} recipients`, `${(took / 1000).toFixed(1)} s`);
+  await store.close();
+
+  let queue: Queue | undefined;
+  store = await open();
+  const start = await timed(async () => queue = await openTestQueue(store, systemClock));
+  say("start-up of the queue", milliseconds(start));
+  const owner = queue?.nextId() ?? 1;
+  const times: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    times.push(
+      await timed(() =>
+        claim(store, {
+          queue: "remote",
+          state: STATE.queued,
+          limit: 500,
+          now,
+          lease: { owner, until: now + HOUR },
+          onLost: () => {},
+        })
+      ),
+    );
+  }
+  times.sort((a, b) => a - b);
+  say(
+    "claim of 500, with messages: median, worst of 20",
+    `${milliseconds(times[10] ?? 0)}, ${milliseconds(times[19] ?? 0)}`,
+  );
+  say("memory before and after", `${before}, ${rss()}`);
+  let seen = 0;
+  queue?.start((job) => {
+    seen += job.recipients.length;
+    return Promise.resolve(delivered(job));
+  });
+  const from = performance.now();
+  while (performance.now() - from < 10_000) await new Promise((resolve) => setTimeout(resolve, 100));
+  say("delivered from it in 10 s, memory then", `${Math.round(seen / 10)}/s, ${rss()}`);
+  await queue?.close();
+  await store.close();
+}
+
+// Part two: what a dead destination takes from others.
+const content = contentOf(new Uint8Array(4096).fill(65));
+const unreachable = (job: DeliveryJob): Outcome[] =>
+  job.recipients.map(({ id }) => ({
+    kind: "deferred",
+    recipient: id,
+    detail: { lastError: "connection", status: 0, enhanced: "4.4.1", text: "not tried: gave no answer", host: "mx" },
+  }));
+
+for (const waiting of [0, dead, 0, dead]) {
+  const store = await openStore(storeConfig(values.url ?? `file:${folder}/dead-${crypto.randomUUID()}.db`, 120_000), {
+    emit: () => {},
+    clock: systemClock,
+  });
+  if (waiting > 0) await fill(store, 1, waiting, "dead.example", systemClock.now() - HOUR);
+  const queue = await openTestQueue(store, systemClock, {
+    config: queueConfig({
+      threads: { remote: 100, dsn: 5 },
+      // Ten minutes later they would all be due again.
+      schedules: [schedule("remote", { retry: [600_000] }), schedule("dsn")],
+    }),
+  });
+  let settled = 0;
+  let looked = 0;
+  const done = Promise.withResolvers<void>();
+  queue.start(async (job) => {
+    if (job.recipients[0]?.domain === "dead.example") {
+      looked++;
+      return unreachable(job);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    if (++settled === messages) done.resolve();
+    return delivered(job);
+  });
+  const took = await timed(async () => {
+    let left = messages;
+    await Promise.all(Array.from({ length: 50 }, async () => {
+      while (left-- > 0) {
+        const envelope = { sender: `u@s${left % 40}.example`, parameters: {} };
+        await queue.enqueue(newMessage(queue, [`bob@d${left % 200}.example`], { content, envelope }));
+      }
+    }));
+    await done.promise;
+  });
+  say(
+    `accepted and delivered, ${waiting} waiting for a dead domain`,
+    `${Math.round(messages / took * 1000)}/s, ${looked} dead looked at, ${rss()}`,
+  );
+  await queue.close();
+  await store.close();
+}
+await Deno.remove(folder, { recursive: true });
