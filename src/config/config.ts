@@ -10,9 +10,11 @@ import type {
   QuotaConfig,
   Rate,
 } from "./limits.ts";
+import type { SieveConfig } from "./sieve.ts";
 import type { SigningConfig } from "./signing.ts";
 
 export type * from "./limits.ts";
+export type * from "./sieve.ts";
 export type * from "./signing.ts";
 
 /** A network: address and prefix length. */
@@ -428,6 +430,7 @@ export interface Config {
   readonly certificates: readonly CertificateConfig[];
   readonly session: SessionConfig;
   readonly signing: SigningConfig;
+  readonly sieve: SieveConfig;
   readonly queue: QueueConfig;
   readonly inboundLimiters: readonly InboundLimiterConfig[];
   readonly report: ReportConfig;

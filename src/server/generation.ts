@@ -13,6 +13,7 @@ import {
 } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
+import { createFilterChain } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
@@ -21,6 +22,7 @@ import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createChecks } from "./checks.ts";
 import { createFunctionHost } from "./functions.ts";
+import { createSieve } from "./sieve.ts";
 import { createSigning } from "./signing.ts";
 
 /** The parts of one configuration that are in force until the next reload. */
@@ -136,6 +138,8 @@ export function createGeneration(config: Config, world: World): Generation {
   const context: CheckContext = { resolver, random, now: () => clock.now() };
   const checks = createChecks(config.session, context, functions);
   const { signer, accepted } = createSigning(config, { clock, emit, functions, checks: context });
+  const sieve = createSieve(config, { ...world, functions, signer });
+  const filters = createFilterChain(sieve === undefined ? [] : [sieve]);
   return {
     defaultDirectory,
     signer,
@@ -148,6 +152,7 @@ export function createGeneration(config: Config, world: World): Generation {
       limits: createInboundLimits(config.inboundLimiters, world.throttle),
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
+      ...(filters === undefined ? {} : { filters }),
       ...(checks === undefined ? {} : { checks }),
       ...(accepted === undefined ? {} : { signing: accepted }),
       queue: world.queue,

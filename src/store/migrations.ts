@@ -180,4 +180,11 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE UNIQUE INDEX dialogues_recipient ON dialogues (message, seq)",
     ],
   },
+  {
+    version: 7,
+    statements: [
+      // What scripts have seen (RFC 7352, RFC 5230 §4.2), as digests, and until when it counts.
+      "CREATE TABLE sieve_seen (key TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
+    ],
+  },
 ];

@@ -1,7 +1,7 @@
 /** A session without sockets: a client that writes into memory, a queue that fails when told to, a clock that stands. */
 
 import assert from "node:assert/strict";
-import { formatProblem, parseConfig } from "../../src/config/mod.ts";
+import { type Config, formatProblem, parseConfig } from "../../src/config/mod.ts";
 import type { SessionConfig } from "../../src/config/config.ts";
 import type { Account, Directory } from "../../src/directory/mod.ts";
 import type { FunctionHost } from "../../src/expression/mod.ts";
@@ -92,9 +92,14 @@ const ACCOUNTS = new Map<string, Account>([
 
 /** The part of a configuration that sessions use. */
 export function sessionConfig(settings = ""): SessionConfig {
+  return configuration(settings).session;
+}
+
+/** A configuration that sessions can run under. */
+export function configuration(settings = ""): Config {
   const { config, problems } = parseConfig(`${settings}\n${BASE}`, { file: "/nowhere/config.toml" });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
-  return config.session;
+  return config;
 }
 
 const noLookups: FunctionHost = {

@@ -10,6 +10,7 @@ import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices, sch
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
 import { buildSession } from "./session.ts";
+import { buildSieve } from "./sieve.ts";
 import { buildSignatures, buildSigning } from "./signature.ts";
 import { buildLookups, buildStorage, buildStores } from "./store.ts";
 import { buildDisabledEvents, buildEventLevels, buildHttp, buildTracers } from "./telemetry.ts";
@@ -36,6 +37,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     certificates,
     session: buildSession(context),
     signing: buildSigning(context, buildSignatures(context)),
+    sieve: buildSieve(context, { ...environment, configGet: reader.configGet }),
     queue: {
       scheduling: schedulingOf(context, definitions.schedule),
       strategy: buildStrategies(context),

@@ -2,7 +2,7 @@
 
 import { bool, dur, filled, glob, hostname, int, listOf, orFalse, size } from "../value_type.ts";
 import { asIds, asRateOrFalse, asSize, asText, asTextOrFalse, asWord } from "./setting_shape.ts";
-import { allLater, computed, key, later, required, sameAs, setting } from "./spec.ts";
+import { computed, key, later, optional, required, sameAs, setting } from "./spec.ts";
 
 const REPORT_DOMAIN = "config_get('report.domain')";
 const signatures = asIds("signature");
@@ -56,7 +56,7 @@ function domainPart(name: unknown): string | undefined {
   return labels.length > 2 ? labels.slice(1).join(".") : labels.join(".");
 }
 
-export const sieveKeys = allLater({
+export const sieveKeys = {
   "sieve.trusted.scripts.<id>.contents": required(filled),
   "sieve.trusted.from-name": setting("data", asText, "'Automated Message'"),
   "sieve.trusted.from-addr": setting("data", asText, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
@@ -71,4 +71,6 @@ export const sieveKeys = allLater({
   "sieve.trusted.limits.nested-includes": key(int(), 5),
   "sieve.trusted.limits.duplicate-expiry": key(dur, "7d"),
   "sieve.trusted.limits.variable-size": key(size, 1048576),
-});
+  "sieve.trusted.exec.allow": optional(listOf(filled)),
+  "sieve.trusted.exec.timeout": key(dur, "10s"),
+};

@@ -40,11 +40,11 @@ const defaultDirectory = computed((from) => {
 });
 
 const script = {
-  conn: later(setting("conn", asIdOrFalse("script"), false), false),
-  ehlo: later(setting("ehlo", asIdOrFalse("script"), false), false),
-  mail: later(setting("mail", asIdOrFalse("script"), false), false),
-  rcpt: later(setting("rcpt", asIdOrFalse("script"), false), false),
-  data: later(setting("data", asIdOrFalse("script"), false), false),
+  conn: setting("conn", asIdOrFalse("script"), false),
+  ehlo: setting("ehlo", asIdOrFalse("script"), false),
+  mail: setting("mail", asIdOrFalse("script"), false),
+  rcpt: setting("rcpt", asIdOrFalse("script"), false),
+  data: setting("data", asIdOrFalse("script"), false),
 };
 
 const stages = listOf(choice("connect", "ehlo", "mail", "rcpt", "data"));

@@ -525,6 +525,9 @@ const ELSEWHERE = [
   "auth.dkim.sign",
   "auth.arc.seal",
   "report.dsn.sign",
+  // sieve_test.ts
+  /^sieve\.trusted\./,
+  /^session\.(?:connect|ehlo|mail|rcpt|data)\.script$/,
   /tls\.(?:certificate|implicit)$/,
   // Every test of a listener, route, store, directory, tracer has these.
   "server.hostname",

@@ -8,12 +8,6 @@ const schema: Readonly<Record<string, Key>> = SCHEMA;
 /** Areas of the reference that are not supported yet, by what their patterns begin with. */
 const AREAS = [
   "acme.",
-  "sieve.",
-  "session.connect.script",
-  "session.ehlo.script",
-  "session.mail.script",
-  "session.rcpt.script",
-  "session.data.script",
   "session.milter.",
   "session.hook.",
   "session.mta-sts.",
@@ -52,8 +46,6 @@ Deno.test("setting any key that is not supported yet is an error that names key 
 Deno.test("a value that only switches such a key off is accepted", () => {
   for (
     const text of [
-      "session.connect.script = false",
-      "session.data.script = false",
       "auth.dkim.sign = false",
       "server.auto-ban.auth.rate = false",
       "report.dsn.sign = false",

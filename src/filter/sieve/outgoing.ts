@@ -1,0 +1,199 @@
+/** Messages that a script sends: redirected ones, notifications and replies. */
+
+import { countFields, eightBitClean, memoryContent } from "../../message/mod.ts";
+import { formatMessageId, type NewMessage, type NewRecipient } from "../../queue/mod.ts";
+import {
+  type Action,
+  messageBytes,
+  type NotifyAction,
+  type OutgoingMail,
+  type RedirectAction,
+  redirectedMessage,
+  type SieveMessage,
+  type VacationAction,
+} from "../../sieve/mod.ts";
+import { asAddress, type DeliverBy, type MailParameters, type RcptParameters } from "../../smtp/mod.ts";
+import type { Content } from "../../message/mod.ts";
+import type { FilteredSession, FilteredTransaction } from "../filter.ts";
+import { readNotify } from "./envelope.ts";
+import type { SieveWorld } from "./world.ts";
+
+/** The run that messages come from. */
+export interface Sending {
+  readonly world: SieveWorld;
+  readonly session: FilteredSession;
+  readonly transaction: FilteredTransaction | undefined;
+  /** The message before the script. */
+  readonly original: SieveMessage;
+  /** Id of the script. */
+  readonly script: string;
+}
+
+/** Messages that are ready to be queued. */
+export interface Sent {
+  readonly messages: readonly NewMessage[];
+  /** Redirections that would go round in circles, by their addresses. */
+  readonly looping: readonly string[];
+  /** Drops what is stored of messages that are not queued after all. */
+  discard(): void;
+}
+
+/**
+ * Makes the messages of a run.
+ *
+ * @throws {StoreUnavailable | LookupUnavailable} (rejects) if something they need cannot be had now
+ */
+export async function outgoingMessages(sending: Sending, actions: readonly Action[]): Promise<Sent> {
+  const messages: NewMessage[] = [];
+  const looping: string[] = [];
+  const copies: Stored[] = [];
+  const discard = () => {
+    for (const copy of copies.splice(0)) copy.discard();
+  };
+  try {
+    for (const action of actions) {
+      if (action.kind === "redirect") {
+        const content = await redirectedContent(sending, action, copies);
+        if (content === undefined) looping.push(action.address);
+        else messages.push(await redirection(sending, action, content));
+      } else if (action.kind === "notify" || action.kind === "vacation") {
+        const message = await ownMessage(sending, action);
+        if (message !== undefined) messages.push(message);
+      }
+    }
+  } catch (error) {
+    discard();
+    throw error;
+  }
+  return { messages, looping, discard };
+}
+
+interface Stored {
+  discard(): void;
+}
+
+/** The content of a redirected message under our trace fields; undefined if it has been here before. */
+async function redirectedContent(
+  { world, transaction, original }: Sending,
+  { message, address }: RedirectAction,
+  copies: Stored[],
+): Promise<Content | undefined> {
+  const arrived = transaction?.message;
+  if (arrived === undefined) return undefined;
+  const { serverFields, content } = arrived;
+  const received = countFields(message.header, "received") + 1;
+  const recipients = transaction?.recipients.map((recipient) => recipient.address) ?? [];
+  const marked = redirectedMessage(message, recipients.at(-1) ?? address, recipients);
+  if (marked === undefined || received > world.config.receivedHeaders) return undefined;
+  if (content.complete || marked.body !== original.body) {
+    return memoryContent(concat([...serverFields, await messageBytes(marked)]));
+  }
+  // What is spilled belongs to one message: this one gets a copy.
+  const writer = world.outbox.contentWriter();
+  try {
+    for (const part of [...serverFields, marked.head]) await writer.write(part);
+    let skip = original.head.length;
+    for await (const chunk of content.chunks()) {
+      await writer.write(chunk.subarray(Math.min(skip, chunk.length)));
+      skip = Math.max(0, skip - chunk.length);
+    }
+    const copy = await writer.finish();
+    copies.push(copy);
+    return copy;
+  } catch (error) {
+    writer.abort();
+    throw error;
+  }
+}
+
+async function redirection(sending: Sending, action: RedirectAction, content: Content): Promise<NewMessage> {
+  const { world, session, transaction } = sending;
+  const returnPath = await world.config.returnPath.evaluate(session.scope);
+  const { body, smtputf8, requiretls } = transaction?.parameters ?? {};
+  const ret = action.ret?.toLowerCase();
+  const notify = readNotify(action.notify ?? "");
+  const parameters: MailParameters = {
+    ...(body === undefined ? {} : { body }),
+    ...(smtputf8 === undefined ? {} : { smtputf8 }),
+    // RFC 8689 §5: what must not go in the clear must not for whoever it is sent on to.
+    ...(requiretls === undefined ? {} : { requiretls }),
+    ...(ret === "full" || ret === "hdrs" ? { ret } : {}),
+    ...(action.by === undefined ? {} : { by: deadline(action.by) }),
+  };
+  const sender = asAddress(returnPath) ?? transaction?.sender ?? "";
+  return newMessage(world, sender, parameters, [{
+    address: action.address,
+    parameters: notify === undefined ? {} : { notify },
+  }], content);
+}
+
+function deadline({ seconds, mode, trace }: NonNullable<RedirectAction["by"]>): DeliverBy {
+  return { seconds, mode, trace };
+}
+
+const NEVER: RcptParameters = { notify: { never: true, success: false, failure: false, delay: false } };
+
+async function ownMessage(
+  { world, session }: Sending,
+  { kind, mail }: NotifyAction | VacationAction,
+): Promise<NewMessage | undefined> {
+  if (mail === undefined) return undefined;
+  const recipients = recipientsOf(mail, kind === "vacation" ? NEVER : {});
+  if (recipients.length === 0) return undefined;
+  const { config, sign } = world;
+  // RFC 5230 §5.1: nobody shall answer a reply.
+  const returnPath = kind === "vacation" ? "" : asAddress(await config.returnPath.evaluate(session.scope)) ?? "";
+  const parameters: MailParameters = eightBitClean(mail.bytes) ? {} : { body: "8bitmime" };
+  const message = newMessage(world, returnPath, parameters, recipients, memoryContent(mail.bytes));
+  const signatures = sign === undefined ? [] : await config.sign.evaluate(session.scope);
+  return sign === undefined || signatures.length === 0 ? message : await sign(message, signatures);
+}
+
+function recipientsOf({ to }: OutgoingMail, parameters: RcptParameters): readonly NewRecipient[] {
+  const addresses = new Set(to.flatMap((text) => asAddress(text) ?? []));
+  return [...addresses].map((address) => ({ address, parameters }));
+}
+
+function newMessage(
+  { outbox }: SieveWorld,
+  sender: string,
+  parameters: MailParameters,
+  recipients: readonly NewRecipient[],
+  content: Content,
+): NewMessage {
+  return {
+    id: outbox.nextId(),
+    envelope: { sender, parameters },
+    recipients,
+    content,
+    source: "autogenerated",
+    priority: 0,
+    receivedFromIp: "",
+    receivedViaPort: 0,
+    authenticatedAs: "",
+    heloDomain: "",
+  };
+}
+
+/** Tells the log what was sent. */
+export function noteSent({ world, session, script }: Sending, messages: readonly NewMessage[]): void {
+  for (const { id, envelope, recipients } of messages) {
+    world.emit("sieve.send-message", {
+      session: session.id,
+      script,
+      id: formatMessageId(id),
+      from: envelope.sender,
+      to: recipients.map(({ address }) => address),
+    });
+  }
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
