@@ -159,11 +159,15 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
   ): Call | undefined => {
     const tags = vocabulary.tagsOf(definition);
     const signature = { kind, name: definition.name, parameters: definition.parameters ?? [], tags };
-    const call = checkCall(node, signature, compiler);
     const title = `the ${definition.name} ${kind}`;
     const tagNames = new Set(tags.map((tag) => tag.name));
     const names = { ...shapeNames, isTag: (test: string) => tagNames.has(test) };
-    return checkShape(title, node, definition, names) ? call : undefined;
+    const shaped = checkShape(title, node, definition, names);
+    // A test where an argument should be is one error, not two.
+    const [spurious] = definition.tests === undefined && node.args.length === 0 ? node.tests : [];
+    if (spurious !== undefined && vocabulary.test(spurious.name) !== undefined) return undefined;
+    const call = checkCall(node, signature, compiler);
+    return shaped ? call : undefined;
   };
 
   const compileCommand = (node: CallNode): Step | undefined => {

@@ -13,8 +13,6 @@ export type PathResult =
   | { readonly kind: "path"; readonly path: string; readonly end: number }
   | { readonly kind: "error"; readonly problem: string };
 
-const SOURCE_ROUTE_DOMAIN = /^(?:[A-Za-z0-9_.-]+|\[[!-Z^-~]+\]|[^\0-\x9f]+)$/;
-
 /**
  * Reads a path that starts with `<` at `start`. The path comes back normalised: source route dropped, domain in lower
  * case, a quoted local part unquoted where no quoting is needed, `""` for `<>`, `postmaster` for `<Postmaster>`.
@@ -45,7 +43,7 @@ export function parsePath(text: string, start: number, direction: "reverse" | "f
   if (domainEnd < 0) return failed("missing closing angle bracket");
   const domain = text.slice(localEnd + 1, domainEnd);
   if (octets(domain) > LONGEST_DOMAIN) return failed(`domain longer than ${LONGEST_DOMAIN} octets`);
-  if (domain.startsWith("[") ? !isAddressLiteral(domain) : !isDomain(domain)) return failed("malformed domain");
+  if (!isDomainOrLiteral(domain)) return failed("malformed domain");
   if (octets(written) + octets(domain) + 3 > LONGEST_PATH) return failed(`path longer than ${LONGEST_PATH} octets`);
   return { kind: "path", path: `${local}@${normalizeDomain(domain)}`, end: domainEnd + 1 };
 }
@@ -65,8 +63,13 @@ function skipSourceRoute(text: string, start: number): number {
   const colon = endOfRoute(text, start);
   if (colon < 0) return -1;
   const hops = text.slice(start, colon).split(",");
-  const wellFormed = hops.every((hop) => hop.startsWith("@") && SOURCE_ROUTE_DOMAIN.test(hop.slice(1)));
+  // RFC 5321 §4.1.2: At-domain.
+  const wellFormed = hops.every((hop) => hop.startsWith("@") && isDomainOrLiteral(hop.slice(1)));
   return wellFormed ? colon + 1 : -1;
+}
+
+function isDomainOrLiteral(text: string): boolean {
+  return text.startsWith("[") ? isAddressLiteral(text) : isDomain(text);
 }
 
 function endOfRoute(text: string, start: number): number {

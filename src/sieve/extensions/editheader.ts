@@ -22,6 +22,13 @@ function valueProblem(value: string, mostOctets: number): string | undefined {
   return value.length > mostOctets ? `the field value is larger than ${mostOctets} octets` : undefined;
 }
 
+/** RFC 5322 §3.2.5: what a script's author writes must be text. In what a variable brings, `?` stands in its place. */
+function controlProblem(value: string): string | undefined {
+  return /[^\P{Cc}\t\r\n]/u.test(value)
+    ? `the field value ${JSON.stringify(value.slice(0, 80))} is invalid: it holds a control character`
+    : undefined;
+}
+
 /** Whether the settings forbid to add or delete a field; the subject is always free (RFC 5293 §6). */
 function isForbidden(settings: ReadonlyMap<string, string>, name: string, what: "add" | "delete"): boolean {
   const lower = name.toLowerCase();
@@ -50,7 +57,9 @@ const addheader: CommandDefinition = {
     const last = call.has("last");
     const limit = mostOctets(compiler.setting("sieve_editheader_max_header_size"));
     const wrongName = name.literal === undefined ? undefined : nameProblem(name.literal);
-    const wrongValue = value.literal === undefined ? undefined : valueProblem(value.literal, limit);
+    const wrongValue = value.literal === undefined
+      ? undefined
+      : controlProblem(value.literal) ?? valueProblem(value.literal, limit);
     if (wrongName !== undefined) compiler.error(call.position("field name"), wrongName);
     if (wrongValue !== undefined) compiler.error(call.position("value"), wrongValue);
     return (run) => {

@@ -6,6 +6,7 @@ import { comparators } from "./comparators.ts";
 import { convert } from "./convert.ts";
 import { copy } from "./copy.ts";
 import { date } from "./date.ts";
+import { debug } from "./debug.ts";
 import { deliveryParameters } from "./delivery_parameters.ts";
 import { duplicate } from "./duplicate.ts";
 import { editheader } from "./editheader.ts";
@@ -38,6 +39,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...convert,
   ...copy,
   ...date,
+  ...debug,
   ...deliveryParameters,
   ...duplicate,
   ...editheader,

@@ -113,7 +113,7 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
 const ENVIRONMENT: Readonly<Record<string, string>> = {
   domain: "example.com",
   host: "host.example.com",
-  location: "MS",
+  location: "MDA",
   phase: "during",
   name: "godwit",
   version: "test",
@@ -168,9 +168,7 @@ export async function carryOut(
   original: SieveMessage,
 ): Promise<string | undefined> {
   const file = async (name: string, message: SieveMessage, flags: readonly string[] = []) => {
-    const bytes = await messageBytes(message);
-    // Dovecot marks what it stores so, and test files count it.
-    world.mailboxes.get(mailboxName(name))?.push({ bytes, flags: [...flags, "$HasNoAttachment"] });
+    world.mailboxes.get(mailboxName(name))?.push({ bytes: await messageBytes(message), flags });
   };
   for (const action of implicitKeep === undefined ? actions : [...actions, implicitKeep]) {
     switch (action.kind) {
