@@ -162,12 +162,11 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
     const title = `the ${definition.name} ${kind}`;
     const tagNames = new Set(tags.map((tag) => tag.name));
     const names = { ...shapeNames, isTag: (test: string) => tagNames.has(test) };
-    const shaped = checkShape(title, node, definition, names);
-    // A test where an argument should be is one error, not two.
     const [spurious] = definition.tests === undefined && node.args.length === 0 ? node.tests : [];
-    if (spurious !== undefined && vocabulary.test(spurious.name) !== undefined) return undefined;
-    const call = checkCall(node, signature, compiler);
-    return shaped ? call : undefined;
+    // A test where an argument should be is one error, not two.
+    const misplaced = spurious !== undefined && vocabulary.test(spurious.name) !== undefined;
+    const call = misplaced ? undefined : checkCall(node, signature, compiler);
+    return checkShape(title, node, definition, names) ? call : undefined;
   };
 
   const compileCommand = (node: CallNode): Step | undefined => {
