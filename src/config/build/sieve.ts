@@ -4,7 +4,7 @@ import { isAbsolute } from "node:path";
 import type { CompileEnvironment } from "../../expression/mod.ts";
 import { type CompileOptions, compileScript, SERVER_NAMESPACES } from "../../sieve/mod.ts";
 import type { ScriptConfig, SieveConfig } from "../sieve.ts";
-import { isBroken } from "../toml/node.ts";
+import { isBroken, isSecret } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 
 const CONTENTS = "sieve.trusted.scripts.<id>.contents";
@@ -88,10 +88,13 @@ function compile(
       return included;
     },
   });
+  const node = reader.node(CONTENTS, id);
+  const hidden = node !== undefined && isSecret(node);
   for (const problem of problems) {
     // What is wrong with an included script is told at its own key.
     if (problem.script !== undefined && sources.has(problem.script)) continue;
-    const message = `line ${problem.line}, column ${problem.column} of the script: ${problem.message}`;
+    const what = hidden ? withoutQuotes(problem.message) : problem.message;
+    const message = `line ${problem.line}, column ${problem.column} of the script: ${what}`;
     if (problem.severity === "error") reader.error(CONTENTS, [id], message);
     else reader.warning(CONTENTS, [id], message);
   }
@@ -104,16 +107,19 @@ function compile(
   };
 }
 
+/** Values that came from a macro are not shown (reference §1.3), and what is quoted is a piece of one. */
+function withoutQuotes(message: string): string {
+  const quote = message.search(/["']/);
+  return quote < 0
+    ? message
+    : `${message.slice(0, quote)}…; 'godwit sieve check' on a file of the script shows all of it`;
+}
+
 function readAllowed({ reader }: BuildContext): readonly string[] | undefined {
   const allowed = reader.get("sieve.trusted.exec.allow");
-  for (const path of allowed ?? []) {
-    if (!isAbsolute(path)) {
-      reader.error(
-        "sieve.trusted.exec.allow",
-        [],
-        `expected absolute paths of programs, found ${JSON.stringify(path)}`,
-      );
-    }
+  if (allowed?.some((path) => !isAbsolute(path)) === true) {
+    const found = reader.found("sieve.trusted.exec.allow");
+    reader.error("sieve.trusted.exec.allow", [], `expected absolute paths of programs, found ${found}`);
   }
   return allowed;
 }

@@ -79,10 +79,13 @@ reejct "no";
     "error sieve.trusted.scripts.a.contents:4: line 3, column 1 of the script",
   ]);
   assert.match(scriptProblems(text).join("\n"), /did you mean 'reject'/);
-  assert.match(
-    scriptProblems('sieve.trusted.scripts.a.contents = "%{file:a.sieve}%"', { "/etc/godwit/a.sieve": "keep;\nstopp;" })
-      .join("\n"),
-    /^error .*: line 2, column 1 of the script: .*stopp/,
+  // A script from a macro may hold what is nobody's business.
+  assert.deepEqual(
+    scriptProblems('sieve.trusted.scripts.a.contents = "%{file:a.sieve}%"', { "/etc/godwit/a.sieve": "keep;\nstopp;" }),
+    [
+      "error sieve.trusted.scripts.a.contents:4: line 2, column 1 of the script: unknown command …; " +
+      "'godwit sieve check' on a file of the script shows all of it",
+    ],
   );
 });
 
@@ -131,6 +134,6 @@ sieve.trusted.scripts.b.contents = 'nonsense;'`);
 Deno.test("programs that may be run are named by absolute paths", () => {
   assert.match(
     problemsOf('sieve.trusted.exec.allow = ["/bin/true", "bin/false"]').join("\n"),
-    /^sieve\.trusted\.exec\.allow: line 1: expected absolute paths of programs, found "bin\/false"$/,
+    /^sieve\.trusted\.exec\.allow: line 1: expected absolute paths of programs, found /,
   );
 });
