@@ -4,8 +4,9 @@ import type { RouteConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
 import { type Content, editHeader, firstField, parseHeader } from "../message/mod.ts";
 import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
-import { addressLocal, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
-import { type MaildirWriter, pathPart } from "./maildir.ts";
+import { addressLocal, type FiledCopy, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
+import { flagLetters, folderOf } from "./mailbox_folder.ts";
+import { type MaildirPlace, type MaildirWriter, pathPart, type StagedMessage } from "./maildir.ts";
 import { failure, type Verdict } from "./verdict.ts";
 
 /** What local deliveries share. */
@@ -32,13 +33,48 @@ export async function deliverLocal(
     let top = `Return-Path: ${formatPath(message.envelope.sender)}\r\n`;
     const to = recipient.parameters.original ?? recipient.address;
     if (context.deliveredTo) top += `Delivered-To: ${formatPath(to).slice(1, -1)}\r\n`;
-    const path = await context.writer.write(folder, encoder.encode(top), withoutReturnPath(message.content));
+    const content = withoutReturnPath(message.content);
+    const { copies } = recipient.parameters;
+    const path = copies === undefined
+      ? await context.writer.write(folder, encoder.encode(top), content)
+      : await fileCopies(context.writer, folder, copies, encoder.encode(top), content);
     return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text: "delivered", dsnRelayed: false };
   } catch (error) {
     if (error instanceof LookupUnavailable) {
       return failure("deferred", "io", "4.3.0", `the directory cannot be asked: ${error.message}`);
     }
     return ioFailure(error);
+  }
+}
+
+/**
+ * Files copies as a script wants them: all are on disk before the first one is shown, so that an attempt that fails
+ * leaves none behind. A name that no folder can have means the inbox, where nothing is overlooked.
+ *
+ * @returns path of the first copy
+ */
+async function fileCopies(
+  writer: MaildirWriter,
+  maildir: string,
+  copies: readonly FiledCopy[],
+  top: Uint8Array,
+  content: Content,
+): Promise<string> {
+  const places = new Map<string, MaildirPlace>();
+  for (const { mailbox = "", flags = [] } of copies) {
+    const folder = mailbox === "" ? "" : folderOf(mailbox) ?? "";
+    if (!places.has(folder)) places.set(folder, { maildir, folder, flags: flagLetters(flags) });
+  }
+  const staged: StagedMessage[] = [];
+  const shown: string[] = [];
+  try {
+    for (const place of places.values()) staged.push(await writer.stage(place, top, content));
+    for (const copy of staged) shown.push(await copy.commit());
+    return shown[0] ?? maildir;
+  } catch (error) {
+    for (const copy of staged) await copy.abort();
+    for (const path of shown) await Deno.remove(path).catch(() => {});
+    throw error;
   }
 }
 

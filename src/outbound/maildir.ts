@@ -4,17 +4,37 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../clock/mod.ts";
 import type { Content } from "../message/content.ts";
 
+/** Where a message goes. */
+export interface MaildirPlace {
+  /** Path of the Maildir; it is made (mode 0700) if it is not there. */
+  readonly maildir: string;
+  /** Folder below it, such as `.Lists`; absent for the inbox. */
+  readonly folder?: string;
+  /** Letters of flags, in order; with any the message is not a new one. */
+  readonly flags?: string;
+}
+
+/** A message that is on disk, under a name that no reader looks at. */
+export interface StagedMessage {
+  /** Shows it to readers; the name is on disk when this resolves with the path. @throws {Error} of the file system */
+  commit(): Promise<string>;
+  /** Removes it again. Never rejects. */
+  abort(): Promise<void>;
+}
+
 /** Writes messages into Maildirs. */
 export interface MaildirWriter {
   /**
    * Delivers one message: the file and its name are on disk when this resolves.
    *
-   * @param folder path of the Maildir; it is made (mode 0700) if it is not there
+   * @param maildir path of the Maildir; it is made (mode 0700) if it is not there
    * @param top header fields that go before the content, with CRLF at the end of each line
    * @returns path of the file
    * @throws {Error} of the file system; nothing is then left behind
    */
-  write(folder: string, top: Uint8Array, content: Content): Promise<string>;
+  write(maildir: string, top: Uint8Array, content: Content): Promise<string>;
+  /** The first half of {@link write}, for several copies that are to be there together. */
+  stage(place: MaildirPlace, top: Uint8Array, content: Content): Promise<StagedMessage>;
 }
 
 /**
@@ -33,55 +53,85 @@ export function createMaildirWriter(host: string, clock: Clock): MaildirWriter {
     return `${Math.floor(now / 1000)}.M${micros}P${Deno.pid}Q${++count}.${safeHost}`;
   };
 
-  const prepare = async (folder: string) => {
+  const prepare = async (folder: string, mark?: string) => {
     if (known.has(folder)) return;
     for (const sub of ["tmp", "new", "cur"]) await makeFolder(join(folder, sub));
+    if (mark !== undefined) await Deno.writeFile(join(folder, mark), new Uint8Array(0), { mode: 0o600 });
     if (known.size >= MOST_KNOWN) known.clear();
     known.add(folder);
   };
 
-  return {
-    async write(folder, top, content) {
-      await prepare(folder);
-      const name = uniqueName();
-      const temporary = join(folder, "tmp", name);
-      let file: Deno.FsFile;
+  const create = async (path: string, parts: () => Promise<void>): Promise<Deno.FsFile> => {
+    await parts();
+    try {
+      return await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // Somebody removed the folder since.
+      known.clear();
+      await parts();
+      return await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    }
+  };
+
+  const stage = async (place: MaildirPlace, top: Uint8Array, content: Content): Promise<StagedMessage> => {
+    const { maildir, folder = "", flags = "" } = place;
+    const home = folder === "" ? maildir : join(maildir, folder);
+    const name = uniqueName();
+    const temporary = join(home, "tmp", name);
+    const file = await create(temporary, async () => {
+      await prepare(maildir);
+      if (folder !== "") await prepare(home, FOLDER_MARK);
+    });
+    const remove = () => Deno.remove(temporary).catch(() => {});
+    try {
       try {
-        file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // Somebody removed the folder since.
-        known.delete(folder);
-        await prepare(folder);
-        file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
-      }
-      const size = top.length + content.size;
-      const final = join(folder, "new", `${name},S=${size}`);
-      try {
-        try {
-          await writeAll(file, top);
-          let written = 0;
-          for await (const chunk of content.chunks()) {
-            await writeAll(file, chunk);
-            written += chunk.length;
-          }
-          if (written !== content.size) throw new Error(`content has ${written} octets instead of ${content.size}`);
-          await file.sync();
-        } finally {
-          file.close();
+        await writeAll(file, top);
+        let written = 0;
+        for await (const chunk of content.chunks()) {
+          await writeAll(file, chunk);
+          written += chunk.length;
         }
-        await Deno.rename(temporary, final);
-      } catch (error) {
-        // A folder may be gone; the next delivery looks again.
-        known.delete(folder);
-        await Deno.remove(temporary).catch(() => {});
-        throw error;
+        if (written !== content.size) throw new Error(`content has ${written} octets instead of ${content.size}`);
+        await file.sync();
+      } finally {
+        file.close();
       }
-      await syncFolder(dirname(final));
-      return final;
-    },
+    } catch (error) {
+      // A folder may be gone; the next delivery looks again.
+      known.delete(home);
+      await remove();
+      throw error;
+    }
+    const size = top.length + content.size;
+    // What has flags has been looked at, so to say.
+    const final = flags === ""
+      ? join(home, "new", `${name},S=${size}`)
+      : join(home, "cur", `${name},S=${size}:2,${flags}`);
+    return {
+      async commit() {
+        try {
+          await Deno.rename(temporary, final);
+        } catch (error) {
+          known.delete(home);
+          await remove();
+          throw error;
+        }
+        await syncFolder(dirname(final));
+        return final;
+      },
+      abort: remove,
+    };
+  };
+
+  return {
+    stage,
+    write: async (maildir, top, content) => await (await stage({ maildir }, top, content)).commit(),
   };
 }
+
+/** The empty file that tells folders from Maildirs (Maildir++). */
+const FOLDER_MARK = "maildirfolder";
 
 // Folders that are known to exist, so that a delivery does not ask again.
 const MOST_KNOWN = 10_000;

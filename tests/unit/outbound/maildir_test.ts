@@ -181,3 +181,47 @@ Deno.test("a full disk and a full quota are told apart", () => {
   assert.equal(failing("EDQUOT"), "deferred io 4.2.2");
   assert.equal(failing("EACCES"), "deferred io 4.3.0");
 });
+
+Deno.test("copies go into folders with their flags, which are made when they are needed", async () => {
+  await withMaildirs("{local}", async ({ deliver, root }) => {
+    const copies = [
+      { mailbox: "Lists/Deno" },
+      { mailbox: "Archive", flags: ["\\Seen", "\\Flagged", "work"] },
+      { flags: [] },
+    ];
+    const [outcome] = await deliver(jobFor(["b@rcpt.example"], { ...local, parameters: { copies } }));
+    assert.equal(outcome?.kind, "delivered");
+    assert.deepEqual(await files(join(root, "b")), [".Archive", ".Lists.Deno", "cur", "new", "tmp"]);
+    const [list = ""] = await files(join(root, "b/.Lists.Deno/new"));
+    const [archived = ""] = await files(join(root, "b/.Archive/cur"));
+    assert.match(archived, /,S=\d+:2,FS$/);
+    assert.equal((await files(join(root, "b/new"))).length, 1);
+    assert.deepEqual(await files(join(root, "b/.Archive")), ["cur", "maildirfolder", "new", "tmp"]);
+    assert.equal(
+      await Deno.readTextFile(join(root, "b/.Lists.Deno/new", list)),
+      await Deno.readTextFile(join(root, "b/.Archive/cur", archived)),
+    );
+  });
+});
+
+Deno.test("a mailbox that cannot be a folder is the inbox, and one mailbox gets one copy", async () => {
+  await withMaildirs("{local}", async ({ deliver, root }) => {
+    const copies = [{ mailbox: "../../x" }, { mailbox: "INBOX" }, { mailbox: "a/b" }, { mailbox: "a.b" }];
+    await deliver(jobFor(["b@rcpt.example"], { ...local, parameters: { copies } }));
+    assert.deepEqual(await files(root), ["b"]);
+    assert.deepEqual(await files(join(root, "b")), [".a.b", "cur", "new", "tmp"]);
+    assert.equal((await files(join(root, "b/new"))).length, 1);
+    assert.equal((await files(join(root, "b/.a.b/new"))).length, 1);
+  });
+});
+
+Deno.test("if one of several copies cannot be written there is none", async () => {
+  await withMaildirs("{local}", async ({ deliver, root }) => {
+    const job = (mailbox: string) =>
+      jobFor(["b@rcpt.example"], { ...local, parameters: { copies: [{}, { mailbox }] } });
+    await deliver(job("ok"));
+    await Deno.writeTextFile(join(root, "b/.bad"), "in the way");
+    assert.deepEqual((await deliver(job("bad"))).map(inShort), ["deferred io 0 4.3.0"]);
+    assert.deepEqual([(await files(join(root, "b/new"))).length, await files(join(root, "b/tmp"))], [1, []]);
+  });
+});
