@@ -17,6 +17,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "smtp-source": "postfix",
   "smtp-sink": "postfix",
   "dovecot": "dovecot-lmtpd",
+  "sieve-test": "dovecot-sieve",
   // These have no program in the path.
   "../lib/dovecot/imap": "dovecot-imapd",
   "../lib/dovecot/submission": "dovecot-submissiond",
