@@ -1,7 +1,7 @@
 /** The same scripts and messages in godwit and in Dovecot's `sieve-test`: they have to want the same. */
 
 import assert from "node:assert/strict";
-import { run as godwit } from "../../src/cli/mod.ts";
+import { sieveCommand } from "../../src/cli/sieve.ts";
 
 interface Case {
   readonly name: string;
@@ -222,10 +222,11 @@ async function askGodwit(folder: string): Promise<Wanted> {
     write: () => Promise.resolve(),
     colours: false,
   };
-  await godwit([
-    ...["sieve", "run", `${folder}/script.sieve`, "--message", `${folder}/m.eml`, "--json"],
+  const command = sieveCommand(output, (action) => action.then(() => {}));
+  await command.parseAsync([
+    ...["run", `${folder}/script.sieve`, "--message", `${folder}/m.eml`, "--json"],
     ...["--envelope", "from=ann@example.org", "--envelope", "to=bob@example.net"],
-  ], output);
+  ], { from: "user" });
   const { actions, implicitKeep } = JSON.parse(printed.join("\n"));
   return [...actions, ...implicitKeep === null ? [] : [implicitKeep]].flatMap((action) => {
     const flags = action.flags === undefined || action.flags.length === 0
