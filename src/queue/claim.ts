@@ -7,11 +7,18 @@ import { DROP_ALL } from "./dialogues.ts";
 import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
 import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
 import type { Lease } from "./intake.ts";
+import type { Peers } from "./peers.ts";
 import type { MessageId } from "./types.ts";
 
 /** Claims what is due; also the query whose plan must use the index. */
 export const SELECT_DUE = "SELECT message, seq FROM recipients WHERE queue = ?3 AND state = ?4 AND due <= ?5 " +
   "ORDER BY due LIMIT ?6";
+// What belongs to nobody: its owner is silent, or its time is over and its owner is not known to be alive.
+const IS_ORPHAN = "(owner IN (SELECT value FROM json_each(?7)) OR " +
+  "(due <= ?5 AND owner NOT IN (SELECT value FROM json_each(?8))))";
+const CLAIM_ORPHANS = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+  "WHERE (message, seq) IN (SELECT message, seq FROM recipients WHERE queue = ?3 AND state = ?4 AND " +
+  `${IS_ORPHAN} ORDER BY due LIMIT ?6) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
   `WHERE (message, seq) IN (${SELECT_DUE}) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM_REST = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 WHERE (message, seq) IN ` +
@@ -35,8 +42,8 @@ export interface Claimed {
 /** Which recipients to claim. */
 export interface ClaimOptions {
   readonly queue: string;
-  /** `queued` ones that are due, or `claimed` ones whose lease has ended. */
-  readonly state: typeof STATE.queued | typeof STATE.claimed;
+  /** Claims what other nodes have left behind, instead of what is due. */
+  readonly orphansBeside?: Pick<Peers, "alive" | "silent"> | undefined;
   readonly limit: number;
   readonly now: number;
   readonly lease: Lease;
@@ -57,9 +64,15 @@ export interface ClaimResult {
  * @throws {StoreUnavailable} if the store is unavailable
  */
 export async function claim(store: Store, options: ClaimOptions): Promise<ClaimResult> {
-  const { queue, state, limit, now, lease } = options;
+  const { queue, orphansBeside: peers, limit, now, lease } = options;
   const [first] = await store.write([
-    { sql: CLAIM, args: [lease.owner, lease.until, queue, state, now, limit] },
+    peers === undefined ? { sql: CLAIM, args: [lease.owner, lease.until, queue, STATE.queued, now, limit] } : {
+      sql: CLAIM_ORPHANS,
+      args: [
+        ...[lease.owner, lease.until, queue, STATE.claimed, now, limit],
+        ...[JSON.stringify(peers.silent), JSON.stringify(peers.alive)],
+      ],
+    },
   ]);
   const byMessage = new Map<MessageId, RecipientRecord[]>();
   const collect = (row: readonly unknown[], record: RecipientRecord) => {
@@ -81,10 +94,11 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
     }
   }
   const more = rows.length >= limit;
-  if (more && last !== undefined) {
+  // Of what others left behind the next claim gets the rest.
+  if (more && last !== undefined && peers === undefined) {
     const [rest] = await store.write([{
       sql: CLAIM_REST,
-      args: [lease.owner, lease.until, last, queue, state, now, MOST_OF_ONE_MESSAGE],
+      args: [lease.owner, lease.until, last, queue, STATE.queued, now, MOST_OF_ONE_MESSAGE],
     }]);
     for (const row of rest?.rows ?? []) collect(row, readRecipient(row, 1));
   }

@@ -21,7 +21,7 @@ export interface RefillContext {
 const LEAST_AHEAD = 64;
 const MOST_CLAIMED = 500;
 /** Time that the store has for others, as a multiple of what goes into claims in vain; milliseconds at most. */
-const REST = 9;
+const REST = 19;
 const LONGEST_REST = 2000;
 
 /** Makes what claims more for a lane that has room. */

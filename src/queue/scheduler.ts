@@ -28,9 +28,10 @@ import { createLeases } from "./leases.ts";
 import { formatMessageId } from "./message_id.ts";
 import { createMemoryBudget, type MemoryLimits } from "./memory_budget.ts";
 import type { NodeIdentity } from "./node.ts";
-import { type MessageRecord, type RecipientRecord, STATE } from "./record.ts";
+import type { MessageRecord, RecipientRecord } from "./record.ts";
 import type { Recorder } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
+import { createPeers } from "./peers.ts";
 import { createRefill } from "./refill.ts";
 import { createRuns } from "./runs.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
@@ -121,6 +122,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     else endJob(job);
   };
 
+  const peers = createPeers(store, clock, node.owner, context.lease);
   const leases = createLeases(store, clock, node.owner, context.lease, active, loseJob);
 
   const newJob = (
@@ -271,7 +273,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     else lane.backlog = false;
     const { claimed, more } = await claim(store, {
       queue: lane.name,
-      state: orphans ? STATE.claimed : STATE.queued,
+      orphansBeside: orphans ? peers : undefined,
       limit,
       now,
       lease,
@@ -284,7 +286,11 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       const own = [...active.of(message.id)].flatMap((job) => job.recipients.map(({ seq }) => seq));
       const fresh = own.length === 0 ? recipients : recipients.filter(({ seq }) => !own.includes(seq));
       if (fresh.length === 0) continue;
-      if (orphans) emit("queue.lease-taken-over", { id: formatMessageId(message.id), total: fresh.length });
+      if (orphans) {
+        emit("queue.lease-taken-over", { id: formatMessageId(message.id), total: fresh.length });
+        // By the clock of their owner they were due, whatever ours says.
+        for (const recipient of fresh) recipient.attemptAt = Math.min(recipient.attemptAt, now);
+      }
       if (halted) {
         await leases.release([{ message: message.id, recipients: fresh }]);
         continue;
@@ -379,6 +385,13 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     for (const job of [...active.all()]) if (job.state !== "recording") loseJob(job);
   };
 
+  /** What a node had that has fallen silent is looked for in every lane. */
+  const lookAround = async () => {
+    if (!await peers.look()) return;
+    for (const lane of lanes.all()) lane.orphans = true;
+    dispatchAll();
+  };
+
   const keepLeases = () => {
     // Nodes that were started together need not write together.
     beatTimer = clock.after(context.lease * (0.2 + 0.05 * context.random()), keepLeases);
@@ -388,6 +401,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       try {
         await beat();
         await leases.renew(false);
+        await lookAround();
       } catch (error) {
         if (error instanceof StoreUnavailable) storeIs(false);
         leases.dropUnsafe();
@@ -441,7 +455,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       deliver = deliverWith;
       halted = displaced;
       keepLeases();
-      void poll();
+      void lookAround().catch(() => undefined).finally(() => void poll());
     },
     poke() {
       void poll();

@@ -13,7 +13,6 @@ import { parseArgs } from "node:util";
 import { systemClock } from "../../src/clock/mod.ts";
 import { contentOf, type DeliveryJob, type Outcome, type Queue } from "../../src/queue/mod.ts";
 import { claim } from "../../src/queue/claim.ts";
-import { STATE } from "../../src/queue/record.ts";
 import { openStore, type Store } from "../../src/store/mod.ts";
 import { delivered, newMessage, openTestQueue, queueConfig, schedule, storeConfig } from "../support/store.ts";
 
@@ -90,7 +89,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
       await timed(() =>
         claim(store, {
           queue: "remote",
-          state: STATE.queued,
           limit: 500,
           now,
           lease: { owner, until: now + HOUR },

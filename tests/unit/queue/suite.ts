@@ -939,6 +939,41 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     await dead.queue.close();
   });
 
+  for (const [how, skew] of [["fast", HOUR / 2], ["slow", -HOUR / 2]] as const) {
+    test(`a node whose clock is half an hour ${how} leaves alone what others do, and takes over when they end`, async (database) => {
+      const clock = new FakeClock();
+      const working = await openTestQueue(await database.open(), clock, { nodeId: "working", lease: 2 * MINUTE });
+      const slow = slowDelivery();
+      working.start(slow.deliver);
+      await working.enqueue(newMessage(working));
+      await until(() => slow.jobs.length === 1);
+      const wrong = new FakeClock(clock.now() + skew);
+      const other = await bench(database, { nodeId: "other", lease: 2 * MINUTE }, wrong);
+      let taken = 0;
+      other.queue.start((job) => {
+        taken++;
+        return Promise.resolve(delivered(job));
+      });
+      // Both clocks go on for ten minutes, as fast as each other.
+      for (let time = 0; time < 10 * MINUTE; time += 5000) {
+        await clock.advance(5000);
+        await wrong.advance(5000);
+        await other.queue.stats();
+      }
+      assert.equal(taken, 0, "the owner is alive");
+      // The owner stops, as if it had been killed.
+      const died = wrong.now();
+      await pass(wrong, () => other.log.count("delivery.delivered") === 1, "the takeover");
+      const after = wrong.now() - died;
+      assert.ok(after >= 1.5 * MINUTE && after <= 3 * MINUTE, `${after} ms after the end`);
+      slow.jobs[0]?.answer(delivered(slow.jobs[0].job));
+      await working.drain(0);
+      assert.deepEqual(await rowCounts(other.store), NOTHING);
+      await working.close();
+      await other.queue.close();
+    });
+  }
+
   test("a node that starts again has its old claims back at once", async (database) => {
     const first = await bench(database);
     const slow = slowDelivery();
