@@ -3,6 +3,7 @@
 import { suggestion } from "../../expression/mod.ts";
 import type { CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
 import type { Pattern } from "../schema/mod.ts";
+import { SUITES } from "../schema/server.ts";
 import { parseHostname } from "../syntax.ts";
 import { isSecret } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
@@ -16,6 +17,12 @@ const USUAL_PORTS: Readonly<Record<Protocol, readonly [plain: number, implicit: 
   lmtp: [24, 24],
   http: [80, 443],
 };
+
+const VERSIONS = ["TLSv1.2", "TLSv1.3"] as const;
+
+function versionOf(suite: typeof SUITES[number]): typeof VERSIONS[number] {
+  return suite.startsWith("TLS13_") ? "TLSv1.3" : "TLSv1.2";
+}
 
 const LOOPBACK: readonly Network[] = [{ address: "127.0.0.1", prefix: 32 }, { address: "::1", prefix: 128 }];
 
@@ -130,6 +137,10 @@ function checkSocketOptions({ reader }: BuildContext): void {
 function checkBinds({ reader }: BuildContext, listeners: readonly ListenerConfig[]): void {
   const takenBy = new Map<string, string>();
   for (const { id, bind } of listeners) {
+    const written = reader.node("server.listener.<id>.bind", id);
+    if (written?.kind === "array" && written.items.length === 0) {
+      reader.error("server.listener.<id>.bind", [id], 'no address is listed; write one such as "[::]:25"');
+    }
     for (const { ip, port } of bind) {
       // Port 0 is any free port, so it is never taken.
       if (port === 0) continue;
@@ -168,12 +179,20 @@ function checkTls(
       `there is no certificate with the id ${reader.found(pattern, id)}${hint}`,
     );
   }
-  if (tls.enable && tls.disableProtocols.length > 1 && new Set(tls.disableProtocols).size > 1) {
-    reader.error(
-      "server.listener.<id>.tls.disable-protocols",
-      [id],
-      "no version of TLS is left; to offer no TLS set tls.enable = false",
-    );
+  if (tls.enable) {
+    const versions = VERSIONS.filter((version) => !tls.disableProtocols.includes(version));
+    const left = SUITES.filter((suite) => versions.includes(versionOf(suite)) && !tls.disableCiphers.includes(suite));
+    // Offered all the same, TLS would fail with every client.
+    if (left.length === 0) {
+      const [what, key] = versions.length === 0
+        ? ["version", "disable-protocols"] as const
+        : ["cipher suite", "disable-ciphers"] as const;
+      reader.error(
+        `server.listener.<id>.tls.${key}`,
+        [id],
+        `no ${what} of TLS is left; to offer no TLS set tls.enable = false`,
+      );
+    }
   }
   if (protocol === "http" && proxyTrustedNetworks.length > 0 && reader.get("http.use-x-forwarded")) {
     reader.error(

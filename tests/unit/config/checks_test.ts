@@ -152,6 +152,23 @@ server.listener.a = { bind = "192.0.2.1", protocol = "smtp" }`,
     ],
   ],
   [
+    "every TLS suite of the versions that are left switched off",
+    `server.listener.a = { bind = "192.0.2.1", protocol = "smtp" }
+server.tls.disable-protocols = "TLSv1.2"
+server.tls.disable-ciphers = ["TLS13_AES_256_GCM_SHA384", "TLS13_AES_128_GCM_SHA256", "TLS13_CHACHA20_POLY1305_SHA256"]`,
+    [
+      /^server\.listener\.a\.tls\.disable-ciphers: line 1: no cipher suite of TLS is left/,
+      /^server\.tls\.disable-ciphers: warning/,
+    ],
+  ],
+  [
+    "a listener without an address",
+    `server.listener.a = { bind = [], protocol = "smtp" }`,
+    [
+      /^server\.listener\.a\.bind: line 1: no address is listed/,
+    ],
+  ],
+  [
     "forwarding headers together with PROXY protocol",
     `http.use-x-forwarded = true
 server.listener.a = { bind = "192.0.2.1", protocol = "http", proxy.trusted-networks = "10.0.0.0/8" }`,
