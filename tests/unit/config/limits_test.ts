@@ -54,6 +54,15 @@ match = "colour == 'red'"
   assert.match(problems, /queue\.limiter\.inbound\S*match.*'colour'/);
 });
 
+Deno.test("what limiters and quotas without a limit are advised to have is understood", () => {
+  for (const entry of ["queue.limiter.inbound.0", "queue.limiter.outbound.0", "queue.quota.0"]) {
+    const [problem = ""] = problemsOf(`${entry}.enable = true`);
+    const advised = [...problem.matchAll(/such as (\w+ = [^,]+)/g)].map(([, setting]) => setting);
+    assert.equal(advised.length, 2, problem);
+    for (const setting of advised) assert.deepEqual(problemsOf(`${entry} = { enable = true, ${setting} }`), []);
+  }
+});
+
 Deno.test("loopback addresses are never banned, and the rates of the reference hold without any setting", () => {
   const { server } = configOf("");
   assert.deepEqual(server.autoBan.auth, { count: 100, period: 86_400_000 });
