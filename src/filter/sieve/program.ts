@@ -39,13 +39,16 @@ export function createProgramRunner({ allow, timeout, clock, trouble }: ProgramO
       return true;
     }
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const proceed = () => resolve(true);
+    const proceed = () => {
+      timer.cancel();
+      resolve(true);
+    };
     waiting.push(proceed);
-    const timer = clock.after(left, () => resolve(false));
-    const entered = await promise;
-    timer.cancel();
-    if (!entered) waiting.splice(waiting.indexOf(proceed), 1);
-    return entered;
+    const timer = clock.after(left, () => {
+      waiting.splice(waiting.indexOf(proceed), 1);
+      resolve(false);
+    });
+    return await promise;
   };
 
   const leave = () => {
