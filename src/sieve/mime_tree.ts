@@ -1,9 +1,10 @@
-/** The MIME tree of the message of a run, and the part that a loop is at (RFC 5703 §3). */
+/** The MIME tree of the message of a run. */
 
-import { type MimePart, type MimeTree, parseMime } from "../message/mod.ts";
+import { allParts, type MimePart, type MimeTree, parseMime } from "../message/mod.ts";
 import { later } from "./later.ts";
 import { messageBytes, type SieveMessage } from "./message.ts";
-import type { Run } from "./run.ts";
+import { SieveLimitError } from "./problem.ts";
+import { type Run, spend } from "./run.ts";
 
 const trees = new WeakMap<SieveMessage, MimeTree>();
 
@@ -12,9 +13,37 @@ export function mimeRoot(run: Run): MimePart | Promise<MimePart> {
   const { message, limits } = run;
   const known = trees.get(message);
   if (known !== undefined) return known.root;
+  // Boundaries have to be looked for in all of it.
+  spend(run, message.size >> 16);
   return later(messageBytes(message), (bytes) => {
     const tree = parseMime(bytes, { parts: limits.mimeParts, depth: limits.mimeDepth });
     trees.set(message, tree);
     return tree.root;
   });
+}
+
+/** A part and all that is inside, one instruction each. @throws {SieveLimitError} behind the last part in the limits */
+export function* partsIn(run: Run, top: MimePart): Generator<MimePart> {
+  for (const part of allParts(top)) {
+    spend(run);
+    yield part;
+  }
+  checkParts(run);
+}
+
+/**
+ * A script must not take the parts within the limits for all that there are.
+ *
+ * @throws {SieveLimitError} if a message has more parts, or more levels, than are told apart
+ */
+export function checkParts(run: Run): void {
+  if (trees.get(run.message)?.cut !== true) return;
+  const { mimeParts, mimeDepth } = run.limits;
+  throw new SieveLimitError(`the message has more than ${mimeParts} parts, or more than ${mimeDepth} levels of them`);
+}
+
+/** Text of a part; long ones cost more. */
+export function partText(run: Run, part: MimePart): string {
+  spend(run, (part.end - part.contentStart) >> 12);
+  return part.text();
 }

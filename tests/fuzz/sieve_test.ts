@@ -2,9 +2,18 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { capabilityNames, compileScript, runScript, sieveMessage } from "../../src/sieve/mod.ts";
+import {
+  capabilityNames,
+  compileScript,
+  messageBytes,
+  parseScript,
+  runScript,
+  sieveMessage,
+} from "../../src/sieve/mod.ts";
+import type { ArgumentNode, CallNode, StringNode } from "../../src/sieve/ast.ts";
 import { parseAddressList, parseDate, parseMime, parseParameterized } from "../../src/message/mod.ts";
 import { runs } from "../support/fuzz_runs.ts";
+import { printScript } from "../support/sieve_printer.ts";
 
 const WORDS = [
   "if",
@@ -82,6 +91,17 @@ const command = fc.constantFrom(
   'addflag "\\\\Seen ${a}";',
   'if date :value "gt" "date" "year" "${1}" { vacation "away"; }',
   'notify :message "${a}" "mailto:x@y.org";',
+  'replace "${a}";',
+  'foreverypart { replace :mime "${a}"; extracttext :first 3 "a"; }',
+  'foreverypart { if header :mime :contains "content-type" "x" { replace "x${a}"; } addheader :last "X-B" "${a}"; }',
+  'enclose :subject "${a}" :headers ["Subject", "To"] "${a}";',
+  'foreverypart { foreverypart { enclose "x"; break; } replace "y"; }',
+  'if not convert "text/plain" "text/plain" "charset=iso-8859-1" { set "a" "${a}!"; }',
+  'foreverypart { convert "text/html" "text/plain" ["charset=utf-8"]; }',
+  'let "b" "len(a) + 1"; let "a" "substring(a, 1, 900) + header.subject + body.to_text";',
+  'while "b < 5" { let "b" "b + 1"; if eval "b == 3" { continue; } set "a" "${a}${b}"; }',
+  'let "c" "[a, b, c]"; set "a" "${c}";',
+  'redirect :copy :notify "NEVER" :bytimerelative 60 "z@y.org";',
 );
 const program = fc.array(command, { maxLength: 25 }).map((commands) => commands.join("\n"));
 
@@ -133,6 +153,7 @@ Deno.test("any script ends, with an outcome, on any message", async () => {
       });
       assert.ok(outcome.instructions <= LIMITS.instructions);
       if (outcome.error !== undefined) assert.ok(outcome.implicitKeep !== undefined && outcome.actions.length === 0);
+      assert.equal((await messageBytes(outcome.message)).length, outcome.message.size);
     }),
     { numRuns: runs(200) },
   );
@@ -148,5 +169,68 @@ Deno.test("readers of addresses, dates, parameters and parts take any bytes", ()
       for (const part of root.children) assert.ok(part.start <= part.contentStart && part.contentStart <= part.end);
     }),
     { numRuns: runs(400) },
+  );
+});
+
+const AT = { line: 1, column: 1 };
+// A string ends its lines in CRLF, and has no NUL.
+const text = fc.string({ unit: "binary", maxLength: 30 }).map((each) =>
+  each.toWellFormed().replaceAll("\0", "").replace(/\r*\n/g, "\r\n")
+);
+const lines = fc.array(text, { maxLength: 4 }).map((each) => each.map((line) => `${line}\r\n`).join(""));
+const stringNode: fc.Arbitrary<StringNode> = fc.record({ text, at: fc.constant(AT) });
+const identifier = fc.stringMatching(/^[a-z_][a-z0-9_]{0,20}$/).filter((name) => name !== "text");
+const argument: fc.Arbitrary<ArgumentNode> = fc.oneof(
+  fc.record({ kind: fc.constant("string" as const), text: fc.oneof(text, lines), at: fc.constant(AT) }),
+  fc.record({
+    kind: fc.constant("strings" as const),
+    items: fc.array(stringNode, { minLength: 1, maxLength: 4 }),
+    at: fc.constant(AT),
+  }),
+  fc.record({ kind: fc.constant("number" as const), value: fc.maxSafeNat(), at: fc.constant(AT) }),
+  fc.record({ kind: fc.constant("tag" as const), name: identifier, at: fc.constant(AT) }),
+);
+const { command: anyCommand } = fc.letrec<{ test: CallNode; command: CallNode }>((tie) => {
+  const call = {
+    name: identifier,
+    at: fc.constant(AT),
+    args: fc.array(argument, { maxLength: 4 }),
+  };
+  const noTests = { tests: fc.constant([]), testList: fc.constant(false) };
+  const withTests = fc.boolean().chain((testList) =>
+    fc.record({
+      ...call,
+      tests: fc.array(tie("test"), { minLength: 1, maxLength: testList ? 3 : 1 }),
+      testList: fc.constant(testList),
+      block: fc.constant(undefined),
+    })
+  );
+  const plain = fc.record({ ...call, ...noTests, block: fc.constant(undefined) });
+  return {
+    test: fc.oneof({ depthSize: "small" }, plain, withTests),
+    command: fc.oneof(
+      { depthSize: "small" },
+      plain,
+      withTests,
+      fc.record({ ...call, ...noTests, block: fc.array(tie("command"), { maxLength: 3 }) }),
+    ),
+  };
+});
+
+/** A script without its places. */
+function shape(commands: readonly CallNode[] | undefined): unknown {
+  return JSON.parse(JSON.stringify(commands, (key, value) => key === "at" ? undefined : value) ?? "null");
+}
+
+Deno.test("what is printed reads as what it was", () => {
+  fc.assert(
+    fc.property(fc.array(anyCommand, { maxLength: 5 }), (commands) => {
+      const printed = printScript(commands);
+      const { commands: read, problems } = parseScript(printed);
+      assert.deepEqual(problems, [], printed);
+      assert.deepEqual(shape(read), shape(commands));
+      assert.equal(printScript(read ?? []), printed);
+    }),
+    { numRuns: runs(300) },
   );
 });

@@ -1,16 +1,20 @@
 /** `body` (RFC 5173). */
 
 import type { Extension } from "../definition.ts";
-import { allParts, decodeText, type MimePart } from "../../message/mod.ts";
+import { decodeText, type MimePart } from "../../message/mod.ts";
 import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
-import { mimeRoot } from "../mime_tree.ts";
+import { mimeRoot, partsIn, partText } from "../mime_tree.ts";
 import { type Run, spend } from "../run.ts";
 
 type Values = (run: Run) => readonly string[] | Promise<readonly string[]>;
 
 /** RFC 5173 §5.1: everything behind the header, as it is. */
-const raw: Values = (run) => later(run.message.body(), (bytes) => [new TextDecoder().decode(bytes)]);
+const raw: Values = (run) =>
+  later(run.message.body(), (bytes) => {
+    spend(run, bytes.length >> 12);
+    return [new TextDecoder().decode(bytes)];
+  });
 
 /** RFC 5173 §3: a message without an empty line has no body, and nothing of it matches. */
 const unlessMissing = (values: Values): Values => (run) => run.message.header.complete ? values(run) : [];
@@ -31,7 +35,7 @@ function wanted(types: readonly string[]): (type: string) => boolean {
 }
 
 /** What of a part is searched: of composite parts their own text, not that of the parts inside. */
-function contentOf(part: MimePart): readonly string[] {
+function contentOf(run: Run, part: MimePart): readonly string[] {
   const { value } = part.contentType;
   if (value.startsWith("multipart/")) {
     // RFC 5173 §5.2: the prologue and the epilogue.
@@ -44,7 +48,7 @@ function contentOf(part: MimePart): readonly string[] {
     if (inner === undefined) return [];
     return [decodeText(inner.bytes.subarray(inner.start, inner.start + inner.header.end), undefined)];
   }
-  return [part.text()];
+  return [partText(run, part)];
 }
 
 function content(types: (run: Run) => readonly string[]): Values {
@@ -52,9 +56,8 @@ function content(types: (run: Run) => readonly string[]): Values {
     later(mimeRoot(run), (root) => {
       const isWanted = wanted(types(run));
       const values: string[] = [];
-      for (const part of allParts(root)) {
-        spend(run);
-        if (isWanted(part.contentType.value)) values.push(...contentOf(part));
+      for (const part of partsIn(run, root)) {
+        if (isWanted(part.contentType.value)) values.push(...contentOf(run, part));
       }
       return values;
     });
@@ -64,11 +67,10 @@ function content(types: (run: Run) => readonly string[]): Values {
 export const readableText: Values = (run) =>
   later(mimeRoot(run), (root) => {
     const values: string[] = [];
-    for (const part of allParts(root)) {
-      spend(run);
+    for (const part of partsIn(run, root)) {
       const { value } = part.contentType;
-      if (value === "text/html" || value === "application/xhtml+xml") values.push(htmlText(part.text()));
-      else if (value.startsWith("text/") && WELL_FORMED.test(value)) values.push(part.text());
+      if (value === "text/html" || value === "application/xhtml+xml") values.push(htmlText(partText(run, part)));
+      else if (value.startsWith("text/") && WELL_FORMED.test(value)) values.push(partText(run, part));
     }
     return values;
   });

@@ -4,15 +4,15 @@
  */
 
 import type { Call, Compiler, Extension } from "../definition.ts";
-import { allParts, encodeTransfer, foldField, type MimePart } from "../../message/mod.ts";
+import { encodeTransfer, foldField, type MimePart } from "../../message/mod.ts";
 import { crlfLines, type Entity, textEntity } from "../compose.ts";
 import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
 import { sieveMessage } from "../message.ts";
 import { hidesBoundary, withPart, withType } from "../mime_edit.ts";
-import { mimeRoot } from "../mime_tree.ts";
+import { mimeRoot, partsIn, partText } from "../mime_tree.ts";
 import { partAt, partReplaced, placeOf } from "../part_loop.ts";
-import { type Flow, NEXT, type Run, spend } from "../run.ts";
+import { type Flow, NEXT, type Run } from "../run.ts";
 import { spendOnCopy } from "./replace.ts";
 
 const TYPE = /^[^\s/;]+\/[^\s/;]+$/;
@@ -62,13 +62,19 @@ function convertText(text: string, type: string, parameters: ReadonlyMap<string,
 }
 
 /** The part in another type; undefined if it cannot be converted. */
-function converted(part: MimePart, to: string, parameters: ReadonlyMap<string, string>): Uint8Array | undefined {
+function converted(
+  run: Run,
+  part: MimePart,
+  to: string,
+  parameters: ReadonlyMap<string, string>,
+): Uint8Array | undefined {
   const from = part.contentType.value;
   const plain = HTML.has(from) && to === "text/plain";
   if (!isReadable(part) || !(plain || (from === to && from.startsWith("text/")))) return undefined;
   // A replacement of HTML may name its charset inside: only plain text can change it.
   if (!plain && from !== "text/plain") return undefined;
-  const entity = convertText(plain ? htmlText(part.text()) : part.text(), to, parameters);
+  const text = partText(run, part);
+  const entity = convertText(plain ? htmlText(text) : text, to, parameters);
   if (entity === undefined) return undefined;
   const bytes = withType(part, entity);
   return hidesBoundary(part, bytes) ? undefined : withPart(part, bytes);
@@ -77,8 +83,7 @@ function converted(part: MimePart, to: string, parameters: ReadonlyMap<string, s
 /** The places of all parts with a type. */
 function placesOf(run: Run, root: MimePart, type: string): (readonly number[])[] {
   const places: (readonly number[])[] = [];
-  for (const part of allParts(root)) {
-    spend(run);
+  for (const part of partsIn(run, root)) {
     if (part.contentType.value !== type) continue;
     const place: number[] = [];
     for (let at = part; at.parent !== undefined; at = at.parent) place.unshift(at.parent.children.indexOf(at));
@@ -112,7 +117,7 @@ function compileConvert(call: Call, compiler: Compiler): ((run: Run) => boolean 
       const part = partAt(root, place);
       const bytes = part === undefined
         ? undefined
-        : converted(part, to.read(run).toLowerCase(), readParameters(given.read(run)));
+        : converted(run, part, to.read(run).toLowerCase(), readParameters(given.read(run)));
       if (bytes === undefined) return false;
       spendOnCopy(run);
       run.message = sieveMessage(bytes);

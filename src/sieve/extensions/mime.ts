@@ -1,14 +1,14 @@
 /** `foreverypart`, `break`, `:mime`, `extracttext` (RFC 5703 §3, §4, §7). */
 
 import type { Extension, FieldSource, Step, TagDefinition } from "../definition.ts";
-import { allParts, fieldsNamed, type HeaderField, type MimePart, parseParameterized } from "../../message/mod.ts";
+import { fieldsNamed, type HeaderField, type MimePart, parseParameterized } from "../../message/mod.ts";
 import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
 import { afterBody, breakCommand, compileLoopBody, isInLoop } from "../loop.ts";
-import { mimeRoot } from "../mime_tree.ts";
+import { checkParts, mimeRoot, partsIn, partText } from "../mime_tree.ts";
 import { enterLoop, leaveLoop, loopDepth, nextPart, partOf } from "../part_loop.ts";
 import { SieveLimitError, SieveRuntimeError } from "../problem.ts";
-import { type Flow, NEXT, spend } from "../run.ts";
+import { type Flow, NEXT, type Run, spend } from "../run.ts";
 import { findVariable } from "../variable.ts";
 import { MODIFIERS, modifiersOf } from "./variables.ts";
 
@@ -23,8 +23,8 @@ function forEach(body: Step, name: string): Step {
     const from = (): Flow | Promise<Flow> => {
       for (;;) {
         const more = nextPart(run);
-        if (typeof more !== "boolean") return more.then((found) => found ? turn() : end(NEXT));
-        if (!more) return end(NEXT);
+        if (typeof more !== "boolean") return more.then((found) => found ? turn() : finish());
+        if (!more) return finish();
         spend(run);
         const flow = body(run);
         if (typeof flow !== "number") return flow.then(after);
@@ -39,6 +39,10 @@ function forEach(body: Step, name: string): Step {
     const after = (flow: Flow): Flow | Promise<Flow> => {
       const next = afterBody(run, flow, name);
       return next === "again" ? from() : end(next);
+    };
+    const finish = (): Flow => {
+      checkParts(run);
+      return end(NEXT);
     };
     const end = (flow: Flow): Flow => {
       leaveLoop(run);
@@ -75,10 +79,7 @@ const MIME: TagDefinition = {
       if (!children) return part === undefined ? inner(run, name) : fieldsNamed(part.header, name);
       return later(part ?? mimeRoot(run), (top) => {
         const found: HeaderField[] = [];
-        for (const each of allParts(top)) {
-          spend(run);
-          found.push(...fieldsNamed(each.header, name));
-        }
+        for (const each of partsIn(run, top)) found.push(...fieldsNamed(each.header, name));
         return found;
       });
     };
@@ -127,10 +128,10 @@ const mimeTests: Extension = {
 };
 
 /** RFC 5703 §7: the text of a part; nothing of parts that are no text. */
-export function textOf(part: MimePart): string {
+function textOf(run: Run, part: MimePart): string {
   const { value } = part.contentType;
-  if (value === "text/html" || value === "application/xhtml+xml") return htmlText(part.text());
-  return value.startsWith("text/") ? part.text() : "";
+  if (value === "text/html" || value === "application/xhtml+xml") return htmlText(partText(run, part));
+  return value.startsWith("text/") ? partText(run, part) : "";
 }
 
 const extracttext: Extension = {
@@ -162,7 +163,7 @@ const extracttext: Extension = {
       return (run) => {
         const part = partOf(run);
         if (part === undefined) throw new SieveRuntimeError("extracttext is used outside of foreverypart", call.at);
-        const text = textOf(part);
+        const text = textOf(run, part);
         spend(run, text.length >> 10, call.at);
         const wanted = first === undefined ? text : Array.from(text.slice(0, first * 2)).slice(0, first).join("");
         write(run, modify(wanted, run.limits.variableSize));

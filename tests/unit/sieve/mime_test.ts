@@ -87,7 +87,10 @@ Deno.test("a MIME bomb ends at the limits", async () => {
     message: bomb,
     limits: { mimeParts: 20 },
   });
-  assert.equal(parts.error, undefined);
+  assert.deepEqual([parts.error?.limit, parts.error?.message], [
+    true,
+    "the message has more than 20 parts, or more than 50 levels of them",
+  ]);
 });
 
 Deno.test("a notification is mail to those that the URI names", async () => {
