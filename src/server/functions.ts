@@ -3,7 +3,7 @@
 import type { Directory, KeyedList } from "../directory/mod.ts";
 import { DnsError, type Resolver } from "../dns/mod.ts";
 import { type FunctionHost, LookupUnavailable, type Value } from "../expression/mod.ts";
-import { StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
+import { givesRows, StatementError, type Store, StoreUnavailable } from "../store/mod.ts";
 
 /** What the functions reach. */
 export interface FunctionSources {
@@ -115,7 +115,7 @@ export function createFunctionHost(sources: FunctionSources): FunctionHost {
     sqlQuery: async (id, sql, args) => {
       const database = store(id, sources.dataStore);
       const bound = args.map(toBound);
-      if (/^\s*(?:select|with|values|pragma|explain)\b/i.test(sql)) {
+      if (givesRows(sql)) {
         const { rows } = await reach(() => database.read(sql, bound));
         const first = rows[0];
         if (first === undefined) return false;

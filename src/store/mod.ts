@@ -13,6 +13,7 @@
  * @module
  */
 
+export { givesRows } from "./gives_rows.ts";
 export { openStore, type StoreOptions, type StoreTarget } from "./open.ts";
 export { type Migration } from "./migrate.ts";
 export { fromFileUrl } from "./path.ts";

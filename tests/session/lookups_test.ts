@@ -116,7 +116,10 @@ Deno.test("sql_query binds its arguments, gives a value, an array, false, or the
     `session.mail.is-allowed = "sql_query('db', 'INSERT INTO seen VALUES ($1, $2)', [sender, 5]) == 1"\n` +
     `session.rcpt.relay = "sql_query('db', 'SELECT n FROM seen WHERE name = ?', [sender]) == 5 && ` +
     `sql_query('db', 'SELECT name, n FROM seen WHERE name = ?', [sender])[1] == 5 && ` +
-    `sql_query('db', 'SELECT n FROM seen WHERE name = ?', [rcpt]) == false"\n` +
+    `sql_query('db', 'SELECT n FROM seen WHERE name = ?', [rcpt]) == false && ` +
+    `sql_query('db', '/* how often */ SELECT 1 + n FROM seen WHERE name = ?', [sender]) == 6 && ` +
+    `sql_query('db', 'WITH new(a) AS (VALUES (?)) INSERT INTO seen SELECT a, 9 FROM new', [rcpt]) == 1 && ` +
+    `sql_query('db', 'DELETE FROM seen WHERE n = 9', []) == 1"\n` +
     `session.rcpt.max-recipients = "sql_query('', 'SELECT count(*) + 1 FROM messages', [])"\n`;
   await using test = await startTestServer(settings);
   using client = await greeted(test);

@@ -21,6 +21,7 @@ import {
   replyLines,
   ReplyParser,
 } from "../../smtp/mod.ts";
+import { givesRows } from "../../store/mod.ts";
 import type { ExplainRequest } from "./request.ts";
 
 /** What happened in one stage, in order. */
@@ -70,7 +71,7 @@ export function readingOnly(functions: FunctionHost): FunctionHost {
     keySet: () => true,
     counterIncr: async (store, name, amount) => await functions.counterGet(store, name) + amount,
     sqlQuery: (store, sql, args): Value | Promise<Value> =>
-      /^\s*(?:select|with|values)\b/i.test(sql) ? functions.sqlQuery(store, sql, args) : 0,
+      givesRows(sql) && !/\bpragma\b/i.test(sql) ? functions.sqlQuery(store, sql, args) : 0,
   };
 }
 

@@ -247,13 +247,20 @@ Deno.test("LMTP greets and answers as LMTP", async () => {
 });
 
 Deno.test("functions that write are not carried out", async () => {
-  const configuration = CONFIGURATION.replace(
-    /session\.rcpt\.relay = \[[^\]]*\]/,
-    `session.rcpt.relay = "key_set('', rcpt, 'seen')"`,
-  );
-  // No store is open: carrying it out would be an error.
-  const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example" }, { configuration });
-  assert.equal(explanation.accepted, true);
+  for (
+    const written of [
+      "key_set('', rcpt, 'seen')",
+      "sql_query('', 'WITH now AS (SELECT 1) INSERT INTO seen SELECT * FROM now', []) == 0",
+    ]
+  ) {
+    const configuration = CONFIGURATION.replace(
+      /session\.rcpt\.relay = \[[^\]]*\]/,
+      `session.rcpt.relay = "${written}"`,
+    );
+    // No store is open: carrying it out would be an error.
+    const explanation = await ask({ from: "a@example.net", to: "x@elsewhere.example" }, { configuration });
+    assert.equal(explanation.accepted, true, written);
+  }
 });
 
 Deno.test("what cannot be looked up is shown where it stands", async () => {
