@@ -9,6 +9,7 @@ import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { createCaution } from "./caution.ts";
+import { createDanePolicy } from "./dane_policy.ts";
 import { deliverLocal, type LocalContext } from "./local.ts";
 import { createDownHosts } from "./down_hosts.ts";
 import { createMaildirWriter } from "./maildir.ts";
@@ -38,7 +39,7 @@ export interface DeliveryOptions {
   readonly accountOf: (address: string) => string | undefined | Promise<string | undefined>;
   /** Opens connections; the net room's if not given. */
   readonly connect?: Connect;
-  /** Asked about TLS with each host before the local definitions are. */
+  /** Asked about TLS with each host before DANE and the local definitions are. */
   readonly policies?: readonly TlsPolicy[];
   /** Counts for `[[queue.limiter.outbound]]`; without them nothing is limited. */
   readonly counters?: Counters;
@@ -91,7 +92,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     capacity: createPeerCapacity(clock, waiting.wake),
     waiting,
     limits: limitsOf(config),
-    policies: [...(options.policies ?? []), localTlsPolicy],
+    policies: [
+      ...(options.policies ?? []),
+      createDanePolicy({ resolver: options.resolver, clock, emit }),
+      localTlsPolicy,
+    ],
     mxPort: options.mxPort ?? 25,
     wire: options.wire,
   };

@@ -15,6 +15,8 @@ export interface Host {
   readonly ip?: string;
   /** DNSSEC state of the answer that named it. */
   readonly security: Security;
+  /** Name of the domain behind CNAMEs, if it is an alias. */
+  readonly domainAlias?: string;
 }
 
 /** What hosts are found with. */
@@ -48,6 +50,7 @@ export async function mailHosts(domain: string, limit: number, lookup: HostLooku
     return failed;
   }
   const { records, exists, security } = answer;
+  const alias = answer.name === domain.toLowerCase() ? {} : { domainAlias: answer.name };
   if (!exists) {
     emit("delivery.mx-lookup-failed", { domain, details: "no such domain" });
     // RFC 3463 X.1.2: bad destination system address.
@@ -60,7 +63,7 @@ export async function mailHosts(domain: string, limit: number, lookup: HostLooku
     return failure("failed", "dns", "5.1.10", `the domain ${domain} takes no mail (null MX)`, { status: 556 });
   }
   if (named.length === 0) {
-    return lookup.isOwnName(domain) ? loop(domain, emit) : [{ name: domain, security }];
+    return lookup.isOwnName(domain) ? loop(domain, emit) : [{ name: domain, security, ...alias }];
   }
   const own = named.find(({ exchange }) => lookup.isOwnName(exchange));
   const nearer = own === undefined ? named : named.filter(({ preference }) => preference < own.preference);
@@ -69,7 +72,8 @@ export async function mailHosts(domain: string, limit: number, lookup: HostLooku
   for (const { exchange } of shuffleEqual(nearer, lookup.random)) {
     // Some publish an address where a name belongs; it is used all the same.
     const address = canonicalIp(exchange);
-    hosts.push(address === undefined ? { name: exchange, security } : { name: exchange, ip: address, security });
+    const named = { name: exchange, security, ...alias };
+    hosts.push(address === undefined ? named : { ...named, ip: address });
     if (hosts.length >= Math.max(limit, MOST_HOSTS)) break;
   }
   return hosts;
@@ -99,6 +103,8 @@ function shuffleEqual(records: readonly MxRecord[], random: () => number): reado
 export interface HostAddresses {
   readonly ips: readonly string[];
   readonly security: Security;
+  /** Name behind CNAMEs, if the host is an alias. */
+  readonly alias?: string;
 }
 
 /**
@@ -118,11 +124,13 @@ export async function hostAddresses(
   const { resolver } = lookup;
   const ips: string[] = [];
   let security: Security = "insecure";
+  let alias: string | undefined;
   let trouble: unknown;
   for (const family of FAMILIES[ipLookup]) {
     if (ips.length >= limit) break;
     try {
       const answer = await (family === "a" ? resolver.a(host.name) : resolver.aaaa(host.name));
+      if (answer.name !== host.name && answer.records.length > 0) alias = answer.name;
       if (ips.length === 0) security = answer.security;
       else if (answer.security !== "secure" && answer.records.length > 0) security = answer.security;
       for (const ip of answer.records) if (ips.length < limit) ips.push(ip);
@@ -130,7 +138,7 @@ export async function hostAddresses(
       trouble ??= error;
     }
   }
-  if (ips.length > 0) return { ips, security };
+  if (ips.length > 0) return alias === undefined ? { ips, security } : { ips, security, alias };
   const failed = trouble === undefined
     // RFC 3463 X.4.4: unable to route.
     ? failure(permanent, "dns", permanent === "failed" ? "5.4.4" : "4.4.4", `the host ${host.name} has no address`, {

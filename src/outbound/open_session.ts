@@ -10,14 +10,11 @@ import { tellUnreached } from "./dialogue.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
-import type { TlsDecision } from "./tls_policy.ts";
-import { type Failure, failure, refusal } from "./verdict.ts";
+import { NO_TLS, type TlsAllowed, type TlsTarget } from "./tls_policy.ts";
+import { type Failure, failure, refusal, type TlsFaultType } from "./verdict.ts";
 
 /** Opens a connection; `connect` of the net room. */
 export type Connect = (options: ConnectOptions) => Promise<ClientConnection>;
-
-/** Enhanced status for a host without TLS where it is required (RFC 3463 X.7.4: security features not supported). */
-export const NO_TLS = "4.7.4";
 
 /** What a connection that failed says of an address; the others say nothing of it. */
 const SILENCE: Readonly<Partial<Record<ConnectFailure, string>>> = {
@@ -36,7 +33,9 @@ export interface OpenOptions {
   readonly ehloName: string;
   readonly timeout: ConnectionConfig["timeout"];
   readonly tlsTimeout: number;
-  readonly tls: Exclude<TlsDecision, { kind: "refuse" }>;
+  readonly tls: TlsAllowed;
+  /** What {@link tls} was decided on. */
+  readonly target: TlsTarget;
   readonly implicit: boolean;
   readonly auth: Credentials | undefined;
   readonly signal: AbortSignal;
@@ -172,7 +171,7 @@ async function sayHello(session: Session, options: OpenOptions): Promise<Failure
 async function startTls(
   session: Session,
   options: OpenOptions,
-  decision: Extract<TlsDecision, { kind: "tls" }>,
+  decision: Extract<TlsAllowed, { kind: "tls" }>,
   emit: Emit,
 ): Promise<Failure | undefined> {
   const fields = { host: options.host, remoteIp: options.ip };
@@ -185,6 +184,7 @@ async function startTls(
       status,
       dialogue,
       elsewhere: true,
+      tlsFault: "starttls-not-supported",
     });
   };
   if (!session.peer.starttls) {
@@ -208,6 +208,7 @@ async function shakeHands(session: Session, options: OpenOptions): Promise<Failu
   const { serverName, verify } = decision;
   let text: string;
   let end: string;
+  let type: TlsFaultType = "validation-failure";
   try {
     const result = await session.startTls({ serverName, verify, timeout: options.tlsTimeout });
     const fault = decision.fault(result);
@@ -215,8 +216,9 @@ async function shakeHands(session: Session, options: OpenOptions): Promise<Failu
       session.dialogue.note("TLS agreed");
       return undefined;
     }
-    text = `${session.label}: ${fault}`;
-    end = fault;
+    text = `${session.label}: ${fault.text}`;
+    end = fault.text;
+    type = fault.type;
   } catch (error) {
     end = `TLS handshake failed: ${messageOf(error)}`;
     text = `TLS handshake with ${session.label} failed: ${messageOf(error)}`;
@@ -224,7 +226,12 @@ async function shakeHands(session: Session, options: OpenOptions): Promise<Failu
   const dialogue = session.dialogue.lines(end);
   session.close();
   // RFC 3463 X.7.5 would be "cryptographic failure"; 4.7.5 is also what is made up for a certificate that fails.
-  return failure("deferred", decision.lastError, "4.7.5", text, { host: session.host, dialogue, elsewhere: true });
+  return failure("deferred", decision.lastError, "4.7.5", text, {
+    host: session.host,
+    dialogue,
+    elsewhere: true,
+    tlsFault: type,
+  });
 }
 
 function messageOf(error: unknown): string {

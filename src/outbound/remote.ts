@@ -8,15 +8,16 @@ import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
-import { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
+import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 import type { Caution } from "./caution.ts";
 import type { Down, DownHosts } from "./down_hosts.ts";
-import { type Connect, NO_TLS, type OpenOptions, openSession } from "./open_session.ts";
+import { type Connect, type OpenOptions, openSession } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
 import type { PeerCapacity } from "./peer_capacity.ts";
 import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
-import type { TlsPolicy } from "./tls_policy.ts";
+import { afterTlsFailure, NO_TLS, type TlsAllowed, type TlsPolicy, type TlsTarget } from "./tls_policy.ts";
+import { saysTlsIsOptional } from "./tls_required.ts";
 import { transact } from "./transaction.ts";
 import { type Failure, failure, type Verdict } from "./verdict.ts";
 import type { WaitingRoom } from "./waiting_room.ts";
@@ -139,7 +140,7 @@ class Attempt {
       let asked = false;
       for (const ip of addresses.ips) {
         if (this.#aborted) return;
-        const how = await this.#tryAddress(host, ip, addresses.security);
+        const how = await this.#tryAddress(host, ip, addresses);
         if (how !== "down") asked = true;
         if (how === "limited" || !this.verdicts.includes(undefined)) return;
         // A host that took part in a transaction has answered for all its addresses.
@@ -151,9 +152,12 @@ class Attempt {
   }
 
   /** Tries one address. */
-  async #tryAddress(host: Host, ip: string, addressSecurity: Host["security"]): Promise<Way> {
-    const options = await this.#openOptions(host, ip, addressSecurity);
+  async #tryAddress(host: Host, ip: string, addresses: HostAddresses): Promise<Way> {
+    const options = await this.#openOptions(host, ip, addresses);
     if ("kind" in options) {
+      if (options.tlsFault !== undefined) {
+        this.context.emit("delivery.start-tls-error", { host: host.name, remoteIp: ip, details: options.detail.text });
+      }
       this.#note(options);
       return "failed";
     }
@@ -196,7 +200,16 @@ class Attempt {
       if (await this.#use(kept, options) || this.#aborted) return "used";
       // The kept connection had died meanwhile; that says nothing about the host.
     }
-    const opened = await this.#connect(options, key);
+    let opened = await this.#connect(options, key);
+    while ("kind" in opened && opened.tlsFault !== undefined && !this.#aborted) {
+      const next = this.#afterTlsFailure(options.tls, options.target);
+      if (next === undefined) break;
+      options = { ...options, tls: next };
+      // In plain text a session is kept for those that would come to it in the same way.
+      if (next.kind === "tls") key = poolKey(this.route.id, options);
+      this.context.emit("delivery.start-tls-disabled", { host, remoteIp: ip, details: opened.detail.text });
+      opened = await this.#connect(options, key);
+    }
     if ("kind" in opened) {
       if (opened.retryAfter === undefined) this.#note(opened);
       else this.#limited = opened;
@@ -273,7 +286,7 @@ class Attempt {
   async #openOptions(
     host: Host,
     ip: string,
-    addressSecurity: Host["security"],
+    addresses: HostAddresses,
   ): Promise<OpenOptions | Failure> {
     const { route, job, config, context } = this;
     const { variables } = this.#scope;
@@ -289,13 +302,15 @@ class Attempt {
     }
     const port = route.type === "mx" ? context.mxPort : route.port;
     const implicit = route.type === "relay" && route.tls.implicit;
-    const target = {
+    const target: TlsTarget = {
       domain: job.recipients[0]?.domain ?? "",
       host: host.name,
       port,
       found: route.type,
+      domainAlias: host.domainAlias,
+      hostAlias: addresses.alias,
       hostSecurity: host.security,
-      addressSecurity,
+      addressSecurity: addresses.security,
       config: tls,
       implicit,
       allowInvalidCerts: tls.allowInvalidCerts || (route.type === "relay" && route.tls.allowInvalidCerts),
@@ -303,8 +318,9 @@ class Attempt {
     };
     for (const policy of context.policies) {
       const asked = policy.decide(target);
-      const decision = asked instanceof Promise ? await asked : asked;
-      if (decision === undefined) continue;
+      const wanted = asked instanceof Promise ? await asked : asked;
+      if (wanted === undefined) continue;
+      const decision = wanted.kind === "refuse" ? this.#afterTlsFailure(undefined, target) ?? wanted : wanted;
       if (decision.kind === "refuse") return decision.failure;
       return {
         host: host.name,
@@ -317,6 +333,7 @@ class Attempt {
         timeout: connection.timeout,
         tlsTimeout: tls.timeout.tls,
         tls: decision,
+        target,
         implicit,
         auth: route.type === "relay" ? route.auth : undefined,
         signal: this.signal,
@@ -401,6 +418,10 @@ class Attempt {
     if (failed.untried && this.#deferred !== undefined && !this.#deferred.untried) return;
     if (failed.kind === "deferred") this.#deferred = failed;
     else this.#failed = failed;
+  }
+
+  #afterTlsFailure(failed: TlsAllowed | undefined, target: TlsTarget): TlsAllowed | undefined {
+    return afterTlsFailure(failed, target, () => saysTlsIsOptional(this.job.message.content));
   }
 
   get #requiretls(): boolean {

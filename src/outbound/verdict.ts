@@ -3,6 +3,17 @@
 import type { FailureDetail, LastError, Outcome, QueuedRecipient } from "../queue/types.ts";
 import type { DialogueLine, Reply } from "../smtp/mod.ts";
 
+/** What went wrong with TLS, in the words of RFC 8460 §4.3 as far as those have one for it. */
+export type TlsFaultType =
+  | "starttls-not-supported"
+  | "certificate-host-mismatch"
+  | "certificate-expired"
+  | "certificate-not-trusted"
+  | "validation-failure"
+  | "tlsa-invalid"
+  | "dnssec-invalid"
+  | "dane-required";
+
 /** A delivery that did not happen. */
 export interface Failure {
   readonly kind: "deferred" | "failed";
@@ -17,6 +28,8 @@ export interface Failure {
   readonly untried?: true;
   /** Set when the address did not answer at all: what it did, such as `refused a connection`. */
   readonly silent?: string;
+  /** Set when TLS, or the lack of it, is what failed. */
+  readonly tlsFault?: TlsFaultType;
 }
 
 /** What one attempt came to for one recipient. */
@@ -68,6 +81,7 @@ export function failure(
     readonly notBefore?: number;
     readonly untried?: true;
     readonly silent?: string;
+    readonly tlsFault?: TlsFaultType;
   } = {},
 ): Failure {
   const { status = 0, host = "", reply, dialogue, elsewhere = false, ...rest } = more;

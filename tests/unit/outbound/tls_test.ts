@@ -5,7 +5,18 @@ import type { TlsPolicy } from "../../../src/outbound/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts";
 import { createZone } from "../../support/zone.ts";
-import { inShort, jobFor, mxRoute, queueConfig, relay, setUp, textOf, tlsPolicy } from "./setting.ts";
+import {
+  contentOf,
+  inShort,
+  jobFor,
+  MESSAGE,
+  mxRoute,
+  queueConfig,
+  relay,
+  setUp,
+  textOf,
+  tlsPolicy,
+} from "./setting.ts";
 
 // Valid by the fake clock as well as by the machine's.
 const notBefore = new Date(Date.UTC(2025, 0, 1));
@@ -20,17 +31,26 @@ const OFFER = ["PIPELINING", "STARTTLS"];
 async function deliverTo(
   peerOptions: FakePeerOptions,
   policy: Partial<TlsPolicyConfig> = {},
-  more: { readonly policies?: readonly TlsPolicy[]; readonly requiretls?: true } = {},
+  more: {
+    readonly policies?: readonly TlsPolicy[];
+    readonly requiretls?: true;
+    readonly signed?: boolean;
+    readonly header?: string;
+  } = {},
 ) {
   await using peer = await startFakePeer({ extensions: OFFER, ...peerOptions });
   const { deliver, delivery, events } = setUp(queueConfig([mxRoute], { tls: [{ ...tlsPolicy, ...policy }] }), {
-    resolver: createZone({ "d.example": { mx: [[10, "a.example"]] }, "a.example": { a: ["127.0.0.1"] } }),
+    resolver: createZone({
+      "d.example": { mx: [[10, "a.example"]], security: more.signed === false ? "insecure" : "secure" },
+      "a.example": { a: ["127.0.0.1"] },
+    }),
     mxPort: peer.port,
     ca: [authority.cert],
     ...(more.policies === undefined ? {} : { policies: more.policies }),
   });
   const parameters = more.requiretls === undefined ? {} : { requiretls: more.requiretls };
-  const message = { envelope: { sender: "a@sender.example", parameters } };
+  const content = contentOf(`${more.header ?? ""}${MESSAGE}`);
+  const message = { envelope: { sender: "a@sender.example", parameters }, content };
   const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message }));
   await delivery.close();
   return { outcome, peer, events: events.map(({ name }) => name), lines: peer.connections[0]?.lines ?? [] };
@@ -143,7 +163,10 @@ Deno.test("a policy that is asked first decides, others are not asked", async ()
         required: true,
         verify: "none",
         serverName: host,
-        fault: ({ peerCertificates }) => peerCertificates.length === 1 ? "not the certificate we know" : undefined,
+        fault: ({ peerCertificates }) =>
+          peerCertificates.length === 1
+            ? { type: "validation-failure", text: "not the certificate we know" }
+            : undefined,
         lastError: "dane",
         key: "dane",
       });
@@ -179,6 +202,88 @@ Deno.test("REQUIRETLS goes only to peers that offer it on a verified connection"
     { requiretls: true },
   );
   assert.equal(inShort(invalid.outcome), "deferred tls 0 4.7.5");
+});
+
+Deno.test("REQUIRETLS needs an MX record that is signed, whatever certificate its host has", async () => {
+  const { outcome, peer } = await deliverTo(
+    { tls: good, extensions: [...OFFER, "REQUIRETLS"] },
+    {},
+    { requiretls: true, signed: false },
+  );
+  // RFC 8689 §2 wants the name proved, §5 a code of 5.7.30 where it cannot be.
+  assert.equal(inShort(outcome), "failed tls 0 5.7.30");
+  assert.match(textOf(outcome), /a\.example is not signed/);
+  assert.equal(peer.connections.length, 0);
+});
+
+const BROKEN: FakePeerOptions = {
+  on: ({ verb, connection }) =>
+    verb === "STARTTLS" && connection.number === 1
+      ? { then: "close", say: "220 2.0.0 go ahead\r\nno TLS here" }
+      : undefined,
+};
+
+Deno.test("a peer whose TLS is broken gets plain text on a new connection where nobody need be known", async () => {
+  const allowed = await deliverTo(
+    {
+      on: ({ verb }) => verb === "STARTTLS" ? { then: "close", say: "220 2.0.0 go ahead\r\nno TLS here" } : undefined,
+    },
+    { allowInvalidCerts: true },
+  );
+  assert.equal(allowed.outcome?.kind, "delivered", textOf(allowed.outcome));
+  assert.equal(allowed.peer.connections.length, 2);
+  // The second connection does not ask for what the peer cannot do.
+  assert.deepEqual(allowed.peer.connections[1]?.lines.slice(0, 2), [
+    "EHLO mx.sender.example",
+    "MAIL FROM:<a@sender.example>",
+  ]);
+  for (const policy of [{ starttls: "require", allowInvalidCerts: true }, { allowInvalidCerts: false }] as const) {
+    const { outcome, peer } = await deliverTo(BROKEN, policy);
+    assert.equal(inShort(outcome), "deferred tls 0 4.7.5");
+    assert.equal(peer.connections.length, 1);
+  }
+});
+
+const NO = "TLS-Required: No\r\n";
+
+Deno.test("TLS-Required: No goes to a peer whose certificate does not verify, encrypted all the same", async () => {
+  const { outcome, peer } = await deliverTo({ tls: selfSigned }, {}, { header: NO });
+  assert.equal(outcome?.kind, "delivered", textOf(outcome));
+  assert.equal(peer.connections.at(-1)?.encrypted, true);
+});
+
+Deno.test("TLS-Required: No goes in plain text to a peer whose TLS is broken", async () => {
+  const { outcome, peer } = await deliverTo(
+    { on: ({ verb }) => verb === "STARTTLS" ? { then: "close", say: "220 2.0.0 go ahead\r\nno TLS" } : undefined },
+    {},
+    { header: "tls-required:\r\n  NO\r\n" },
+  );
+  assert.equal(outcome?.kind, "delivered", textOf(outcome));
+  assert.equal(peer.connections.at(-1)?.encrypted, false);
+});
+
+for (
+  const [what, header, more] of [
+    ["with REQUIRETLS", NO, { requiretls: true }],
+    ["with another value", "TLS-Required: Nope\r\n", {}],
+    ["with two fields that disagree", `${NO}TLS-Required: Yes\r\n`, {}],
+    ["in the body", "\r\nTLS-Required: No\r\n", {}],
+  ] as const
+) {
+  Deno.test(`TLS-Required: No means nothing ${what}`, async () => {
+    const { outcome, peer } = await deliverTo(
+      { tls: selfSigned, extensions: [...OFFER, "REQUIRETLS"] },
+      {},
+      { header, ...more },
+    );
+    assert.equal(inShort(outcome), "deferred tls 0 4.7.5");
+    assert.equal(peer.messages.length, 0);
+  });
+}
+
+Deno.test("TLS-Required: No does not overrule what the administrator requires", async () => {
+  const { outcome } = await deliverTo({ extensions: [] }, { starttls: "require" }, { header: NO });
+  assert.equal(inShort(outcome), "deferred tls 0 4.7.4");
 });
 
 Deno.test("a relay with TLS from the first byte is encrypted before the greeting", async () => {
