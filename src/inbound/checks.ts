@@ -28,8 +28,9 @@ export async function checkEhlo(session: Session, { context }: Checks): Promise<
   const mode = await session.evaluate(session.deps.config.checks.spfEhlo);
   session.spfEhlo = undefined;
   if (mode === "disable") return undefined;
+  await over(session.lastSpfEhlo);
   const result = observed(session, checkSpf({ identity: "helo", ...(await subject(session, "")) }, context), emitSpf);
-  session.spfEhlo = result;
+  session.spfEhlo = session.lastSpfEhlo = result;
   return mode === "strict" ? refuseSpf(await result) : undefined;
 }
 
@@ -47,14 +48,23 @@ export async function checkMailFrom(
   const mode = await session.evaluate(checks.spfMailFrom);
   session.spfMailFrom = undefined;
   if (mode !== "disable") {
+    await over(session.lastSpfMailFrom);
     const lookup = checkSpf({ identity: "mailfrom", ...(await subject(session, sender)) }, context);
-    session.spfMailFrom = observed(session, lookup, emitSpf);
+    session.spfMailFrom = session.lastSpfMailFrom = observed(session, lookup, emitSpf);
   }
   if (session.iprev !== undefined && await session.evaluate(checks.iprev) === "strict") {
     const refusal = refuseIprev(await session.iprev);
     if (refusal !== undefined) return refusal;
   }
   return mode === "strict" && session.spfMailFrom !== undefined ? refuseSpf(await session.spfMailFrom) : undefined;
+}
+
+/**
+ * Waits for a check that was started before: a client that names one sender after the other has the lookups for one of
+ * them made at a time.
+ */
+function over(check: Promise<unknown> | undefined): Promise<unknown> | undefined {
+  return check?.catch(() => {});
 }
 
 async function subject(session: Session, sender: string) {

@@ -111,6 +111,9 @@ export class Session {
   iprev: Promise<IprevResult> | undefined;
   spfEhlo: Promise<SpfResult> | undefined;
   spfMailFrom: Promise<SpfResult> | undefined;
+  /** The last check of each name that was started, also if nobody wants to know its result any more. */
+  lastSpfEhlo: Promise<unknown> | undefined;
+  lastSpfMailFrom: Promise<unknown> | undefined;
   /** Everything known about who sent the message, once it has arrived and checks are carried out. */
   authentication: AuthResults | undefined;
 

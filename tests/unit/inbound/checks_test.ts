@@ -8,6 +8,7 @@ import {
   evaluateDmarc,
   verifySignatures,
 } from "../../../src/authentication/mod.ts";
+import { type Answer, DnsError } from "../../../src/dns/mod.ts";
 import type { Filter } from "../../../src/filter/mod.ts";
 import {
   type ClientOptions,
@@ -222,6 +223,34 @@ Deno.test("nobody waits for lookups before the message is there, where checks ar
   const client = await greeted(world);
   await dialogue(client, ["MAIL FROM:<a@example.net>", "250"], ["RCPT TO:<ana@example.org>", "250"], ["QUIT", "221"]);
   await client.ended;
+});
+
+Deno.test("a client that names many senders has one of them looked up at a time", async () => {
+  let open = 0;
+  let most = 0;
+  let all = 0;
+  const txt = async (name: string): Promise<Answer<string>> => {
+    all++;
+    most = Math.max(most, ++open);
+    // A turn of the event loop, in which the session gets as far as it can.
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    open--;
+    return { records: [], exists: false, security: "insecure", name };
+  };
+  const none = () => Promise.reject(new DnsError("no answer", "timeout"));
+  const world = sessionWorld({
+    settings: 'auth.spf.verify.ehlo = "disable"',
+    checks: {
+      context: { resolver: { a: none, aaaa: none, mx: none, txt, ptr: none }, now: () => 0, random: () => 0 },
+      verifySignatures,
+      evaluateDmarc,
+    },
+  });
+  const client = await greeted(world);
+  client.send(Array.from({ length: 50 }, (_, n) => `MAIL FROM:<a@d${n}.example>\r\nRSET\r\n`).join("") + "QUIT\r\n");
+  await client.ended;
+  assert.equal(client.unread.match(/^250 2\.1\.0 /gm)?.length, 50);
+  assert.deepEqual([all, most], [50, 1]);
 });
 
 Deno.test("a resolver that breaks costs the session, not the process, and only where it is needed", async () => {
