@@ -387,9 +387,9 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
 
   /** What a node had that has fallen silent is looked for in every lane. */
   const lookAround = async () => {
-    if (!await peers.look()) return;
-    for (const lane of lanes.all()) lane.orphans = true;
-    dispatchAll();
+    const hasLeft = await peers.look().catch(() => false);
+    if (hasLeft) { for (const lane of lanes.all()) lane.orphans = true; }
+    if (hasLeft) dispatchAll();
   };
 
   const keepLeases = () => {
@@ -401,13 +401,13 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       try {
         await beat();
         await leases.renew(false);
-        await lookAround();
       } catch (error) {
         if (error instanceof StoreUnavailable) storeIs(false);
         leases.dropUnsafe();
       } finally {
         beating = false;
       }
+      await lookAround();
     })();
   };
 
@@ -455,7 +455,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       deliver = deliverWith;
       halted = displaced;
       keepLeases();
-      void lookAround().catch(() => undefined).finally(() => void poll());
+      void lookAround().then(poll);
     },
     poke() {
       void poll();
