@@ -124,8 +124,19 @@ async function run(
       emit("sieve.runtime-error", { session: session.id, stage, script: id, ...at, reason: error.message });
       return ACCEPT;
     }
-    const sending: Sending = { world, session, transaction, original: message, script: id };
-    return await answer(sending, { stage, outcome, envelope, sightings: remembered.sightings });
+    const sending: Sending = {
+      world,
+      scope: session.scope,
+      about: { session: session.id, stage, script: id },
+      envelope: transaction && {
+        sender: transaction.sender,
+        parameters: transaction.parameters,
+        recipients: transaction.recipients.map(({ address }) => address),
+      },
+      arrived: transaction?.message,
+      original: message,
+    };
+    return await answer(engine, sending, transaction, { stage, outcome, envelope, sightings: remembered.sightings });
   } finally {
     leave();
   }
@@ -172,10 +183,13 @@ interface Ending {
   readonly sightings: readonly Sighting[];
 }
 
-async function answer(sending: Sending, ending: Ending): Promise<FilterAnswer> {
-  const { world, session, transaction, original, script } = sending;
-  const { stage, outcome, envelope } = ending;
-  const about = { session: session.id, stage, script };
+async function answer(
+  { world }: Engine,
+  sending: Sending,
+  transaction: FilteredTransaction | undefined,
+  { stage, outcome, envelope, sightings }: Ending,
+): Promise<FilterAnswer> {
+  const { about } = sending;
   const conclusion = conclude(outcome, stage);
   const { modifications: changes, without } = envelopeChanges(
     transaction,
@@ -188,7 +202,7 @@ async function answer(sending: Sending, ending: Ending): Promise<FilterAnswer> {
   }
   const sent = conclusion.sending.length === 0 ? NONE_SENT : await outgoingMessages(sending, conclusion.sending);
   for (const to of sent.looping) world.emit("sieve.redirect-loop", { ...about, to });
-  const outgoing = outgoingOf(sending, sent, ending.sightings);
+  const outgoing = outgoingOf(world, sending, sent, sightings);
   if (conclusion.refusal !== undefined) {
     const refusal = refusalOf(conclusion.refusal);
     world.emit("sieve.action-reject", { ...about, code: refusal.code, reason: refusal.text.join(" ") });
@@ -199,7 +213,9 @@ async function answer(sending: Sending, ending: Ending): Promise<FilterAnswer> {
     world.emit("sieve.action-discard", about);
     return { verdict: DISCARD, ...outgoing };
   }
-  const edits = transaction?.message === undefined ? [] : await messageChanges(transaction, original, outcome.message);
+  const edits = transaction?.message === undefined
+    ? []
+    : await messageChanges(transaction, sending.original, outcome.message);
   const filing: readonly Modification[] = conclusion.copies.length === 0
     ? []
     : [{ kind: "file", copies: conclusion.copies }];
@@ -213,12 +229,12 @@ const DISCARD: Verdict = { kind: "discard" };
 const NONE_SENT: Sent = { messages: [], looping: [], discard() {} };
 
 function outgoingOf(
+  { memory, emit }: SieveWorld,
   sending: Sending,
   sent: Sent,
   sightings: readonly Sighting[],
 ): { readonly outgoing?: Outgoing } {
   if (sent.messages.length === 0 && sightings.length === 0) return {};
-  const { memory, emit } = sending.world;
   const outgoing: Outgoing = {
     messages: sent.messages,
     async settled({ queued, final }) {
@@ -230,7 +246,7 @@ function outgoingOf(
         await memory.remember(sightings);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        emit("sieve.unexpected-error", { session: sending.session.id, script: sending.script, reason });
+        emit("sieve.unexpected-error", { ...sending.about, reason });
       }
     },
   };

@@ -1,6 +1,8 @@
 /** Messages that a script sends: redirected ones, notifications and replies. */
 
-import { countFields, eightBitClean, memoryContent } from "../../message/mod.ts";
+import type { SieveConfig } from "../../config/config.ts";
+import type { Scope } from "../../expression/mod.ts";
+import { type Content, countFields, eightBitClean, memoryContent } from "../../message/mod.ts";
 import { formatMessageId, type NewMessage, type NewRecipient } from "../../queue/mod.ts";
 import {
   type Action,
@@ -13,20 +15,36 @@ import {
   type VacationAction,
 } from "../../sieve/mod.ts";
 import { asAddress, type DeliverBy, type MailParameters, type RcptParameters } from "../../smtp/mod.ts";
-import type { Content } from "../../message/mod.ts";
-import type { FilteredSession, FilteredTransaction } from "../filter.ts";
+import type { EventFields } from "../../telemetry/event.ts";
 import { readNotify } from "./envelope.ts";
 import type { SieveWorld } from "./world.ts";
 
 /** The run that messages come from. */
 export interface Sending {
-  readonly world: SieveWorld;
-  readonly session: FilteredSession;
-  readonly transaction: FilteredTransaction | undefined;
+  readonly world: SendingWorld;
+  /** For the settings of messages. */
+  readonly scope: Scope;
+  /** What the log is told of the run besides. */
+  readonly about: EventFields;
+  /** The envelope of the message; undefined before there is one. */
+  readonly envelope: SendingEnvelope | undefined;
+  /** The message as it arrived, and fields of this server that are to stand on top of copies; undefined before it has. */
+  readonly arrived: { readonly content: Content; readonly serverFields: readonly Uint8Array[] } | undefined;
   /** The message before the script. */
   readonly original: SieveMessage;
-  /** Id of the script. */
-  readonly script: string;
+}
+
+/** The part of a world that messages need. */
+export type SendingWorld = Pick<SieveWorld, "outbox" | "sign" | "emit"> & {
+  readonly config: Pick<SieveConfig, "returnPath" | "sign" | "receivedHeaders">;
+};
+
+/** The envelope that a message came with. */
+export interface SendingEnvelope {
+  readonly sender: string;
+  readonly parameters: MailParameters;
+  /** Addresses; the last is the one that redirected mail comes from. */
+  readonly recipients: readonly string[];
 }
 
 /** Messages that are ready to be queued. */
@@ -74,15 +92,14 @@ interface Stored {
 
 /** The content of a redirected message under our trace fields; undefined if it has been here before. */
 async function redirectedContent(
-  { world, transaction, original }: Sending,
+  { world, envelope, arrived, original }: Sending,
   { message, address }: RedirectAction,
   copies: Stored[],
 ): Promise<Content | undefined> {
-  const arrived = transaction?.message;
   if (arrived === undefined) return undefined;
   const { serverFields, content } = arrived;
-  const received = countFields(message.header, "received") + 1;
-  const recipients = transaction?.recipients.map((recipient) => recipient.address) ?? [];
+  const received = countFields(message.header, "received") + (serverFields.length === 0 ? 0 : 1);
+  const recipients = envelope?.recipients ?? [];
   const marked = redirectedMessage(message, recipients.at(-1) ?? address, recipients);
   if (marked === undefined || received > world.config.receivedHeaders) return undefined;
   if (content.complete || marked.body !== original.body) {
@@ -107,9 +124,9 @@ async function redirectedContent(
 }
 
 async function redirection(sending: Sending, action: RedirectAction, content: Content): Promise<NewMessage> {
-  const { world, session, transaction } = sending;
-  const returnPath = await world.config.returnPath.evaluate(session.scope);
-  const { body, smtputf8, requiretls } = transaction?.parameters ?? {};
+  const { world, scope, envelope } = sending;
+  const returnPath = await world.config.returnPath.evaluate(scope);
+  const { body, smtputf8, requiretls } = envelope?.parameters ?? {};
   const ret = action.ret?.toLowerCase();
   const notify = readNotify(action.notify ?? "");
   const parameters: MailParameters = {
@@ -120,7 +137,7 @@ async function redirection(sending: Sending, action: RedirectAction, content: Co
     ...(ret === "full" || ret === "hdrs" ? { ret } : {}),
     ...(action.by === undefined ? {} : { by: deadline(action.by) }),
   };
-  const sender = asAddress(returnPath) ?? transaction?.sender ?? "";
+  const sender = asAddress(returnPath) ?? envelope?.sender ?? "";
   return newMessage(world, sender, parameters, [{
     address: action.address,
     parameters: notify === undefined ? {} : { notify },
@@ -134,7 +151,7 @@ function deadline({ seconds, mode, trace }: NonNullable<RedirectAction["by"]>): 
 const NEVER: RcptParameters = { notify: { never: true, success: false, failure: false, delay: false } };
 
 async function ownMessage(
-  { world, session }: Sending,
+  { world, scope }: Sending,
   { kind, mail }: NotifyAction | VacationAction,
 ): Promise<NewMessage | undefined> {
   if (mail === undefined) return undefined;
@@ -142,10 +159,10 @@ async function ownMessage(
   if (recipients.length === 0) return undefined;
   const { config, sign } = world;
   // RFC 5230 §5.1: nobody shall answer a reply.
-  const returnPath = kind === "vacation" ? "" : asAddress(await config.returnPath.evaluate(session.scope)) ?? "";
+  const returnPath = kind === "vacation" ? "" : asAddress(await config.returnPath.evaluate(scope)) ?? "";
   const parameters: MailParameters = eightBitClean(mail.bytes) ? {} : { body: "8bitmime" };
   const message = newMessage(world, returnPath, parameters, recipients, memoryContent(mail.bytes));
-  const signatures = sign === undefined ? [] : await config.sign.evaluate(session.scope);
+  const signatures = sign === undefined ? [] : await config.sign.evaluate(scope);
   return sign === undefined || signatures.length === 0 ? message : await sign(message, signatures);
 }
 
@@ -155,7 +172,7 @@ function recipientsOf({ to }: OutgoingMail, parameters: RcptParameters): readonl
 }
 
 function newMessage(
-  { outbox }: SieveWorld,
+  { outbox }: SendingWorld,
   sender: string,
   parameters: MailParameters,
   recipients: readonly NewRecipient[],
@@ -176,11 +193,10 @@ function newMessage(
 }
 
 /** Tells the log what was sent. */
-export function noteSent({ world, session, script }: Sending, messages: readonly NewMessage[]): void {
+export function noteSent({ world, about }: Sending, messages: readonly NewMessage[]): void {
   for (const { id, envelope, recipients } of messages) {
     world.emit("sieve.send-message", {
-      session: session.id,
-      script,
+      ...about,
       id: formatMessageId(id),
       from: envelope.sender,
       to: recipients.map(({ address }) => address),

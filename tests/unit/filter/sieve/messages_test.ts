@@ -64,7 +64,7 @@ sieve.trusted.return-path = "'bounces+' + sender_domain + '@example.org'"\n`,
 
 Deno.test("a message that comes back is not redirected again, but kept", async () => {
   const marked = "X-Sieve-Redirected-From: ana@example.org\r\n\r\nx\r\n";
-  const often = `${"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(3)}\r\nx\r\n`;
+  const often = `${"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(4)}\r\nx\r\n`;
   for (const content of [marked, often]) {
     const world = scripted(`sieve.trusted.limits.received-headers = 3\n${at("data", 'redirect "x@example.com";')}`);
     assert.match(await sendMessage(await greeted(world), { content }), /^250 /);
