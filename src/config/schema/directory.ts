@@ -18,6 +18,7 @@ import {
 } from "../value_type.ts";
 import { computed, type Id, key, only, optional, required } from "./spec.ts";
 
+const MEMORY = ["memory"];
 const SQL = ["sql"];
 const LDAP = ["ldap"];
 const SERVERS = ["smtp", "lmtp", "imap"];
@@ -37,14 +38,14 @@ export const directoryKeys = {
   "directory.<id>.cache.size": key(size, 1048576),
   "directory.<id>.cache.ttl.positive": key(dur, "1h"),
   "directory.<id>.cache.ttl.negative": key(dur, "10m"),
-  "directory.<id>.principals[].name": required(filled),
-  "directory.<id>.principals[].class": key(choice("individual", "admin", "group"), "individual"),
-  "directory.<id>.principals[].description": optional(line),
-  "directory.<id>.principals[].secret": key(listOf(filled), []),
-  "directory.<id>.principals[].email": key(listOf(address), []),
-  "directory.<id>.principals[].email-list": key(listOf(address), []),
-  "directory.<id>.principals[].member-of": key(listOf(filled), []),
-  "directory.<id>.principals[].quota": optional(size),
+  "directory.<id>.principals[].name": only(MEMORY, required(filled)),
+  "directory.<id>.principals[].class": only(MEMORY, key(choice("individual", "admin", "group"), "individual")),
+  "directory.<id>.principals[].description": only(MEMORY, optional(line)),
+  "directory.<id>.principals[].secret": only(MEMORY, key(listOf(filled), [])),
+  "directory.<id>.principals[].email": only(MEMORY, key(listOf(address), [])),
+  "directory.<id>.principals[].email-list": only(MEMORY, key(listOf(address), [])),
+  "directory.<id>.principals[].member-of": only(MEMORY, key(listOf(filled), [])),
+  "directory.<id>.principals[].quota": only(MEMORY, optional(size)),
   "directory.<id>.pool.max-connections": only(POOLED, key(int(1, 10_000), 10)),
   "directory.<id>.pool.timeout.create": only(POOLED, key(span, "30s")),
   "directory.<id>.pool.timeout.wait": only(POOLED, key(span, "30s")),

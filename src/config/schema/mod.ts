@@ -44,6 +44,7 @@ export const KINDS: Readonly<Partial<Record<Pattern, readonly string[]>>> = {
   "queue.route.<id>.type": ["local", "mx", "relay"],
   "resolver.type": ["system", "custom", "cloudflare", "cloudflare-tls", "quad9", "quad9-tls", "google"],
   "store.<id>.type": ["libsql", "sqlite", "memory"],
+  "http-lookup.<id>.format": ["list", "csv"],
   "directory.<id>.type": ["memory", "sql", "ldap", "smtp", "lmtp", "imap", "oidc"],
   "tracer.<id>.type": ["console", "stdout", "log"],
 };

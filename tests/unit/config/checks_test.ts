@@ -208,7 +208,9 @@ store.m = { type = "memory", url = "file:x" }
 store.q = { type = "sqlite", path = "x", auth-token = "t" }
 directory.d = { type = "memory", base-dn = "x" }
 tracer.t = { type = "console", path = "x" }
-resolver.custom = "192.0.2.53"`,
+resolver.custom = "192.0.2.53"
+directory.i = { type = "imap", address = "h", lookup.domains = "h", principals = [{ name = "a" }] }
+http-lookup.h = { url = "http://h/", format = "list", separator = ";" }`,
     [
       /^queue\.route\.m\.address: warning: line 1: has no effect here: it is for the type relay, not "mx"/,
       /^queue\.route\.l\.limits\.mx: warning: line 2: .*the type mx, not "local"/,
@@ -217,6 +219,8 @@ resolver.custom = "192.0.2.53"`,
       /^directory\.d\.base-dn: warning: line 5: .*the type ldap, not "memory"/,
       /^tracer\.t\.path: warning: line 6: .*the type log, not "console"/,
       /^resolver\.custom: warning: line 7: .*the type custom, not system/,
+      /^directory\.i\.principals\[0\]\.name: warning: line 8: .*the type memory, not "imap"/,
+      /^http-lookup\.h\.separator: warning: line 9: .*the format csv, not "list"/,
     ],
   ],
   ["a schedule for a queue that is not defined", '[queue.schedule.s]\nqueue-name = "remot"', [
