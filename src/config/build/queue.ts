@@ -199,8 +199,8 @@ function buildTls(context: BuildContext, id: string): TlsPolicyConfig {
   const builtIn = isDefined(context, "queue.tls", id) ? undefined : TLS.get(id);
   return {
     id,
-    // Their default is `optional`; as long as neither is supported that comes to the same as `disable`.
-    dane: "disable",
+    dane: reader.get("queue.tls.<id>.dane", id),
+    // The default is `optional`; as long as it is not supported that comes to the same as `disable`.
     mtaSts: "disable",
     starttls: reader.get("queue.tls.<id>.starttls", id),
     allowInvalidCerts: builtIn ?? reader.get("queue.tls.<id>.allow-invalid-certs", id),

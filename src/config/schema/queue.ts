@@ -66,7 +66,7 @@ export const queueKeys = {
   "queue.connection.<id>.timeout.mail-from": key(dur, "3m"),
   "queue.connection.<id>.timeout.rcpt-to": key(dur, "3m"),
   "queue.connection.<id>.timeout.data": key(dur, "10m"),
-  "queue.tls.<id>.dane": later(key(requirement, "optional"), "disable"),
+  "queue.tls.<id>.dane": key(requirement, "optional"),
   "queue.tls.<id>.mta-sts": later(key(requirement, "optional"), "disable"),
   "queue.tls.<id>.starttls": key(requirement, "optional"),
   "queue.tls.<id>.allow-invalid-certs": key(bool, false),

@@ -204,8 +204,8 @@ Deno.test("queue defaults: the built-in definitions", () => {
   }]);
   const tls = (id: string, allowInvalidCerts: boolean) => ({
     id,
-    // As long as neither is supported, `optional` comes to the same as `disable`.
-    dane: "disable",
+    dane: "optional",
+    // As long as it is not supported, `optional` comes to the same as `disable`.
     mtaSts: "disable",
     starttls: "optional",
     allowInvalidCerts,

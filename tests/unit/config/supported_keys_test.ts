@@ -173,6 +173,7 @@ const QUEUE: readonly Case[] = [
     },
     11_000,
   ]),
+  ["queue.tls.t.dane", '"require"', (c) => c.queue.tls.get("t")?.dane, "require"],
   ["queue.tls.t.starttls", '"Require"', (c) => c.queue.tls.get("t")?.starttls, "require"],
   ["queue.tls.t.allow-invalid-certs", "true", (c) => c.queue.tls.get("t")?.allowInvalidCerts, true],
   ["queue.tls.t.timeout.tls", '"1s"', (c) => c.queue.tls.get("t")?.timeout.tls, 1000],

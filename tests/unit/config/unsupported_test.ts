@@ -11,7 +11,6 @@ const AREAS = [
   "session.milter.",
   "session.hook.",
   "session.mta-sts.",
-  "queue.tls.<id>.dane",
   "queue.tls.<id>.mta-sts",
   "asn.",
   "report.dkim.",
@@ -51,7 +50,7 @@ Deno.test("a value that only switches such a key off is accepted", () => {
       "report.dsn.sign = false",
       'report.dmarc.aggregate.send = "never"',
       "report.spf.send = false",
-      'queue.tls.t = { dane = "disable", mta-sts = "DISABLE" }',
+      'queue.tls.t = { mta-sts = "DISABLE" }',
       'asn.type = "disabled"',
       'metrics.open-telemetry.transport = "disable"',
     ]
@@ -60,14 +59,13 @@ Deno.test("a value that only switches such a key off is accepted", () => {
   }
 });
 
-Deno.test("DANE and MTA-STS written out are refused, even as optional; left out they behave as disabled", () => {
+Deno.test("MTA-STS written out is refused, even as optional; left out it behaves as disabled", () => {
   for (const word of ["optional", "require"]) {
-    assert.deepEqual(problemsOf(`[queue.tls.t]\ndane = "${word}"\nmta-sts = "${word}"`), [
-      `queue.tls.t.dane: line 2: is not supported yet (found "${word}")`,
-      `queue.tls.t.mta-sts: line 3: is not supported yet (found "${word}")`,
+    assert.deepEqual(problemsOf(`[queue.tls.t]\nmta-sts = "${word}"`), [
+      `queue.tls.t.mta-sts: line 2: is not supported yet (found "${word}")`,
     ]);
   }
-  assert.equal(configOf('queue.tls.t.starttls = "require"').queue.tls.get("t")?.dane, "disable");
+  assert.equal(configOf('queue.tls.t.starttls = "require"').queue.tls.get("t")?.mtaSts, "disable");
 });
 
 Deno.test("a directory of the type internal is an error that names the types there are", () => {
