@@ -2,6 +2,10 @@
  * The tree of parts in a message (RFC 2045, RFC 2046). Read lazily: a part finds its children when they are asked for,
  * and decodes its content only then. Offsets count in the bytes of the whole message, so that whoever changes one part
  * can leave every other byte as it is.
+ *
+ * `mime_walk.ts` reads parts too, and is another reader on purpose: it never holds more than a line, and has to see every
+ * line to do so. Here the message is in memory, whoever asks goes to one part, and what is not asked for is not read.
+ * Neither can be built on the other without giving that up.
  */
 
 import { firstField, type ParsedHeader, parseHeader } from "./header.ts";

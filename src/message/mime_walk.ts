@@ -1,4 +1,8 @@
-/** Reads a message of any size as the tree of its MIME entities (RFC 2046), line by line. */
+/**
+ * Reads a message of any size as the tree of its MIME entities (RFC 2046), line by line, in memory that does not grow with
+ * it: what rewrites messages on their way needs each line once, in order. `mime.ts` is for those who have a message in
+ * memory and want to get at single parts; see there why there are two.
+ */
 
 import { firstField, type ParsedHeader, parseHeader } from "./header.ts";
 import { parseParameterized } from "./mime_header.ts";
