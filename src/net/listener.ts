@@ -11,21 +11,8 @@ import { type OpenPort, openPorts } from "./open_port.ts";
 import { receiveProxyHeader } from "./receive_proxy_header.ts";
 import { type AcceptedConnection, acceptedConnection } from "./server_connection.ts";
 
-/** Connections that several listeners count together. */
-export interface ConnectionCounter {
-  /** Most at a time; may be changed while running. */
-  limit: number;
-  /** How many there are now. */
-  count: number;
-}
-
-/** Makes a counter that stands at zero. */
-export function connectionCounter(limit: number): ConnectionCounter {
-  return { limit, count: 0 };
-}
-
 /** Why a client was turned away. */
-export type RefusalReason = "blocked" | "listener-limit" | "server-limit";
+export type RefusalReason = "blocked" | "listener-limit";
 
 /** A client that was turned away before it got a session. */
 export interface Refusal {
@@ -39,8 +26,6 @@ export interface ListenOptions {
   readonly certificates: CertificateStore;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Counts the connections of all listeners. */
-  readonly serverLimit: ConnectionCounter;
   /** Whether clients of this address are turned away without a word. */
   blocked(ip: string): boolean;
   /**
@@ -85,7 +70,7 @@ const TOO_MANY = new TextEncoder().encode("421 4.3.2 Too many connections, try a
  * @throws {BindError} if one cannot be opened; none is then
  */
 export function listen(initial: ListenerConfig, options: ListenOptions): Listener {
-  const { clock, emit, serverLimit } = options;
+  const { clock, emit } = options;
   let config = initial;
   let trusted = networkSet(config.proxyTrustedNetworks);
   let connections = 0;
@@ -131,15 +116,12 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
     const proxied = trusted(peer.ip);
     if (!proxied && options.blocked(peer.ip)) return refuse(socket, peer, "blocked");
     if (connections >= rules.maxConnections) return refuse(socket, peer, "listener-limit");
-    if (serverLimit.count >= serverLimit.limit) return refuse(socket, peer, "server-limit");
     connections++;
-    serverLimit.count++;
     let released = false;
     const release = () => {
       if (released) return;
       released = true;
       connections--;
-      serverLimit.count--;
     };
     if (rules.socket.nodelay) setNoDelay(socket);
     const connected = (remote: Endpoint, local: Endpoint, early?: Uint8Array) =>

@@ -5,7 +5,6 @@ import { type Clock, systemClock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createResolver, type Resolver } from "../dns/mod.ts";
 import {
-  connectionCounter,
   createCertificateStore,
   formatEndpoint,
   listen,
@@ -113,7 +112,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
   try {
     const certificates = createCertificateStore(config.certificates);
-    const serverLimit = connectionCounter(config.server.maxConnections);
     const sessions = createSessions(clock);
     const gate = Promise.withResolvers<Generation>();
     gate.promise.catch(() => {});
@@ -139,7 +137,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
             certificates,
             clock,
             emit,
-            serverLimit,
             blocked,
             onConnection,
             onRefused: ({ listener, remote, reason }) =>
@@ -348,7 +345,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           emit("config.build-warning", { key, reason: "the change takes effect at the next start" });
         }
         inForce = next;
-        serverLimit.limit = next.server.maxConnections;
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);
         purges.reconfigure(next);

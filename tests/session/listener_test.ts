@@ -112,12 +112,19 @@ Deno.test("processes share a port where server.socket.reuse-port lets them, and 
   assert.equal(second.address("shared").port, port);
 });
 
-Deno.test("the server's limit counts all listeners", async () => {
-  await using test = await startTestServer(`server.max-connections = 1\n`);
-  using first = await connectClient(test.address("smtp"));
-  await first.reply();
-  using second = await connectClient(test.address("lmtp"));
-  assert.match(await second.reply(), /^421 4\.3\.2 /);
+Deno.test("the server's limit is that of each listener without one of its own", async () => {
+  await using test = await startTestServer(`server.max-connections = 1
+server.listener.more = { bind = "127.0.0.1:0", protocol = "smtp", max-connections = 2 }
+`);
+  const greetings: string[] = [];
+  using clients = new DisposableStack();
+  for (const name of ["smtp", "smtp", "lmtp", "more", "more", "more"]) {
+    const client = clients.use(await connectClient(test.address(name)));
+    greetings.push((await client.reply()).slice(0, 9));
+  }
+  const full = "421 4.3.2";
+  const open = "220 mx.ex";
+  assert.deepEqual(greetings, [open, full, open, open, open, full]);
 });
 
 Deno.test("a trusted proxy's header names the client, and nobody else's is believed", async () => {

@@ -5,7 +5,6 @@ import { type Clock, systemClock } from "../../../src/clock/mod.ts";
 import type { ListenerConfig, TlsSettings } from "../../../src/config/config.ts";
 import {
   type CertificateStore,
-  connectionCounter,
   createCertificateStore,
   listen,
   type Listener,
@@ -73,7 +72,6 @@ export function startListener(
   const listener = listen(listenerConfig(config), {
     certificates: createCertificateStore([]),
     clock: systemClock,
-    serverLimit: connectionCounter(10_000),
     blocked: () => false,
     ...rest,
     emit(name, fields = {}) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BindError, connectionCounter, type Refusal, type ServerConnection } from "../../../src/net/mod.ts";
+import { BindError, type Refusal, type ServerConnection } from "../../../src/net/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {
   assertIncludes,
@@ -111,22 +111,6 @@ Deno.test("the connection over the limit gets 421 4.3.2 and is closed; room made
   for (const client of [second, third, fourth]) client.close();
   await listener.idle();
   await listener.close();
-});
-
-Deno.test("the limit of the server counts all listeners", async () => {
-  const serverLimit = connectionCounter(1);
-  const one = startListener(greet, { serverLimit });
-  const two = startListener(greet, { serverLimit });
-  const first = await dial(one.port);
-  await readUntil(first, "\r\n");
-  const second = await dial(two.port);
-  assertIncludes(await readAll(second), "421 4.3.2 ");
-  first.close();
-  second.close();
-  await one.idle();
-  assert.equal(serverLimit.count, 0);
-  await one.close();
-  await two.close();
 });
 
 Deno.test("refused clients that do not read hold up nobody", async () => {
