@@ -169,7 +169,13 @@ export interface ScheduleConfig {
 export type IpLookup = "ipv4_only" | "ipv6_only" | "ipv4_then_ipv6" | "ipv6_then_ipv4";
 
 export type RouteConfig =
-  | { readonly id: string; readonly type: "local"; readonly path: string }
+  | {
+    readonly id: string;
+    readonly type: "local";
+    readonly path: string;
+    /** Path of the script of the recipient, with the same names to fill in; absent: nobody has one. */
+    readonly sieve?: string;
+  }
   | {
     readonly id: string;
     readonly type: "mx";

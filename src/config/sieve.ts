@@ -1,7 +1,7 @@
 /** The part of the configuration that is about Sieve scripts (reference §9). */
 
 import type { Setting } from "../expression/types.ts";
-import type { CompiledScript } from "../sieve/mod.ts";
+import type { CompiledScript, SieveLimits } from "../sieve/mod.ts";
 
 /** A script of the administrator. */
 export interface ScriptConfig {
@@ -34,5 +34,11 @@ export interface SieveConfig {
     readonly allow: readonly string[] | undefined;
     /** Milliseconds that a program may take. */
     readonly timeout: number;
+  };
+  /** For scripts of users (`queue.route.<id>.sieve`). */
+  readonly user: {
+    readonly limits: Partial<SieveLimits>;
+    /** Octets of the longest script. */
+    readonly scriptSize: number;
   };
 }

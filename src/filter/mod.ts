@@ -27,3 +27,10 @@ export {
 export { createSieveFilter } from "./sieve/filter.ts";
 export { createSeenMemory, purgeSeen, type SeenMemory } from "./sieve/memory.ts";
 export type { Outbox, ScriptLists, SieveWorld } from "./sieve/world.ts";
+export {
+  createUserScripts,
+  type RunUserScript,
+  type UserDecision,
+  type UserOccasion,
+  type UserScriptWorld,
+} from "./sieve/user_script.ts";

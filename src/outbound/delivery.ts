@@ -4,6 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig } from "../config/config.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/types.ts";
+import type { RunUserScript } from "../filter/mod.ts";
 import { connect as connectByNet } from "../net/mod.ts";
 import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
@@ -37,6 +38,8 @@ export interface DeliveryOptions {
   readonly deliveredTo: boolean;
   /** Name of the directory account behind an address, for `{account}` in Maildir paths. */
   readonly accountOf: (address: string) => string | undefined | Promise<string | undefined>;
+  /** Runs the scripts of recipients of `local` routes; without it nobody has one. */
+  readonly runScript?: RunUserScript;
   /** Opens connections; the net room's if not given. */
   readonly connect?: Connect;
   /** Asked about TLS with each host before DANE and the local definitions are. */
@@ -73,6 +76,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     writer: createMaildirWriter(options.hostname, clock),
     deliveredTo: options.deliveredTo,
     accountOf: options.accountOf,
+    ...(options.runScript === undefined ? {} : { runScript: options.runScript }),
   };
   let names = ownNames(config, options.hostname);
   const waiting = createWaitingRoom(clock);

@@ -2,8 +2,9 @@
 
 import type { RouteConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
+import type { RunUserScript, UserDecision } from "../filter/mod.ts";
 import { type Content, editHeader, firstField, parseHeader } from "../message/mod.ts";
-import type { QueuedMessage, QueuedRecipient } from "../queue/types.ts";
+import { type QueuedMessage, type QueuedRecipient, StoreUnavailable } from "../queue/types.ts";
 import { addressLocal, type FiledCopy, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
 import { flagLetters, folderOf } from "./mailbox_folder.ts";
 import { type MaildirPlace, type MaildirWriter, pathPart, type StagedMessage } from "./maildir.ts";
@@ -16,6 +17,8 @@ export interface LocalContext {
   readonly deliveredTo: boolean;
   /** Name of the directory account behind an address, `undefined` if there is none. */
   readonly accountOf: (address: string) => string | undefined | Promise<string | undefined>;
+  /** Runs the script of a recipient, if it has one (`queue.route.<id>.sieve`). */
+  readonly runScript?: RunUserScript;
 }
 
 const encoder = new TextEncoder();
@@ -28,30 +31,72 @@ export async function deliverLocal(
   context: LocalContext,
 ): Promise<Verdict> {
   try {
-    const folder = await maildirOf(recipient, route.path, context);
+    const folder = await pathOf(recipient, route.path, context);
     // RFC 5321 §4.4: final delivery puts the reverse-path at the top.
     let top = `Return-Path: ${formatPath(message.envelope.sender)}\r\n`;
     const to = recipient.parameters.original ?? recipient.address;
     if (context.deliveredTo) top += `Delivered-To: ${formatPath(to).slice(1, -1)}\r\n`;
+    const head = encoder.encode(top);
+    const decision = route.sieve === undefined ? undefined : await context.runScript?.({
+      message,
+      address: recipient.address,
+      file: await pathOf(recipient, route.sieve, context),
+    });
+    if (decision !== undefined) return await deliverDecided(decision, recipient, context.writer, folder, head);
     const content = withoutReturnPath(message.content);
     const { copies } = recipient.parameters;
     const path = copies === undefined
-      ? await context.writer.write(folder, encoder.encode(top), content)
-      : await fileCopies(context.writer, folder, copies, encoder.encode(top), content);
-    return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text: "delivered", dsnRelayed: false };
+      ? await context.writer.write(folder, head, content)
+      : await fileCopies(context.writer, folder, copies, head, content);
+    return delivered(path);
   } catch (error) {
     if (error instanceof LookupUnavailable) {
       return failure("deferred", "io", "4.3.0", `the directory cannot be asked: ${error.message}`);
+    }
+    if (error instanceof StoreUnavailable) {
+      return failure("deferred", "io", "4.3.0", `the store cannot be used: ${error.message}`);
     }
     return ioFailure(error);
   }
 }
 
+function delivered(path: string, text = "delivered"): Verdict {
+  return { kind: "delivered", host: path, status: 250, enhanced: "2.0.0", text, dsnRelayed: false };
+}
+
+/** Does what the recipient's own script wants. */
+async function deliverDecided(
+  decision: UserDecision,
+  recipient: QueuedRecipient,
+  writer: MaildirWriter,
+  folder: string,
+  top: Uint8Array,
+): Promise<Verdict> {
+  let done = false;
+  try {
+    const { refusal, copies = recipient.parameters.copies ?? INBOX } = decision;
+    // RFC 5429 §2.1.1: after the fact, a refusal is a report to the sender.
+    if (refusal === undefined) {
+      const path = await fileCopies(writer, folder, copies, top, withoutReturnPath(decision.content), decision.send);
+      done = true;
+      return copies.length === 0 ? delivered("", "dropped by the script of the recipient") : delivered(path);
+    }
+    await decision.send();
+    done = true;
+    return failure("failed", "none", "5.7.1", refusal.replace(/\s+/g, " ").trim() || "refused by the recipient");
+  } finally {
+    await decision.settled(done);
+  }
+}
+
+const INBOX: readonly FiledCopy[] = [{}];
+
 /**
  * Files copies as a script wants them: all are on disk before the first one is shown, so that an attempt that fails
  * leaves none behind. A name that no folder can have means the inbox, where nothing is overlooked.
  *
- * @returns path of the first copy
+ * @param before called when all copies are on disk, before the first is shown; if it fails none is
+ * @returns path of the first copy, that of the Maildir if there is none
  */
 async function fileCopies(
   writer: MaildirWriter,
@@ -59,6 +104,7 @@ async function fileCopies(
   copies: readonly FiledCopy[],
   top: Uint8Array,
   content: Content,
+  before?: () => Promise<void>,
 ): Promise<string> {
   const places = new Map<string, MaildirPlace>();
   for (const { mailbox = "", flags = [] } of copies) {
@@ -69,6 +115,7 @@ async function fileCopies(
   const shown: string[] = [];
   try {
     for (const place of places.values()) staged.push(await writer.stage(place, top, content));
+    await before?.();
     for (const copy of staged) shown.push(await copy.commit());
     return shown[0] ?? maildir;
   } catch (error) {
@@ -100,7 +147,7 @@ function withoutReturnPath(content: Content): Content {
 }
 
 /** The path with `{domain}`, `{local}` and `{account}` filled in. */
-async function maildirOf(recipient: QueuedRecipient, pattern: string, context: LocalContext): Promise<string> {
+async function pathOf(recipient: QueuedRecipient, pattern: string, context: LocalContext): Promise<string> {
   const local = localName(recipient.address);
   let account = local;
   if (pattern.includes("{account}")) {

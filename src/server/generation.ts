@@ -13,7 +13,7 @@ import {
 } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
-import { createFilterChain } from "../filter/mod.ts";
+import { createFilterChain, type RunUserScript } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
@@ -33,6 +33,7 @@ export interface Generation {
   readonly defaultDirectory: Directory | undefined;
   /** Account of the default directory that mail for an address goes to. */
   accountOf(address: string): Promise<string | undefined>;
+  readonly runUserScript: RunUserScript;
   /** Lets go of what directories keep open. Sessions that still run under this configuration are not disturbed. */
   retire(): void;
 }
@@ -138,8 +139,18 @@ export function createGeneration(config: Config, world: World): Generation {
   const context: CheckContext = { resolver, random, now: () => clock.now() };
   const checks = createChecks(config.session, context, functions);
   const { signer, accepted } = createSigning(config, { clock, emit, functions, checks: context });
-  const sieve = createSieve(config, { ...world, functions, signer });
-  const filters = createFilterChain(sieve === undefined ? [] : [sieve]);
+  const accountsOf = async (address: string): Promise<readonly string[]> => {
+    if (defaultDirectory === undefined) return [];
+    const found = await resolveRecipient(defaultDirectory, address, { subAddressing: true, catchAll: true });
+    return found.kind === "local" ? found.accounts : [];
+  };
+  const addressesOf = async (address: string): Promise<readonly string[]> => {
+    const [name] = await accountsOf(address);
+    const account = name === undefined ? undefined : await defaultDirectory?.account(name);
+    return account?.emails.filter((email) => !email.startsWith("@")) ?? [];
+  };
+  const sieve = createSieve(config, { ...world, functions, signer, addressesOf });
+  const filters = createFilterChain(sieve.filter === undefined ? [] : [sieve.filter]);
   return {
     defaultDirectory,
     signer,
@@ -161,11 +172,8 @@ export function createGeneration(config: Config, world: World): Generation {
       clock: world.clock,
       emit: world.emit,
     },
-    async accountOf(address) {
-      if (defaultDirectory === undefined) return undefined;
-      const found = await resolveRecipient(defaultDirectory, address, { subAddressing: true, catchAll: true });
-      return found.kind === "local" ? found.accounts[0] : undefined;
-    },
+    accountOf: async (address) => (await accountsOf(address))[0],
+    runUserScript: sieve.runUserScript,
     retire() {
       for (const directory of directories.values()) directory.close?.();
     },

@@ -252,6 +252,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       counters: throttle,
       wire: trace.wire,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
+      runScript: (occasion) => (current ?? generation).runUserScript(occasion),
       ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
     });
     undo.push(() => delivery.close());

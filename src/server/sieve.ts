@@ -4,7 +4,16 @@ import type { Signer } from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
-import { createSeenMemory, createSieveFilter, type Filter, type Outbox, type ScriptLists } from "../filter/mod.ts";
+import {
+  createSeenMemory,
+  createSieveFilter,
+  createUserScripts,
+  type Filter,
+  type RunUserScript,
+  type ScriptLists,
+  type UserScriptWorld,
+} from "../filter/mod.ts";
+import type { NewMessage } from "../queue/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
 import { signOwn } from "./signing.ts";
@@ -14,29 +23,44 @@ import { VERSION } from "./version.ts";
 export interface SieveSources {
   readonly stores: ReadonlyMap<string, Store>;
   readonly functions: FunctionHost;
-  readonly queue: Outbox;
+  readonly queue: UserScriptWorld["outbox"];
+  /** All addresses of the account behind an address. */
+  readonly addressesOf: UserScriptWorld["addressesOf"];
   /** Absent if there are no signatures. */
   readonly signer: Signer | undefined;
   readonly clock: Clock;
   readonly emit: Emit;
 }
 
-/** Makes the filter of the scripts; nothing if no stage runs any. */
-export function createSieve(config: Config, sources: SieveSources): Filter | undefined {
-  const { stores, functions, queue, signer, clock, emit } = sources;
+/** The scripts of a configuration. */
+export interface Sieve {
+  /** Those of the administrator; absent if no stage runs any. */
+  readonly filter: Filter | undefined;
+  /** Those of users. */
+  readonly runUserScript: RunUserScript;
+}
+
+/** Prepares the scripts of a configuration. */
+export function createSieve(config: Config, sources: SieveSources): Sieve {
+  const { stores, functions, queue, signer, clock, emit, addressesOf } = sources;
   const store = stores.get(config.storage.lookup) ?? stores.get(config.storage.data);
-  if (store === undefined) return undefined;
-  return createSieveFilter({
+  if (store === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not open`);
+  const world = {
     config: config.sieve,
     functions,
-    lists: listsOf(config),
     memory: createSeenMemory(store, clock),
     outbox: queue,
-    ...(signer === undefined ? {} : { sign: (message, signatures) => signOwn(message, signer, signatures) }),
+    ...(signer === undefined ? {} : {
+      sign: (message: NewMessage, signatures: readonly string[]) => signOwn(message, signer, signatures),
+    }),
     version: VERSION,
     clock,
     emit,
-  });
+  };
+  return {
+    filter: createSieveFilter({ ...world, lists: listsOf(config) }),
+    runUserScript: createUserScripts({ ...world, hostname: config.server.hostname, addressesOf }),
+  };
 }
 
 function listsOf({ environment, lookups, stores }: Config): ScriptLists {

@@ -133,13 +133,18 @@ function checkQueueNames({ reader }: BuildContext, queues: readonly string[]): v
   }
 }
 
+function script(context: BuildContext, id: string): { readonly sieve?: string } {
+  const path = context.reader.get("queue.route.<id>.sieve", id);
+  return path === undefined ? {} : { sieve: absolutePath(context, path) };
+}
+
 function buildRoute(context: BuildContext, id: string): RouteConfig {
   const { reader } = context;
   const builtIn = isDefined(context, "queue.route", id) ? undefined : ROUTES.get(id);
   const type = builtIn ?? reader.get("queue.route.<id>.type", id);
   switch (type) {
     case "local":
-      return { id, type, path: absolutePath(context, reader.get("queue.route.<id>.path", id)) };
+      return { id, type, path: absolutePath(context, reader.get("queue.route.<id>.path", id)), ...script(context, id) };
     case "mx":
       return {
         id,

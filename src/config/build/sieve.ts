@@ -28,6 +28,15 @@ export function buildSieve(context: BuildContext, environment: CompileEnvironmen
     hostname: get("sieve.trusted.hostname"),
     receivedHeaders: get("sieve.trusted.limits.received-headers"),
     exec: { allow: readAllowed(context), timeout: get("sieve.trusted.exec.timeout") },
+    user: {
+      limits: {
+        instructions: get("sieve.user.limits.cpu"),
+        redirects: get("sieve.user.limits.redirects"),
+        outMessages: get("sieve.user.limits.out-messages"),
+        variableSize: get("sieve.user.limits.variable-size"),
+      },
+      scriptSize: get("sieve.user.limits.script-size"),
+    },
   };
 }
 

@@ -41,6 +41,7 @@ export const queueKeys = {
   "queue.schedule.<id>.max-attempts": optional(int(1)),
   "queue.route.<id>.type": required(choice("local", "mx", "relay")),
   "queue.route.<id>.path": only(["local"], key(filled, "mail/{domain}/{local}/Maildir")),
+  "queue.route.<id>.sieve": only(["local"], optional(filled)),
   "queue.route.<id>.limits.mx": only(["mx"], key(int(1, 1000), 5)),
   "queue.route.<id>.limits.multihomed": only(["mx"], key(int(1, 1000), 2)),
   "queue.route.<id>.ip-lookup": only(

@@ -73,4 +73,9 @@ export const sieveKeys = {
   "sieve.trusted.limits.variable-size": key(size, 1048576),
   "sieve.trusted.exec.allow": optional(listOf(filled)),
   "sieve.trusted.exec.timeout": key(dur, "10s"),
+  "sieve.user.limits.cpu": key(int(1), 5000),
+  "sieve.user.limits.redirects": key(int(), 1),
+  "sieve.user.limits.out-messages": key(int(), 3),
+  "sieve.user.limits.variable-size": key(size, 4096),
+  "sieve.user.limits.script-size": key(size, 102400),
 };

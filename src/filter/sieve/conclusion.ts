@@ -14,6 +14,8 @@ export interface Conclusion {
   readonly discarded: boolean;
   /** For local delivery; empty if it is to be as usual. */
   readonly copies: readonly FiledCopy[];
+  /** Whether nothing was said but that the message is kept. */
+  readonly plain: boolean;
   /** Names of actions that are not possible at the stage. */
   readonly unsupported: readonly string[];
   /** Actions that send something and are possible at the stage. */
@@ -64,7 +66,15 @@ export function conclude({ actions, implicitKeep }: Outcome, stage: Stage): Conc
     }
   }
   const usual = copies.every(({ mailbox, flags }) => mailbox === undefined && flags === undefined);
-  return { refusal, kept, discarded, copies: usual ? [] : copies, unsupported: [...unsupported], sending };
+  return {
+    refusal,
+    kept,
+    discarded,
+    copies: usual ? [] : copies,
+    plain: kept && usual,
+    unsupported: [...unsupported],
+    sending,
+  };
 }
 
 function withFlags(copy: FiledCopy, flags: readonly string[] | undefined): FiledCopy {

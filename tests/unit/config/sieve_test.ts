@@ -137,3 +137,27 @@ Deno.test("programs that may be run are named by absolute paths", () => {
     /^sieve\.trusted\.exec\.allow: line 1: expected absolute paths of programs, found /,
   );
 });
+
+Deno.test("a local route may name the scripts of users, which have limits of their own", () => {
+  const { queue, sieve } = configOf(`
+queue.route.home = { type = "local", sieve = "scripts/{domain}/{local}.sieve" }
+sieve.user.limits = { cpu = 8, redirects = 9, out-messages = 10, variable-size = 11, script-size = 12 }
+`);
+  const home = queue.route.get("home");
+  assert.equal(home?.type === "local" && home.sieve, "/etc/godwit/scripts/{domain}/{local}.sieve");
+  assert.deepEqual(sieve.user, {
+    limits: { instructions: 8, redirects: 9, outMessages: 10, variableSize: 11 },
+    scriptSize: 12,
+  });
+  const usual = configOf("");
+  const local = usual.queue.route.get("local");
+  assert.ok(local?.type === "local" && !("sieve" in local));
+  assert.deepEqual(usual.sieve.user, {
+    limits: { instructions: 5000, redirects: 1, outMessages: 3, variableSize: 4096 },
+    scriptSize: 102_400,
+  });
+  assert.match(
+    problemsOf('queue.route.m = { type = "mx", sieve = "x" }').join("\n"),
+    /^queue\.route\.m\.sieve: warning: line 1: has no effect here/,
+  );
+});

@@ -527,7 +527,8 @@ const ELSEWHERE = [
   "auth.arc.seal",
   "report.dsn.sign",
   // sieve_test.ts
-  /^sieve\.trusted\./,
+  /^sieve\./,
+  "queue.route.<id>.sieve",
   /^session\.(?:connect|ehlo|mail|rcpt|data)\.script$/,
   /tls\.(?:certificate|implicit)$/,
   // Every test of a listener, route, store, directory, tracer has these.

@@ -1,0 +1,273 @@
+/** Scripts of users, run for each copy that is delivered into their mailbox. They get less than those of the administrator. */
+
+import type { SieveConfig } from "../../config/config.ts";
+import { constantSetting, type FunctionHost, type Scope } from "../../expression/mod.ts";
+import type { Content } from "../../message/mod.ts";
+import { formatMessageId, type NewMessage, type QueuedMessage } from "../../queue/mod.ts";
+import {
+  capabilityNames,
+  type CompiledScript,
+  compileScript,
+  formatProblem,
+  messageBytes,
+  messageOfContent,
+  type Outcome,
+  runScript,
+  type SieveHost,
+  type SieveMessage,
+} from "../../sieve/mod.ts";
+import { addressDomain, type FiledCopy } from "../../smtp/mod.ts";
+import { createBodyRoom, type Leave } from "./body_room.ts";
+import { conclude } from "./conclusion.ts";
+import { type RunMemory, runMemory } from "./memory.ts";
+import { noteSent, outgoingMessages, type Sending, type Sent } from "./outgoing.ts";
+import type { Outbox, SieveWorld } from "./world.ts";
+
+/** A copy that is about to be delivered. */
+export interface UserOccasion {
+  readonly message: QueuedMessage;
+  /** The recipient. */
+  readonly address: string;
+  /** Path of the script. */
+  readonly file: string;
+}
+
+/** What a script decides about its copy. */
+export interface UserDecision {
+  /** Text of the refusal; the sender is told by a delivery report. */
+  readonly refusal?: string;
+  /** What is filed; nothing if the copy is dropped, undefined if the script does not say. */
+  readonly copies: readonly FiledCopy[] | undefined;
+  /** The message with the script's edits. */
+  readonly content: Content;
+  /**
+   * Queues what the script sends. To be called when nothing else can fail any more.
+   *
+   * @throws {StoreUnavailable} (rejects) if that cannot be done now; nothing was sent then
+   */
+  send(): Promise<void>;
+  /** Ends it; `delivered` if the copy needs no further attempt. Never rejects. */
+  settled(delivered: boolean): Promise<void>;
+}
+
+/**
+ * Runs the script of a user; undefined if there is none, or if it cannot be run, which is logged.
+ *
+ * @throws {LookupUnavailable | StoreUnavailable} (rejects) if something it needs cannot be had now
+ */
+export type RunUserScript = (occasion: UserOccasion) => Promise<UserDecision | undefined>;
+
+/** What scripts of users are run with. */
+export interface UserScriptWorld extends Pick<SieveWorld, "memory" | "sign" | "version" | "clock" | "emit"> {
+  readonly config: SieveConfig;
+  readonly functions: FunctionHost;
+  readonly outbox: Outbox & { enqueue(message: NewMessage, others?: readonly NewMessage[]): Promise<unknown> };
+  /** Name of this server. */
+  readonly hostname: string;
+  /** All addresses of the account behind an address. */
+  addressesOf(address: string): Promise<readonly string[]>;
+}
+
+/** Extensions that reach what belongs to the administrator, or to other users. */
+const KEPT_BACK = /^(?:vnd\.stalwart\.|include$|extlists$)/;
+
+/** Scripts that are kept compiled. */
+const MOST_KEPT = 1000;
+/** Milliseconds that a script may take. */
+const LONGEST_RUN = 5000;
+
+interface Kept {
+  readonly modified: number;
+  readonly size: number;
+  /** Undefined for a script with errors. */
+  readonly script: CompiledScript | undefined;
+}
+
+/** Makes a {@link RunUserScript}. */
+export function createUserScripts(world: UserScriptWorld): RunUserScript {
+  const { config, clock, emit, memory } = world;
+  const room = createBodyRoom();
+  const load = createLoader(world);
+
+  return async (occasion) => {
+    const { message, address, file } = occasion;
+    const about = { id: formatMessageId(message.id), to: address, script: file };
+    const script = await load(file, about);
+    if (script === undefined) return undefined;
+    const addresses = await world.addressesOf(address);
+    const remembered = runMemory(memory, clock, `user\0${file}`);
+    const original = messageOfContent(message.content);
+    let leave: Leave | undefined;
+    const bounded: SieveMessage = message.content.complete ? original : {
+      ...original,
+      async body() {
+        leave ??= await room.enter(message.content.size);
+        return await original.body();
+      },
+    };
+    try {
+      const host = hostOf(world, addresses, remembered);
+      const envelope = { from: message.envelope.sender, to: address };
+      const outcome = await runScript(script, { message: bounded, envelope, host });
+      if (outcome.error !== undefined) {
+        const { error } = outcome;
+        const at = error.at === undefined ? {} : { line: error.at.line, column: error.at.column };
+        emit("sieve.runtime-error", { ...about, ...at, reason: error.message });
+        return undefined;
+      }
+      const sending: Sending = {
+        world: { ...world, config: { ...config, returnPath: constantSetting("sieve.user", "") } },
+        scope: scopeOf(world.functions, address),
+        about,
+        envelope: {
+          sender: message.envelope.sender,
+          parameters: message.envelope.parameters,
+          recipients: [...addresses, address],
+        },
+        arrived: { content: message.content, serverFields: [] },
+        original: bounded,
+      };
+      return await decisionOf(world, sending, message.content, outcome, remembered);
+    } finally {
+      leave?.();
+    }
+  };
+}
+
+/** Settings about messages see who sends them. */
+function scopeOf(functions: FunctionHost, address: string): Scope {
+  return { variables: { sender: address, sender_domain: addressDomain(address) }, functions };
+}
+
+async function decisionOf(
+  { outbox, memory, emit }: UserScriptWorld,
+  sending: Sending,
+  arrived: Content,
+  outcome: Outcome,
+  { sightings }: RunMemory,
+): Promise<UserDecision> {
+  const { about, original } = sending;
+  const { refusal, kept, discarded, copies, sending: actions, plain } = conclude(outcome, "data");
+  const sent: Sent = await outgoingMessages(sending, actions);
+  for (const to of sent.looping) emit("sieve.redirect-loop", { ...about, to });
+  const dropped = !kept && (discarded || sent.looping.length === 0);
+  if (dropped && refusal === undefined) emit("sieve.action-discard", about);
+  if (refusal !== undefined) emit("sieve.action-reject", { ...about, reason: refusal });
+  let queued = false;
+  return {
+    ...(refusal === undefined ? {} : { refusal }),
+    copies: dropped ? [] : plain || !kept ? undefined : copies,
+    content: outcome.message === original ? arrived : await contentOf(arrived, original, outcome.message),
+    async send() {
+      const [first, ...others] = sent.messages;
+      if (first !== undefined) await outbox.enqueue(first, others);
+      queued = true;
+      noteSent(sending, sent.messages);
+    },
+    async settled(delivered) {
+      if (!queued) sent.discard();
+      if (!delivered || sightings.length === 0) return;
+      try {
+        await memory.remember(sightings);
+      } catch (error) {
+        emit("sieve.unexpected-error", { ...about, reason: error instanceof Error ? error.message : String(error) });
+      }
+    },
+  };
+}
+
+function hostOf(world: UserScriptWorld, addresses: readonly string[], remembered: RunMemory): SieveHost {
+  const { clock, hostname, version, outbox, config } = world;
+  // RFC 5183 §4.1.
+  const items: Readonly<Record<string, string>> = {
+    domain: hostname.slice(hostname.indexOf(".") + 1),
+    host: hostname,
+    location: "MDA",
+    name: "godwit",
+    phase: "during",
+    version,
+  };
+  return {
+    now: () => clock.now(),
+    zoneOffset: (time) => -new Date(time).getTimezoneOffset(),
+    environment: (item) => Object.hasOwn(items, item) ? items[item] : undefined,
+    seen: remembered.seen,
+    mailboxExists: () => true,
+    addresses,
+    messageId: () => `${formatMessageId(outbox.nextId())}@${config.hostname}`,
+  };
+}
+
+/** The message with another header, or as a whole another one. */
+async function contentOf(arrived: Content, before: SieveMessage, after: SieveMessage): Promise<Content> {
+  if (arrived.complete || after.body !== before.body) return memoryOf(await messageBytes(after));
+  const rest = arrived.head.subarray(before.head.length);
+  const head = new Uint8Array(after.head.length + rest.length);
+  head.set(after.head);
+  head.set(rest, after.head.length);
+  return {
+    size: arrived.size - before.head.length + after.head.length,
+    head,
+    complete: false,
+    async *chunks() {
+      let first = true;
+      for await (const chunk of arrived.chunks()) {
+        yield first ? head : chunk;
+        first = false;
+      }
+    },
+  };
+}
+
+function memoryOf(bytes: Uint8Array): Content {
+  return { size: bytes.length, head: bytes, complete: true, chunks: () => [bytes] };
+}
+
+/** Reads scripts, and keeps them compiled as long as their files stay as they are. */
+function createLoader({ config, emit }: UserScriptWorld) {
+  const { limits, scriptSize } = config.user;
+  const kept = new Map<string, Kept>();
+  const capabilities = new Set(capabilityNames().filter((name) => !KEPT_BACK.test(name)));
+
+  return async (
+    file: string,
+    about: Readonly<Record<string, string>>,
+  ): Promise<CompiledScript | undefined> => {
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.stat(file);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) {
+        emit("sieve.runtime-error", { ...about, reason: error instanceof Error ? error.message : String(error) });
+      }
+      return undefined;
+    }
+    const modified = info.mtime?.getTime() ?? 0;
+    const known = kept.get(file);
+    if (known !== undefined && known.modified === modified && known.size === info.size) return known.script;
+    const compiled = info.size > scriptSize
+      ? `the script has ${info.size} octets, more than ${scriptSize}`
+      : await compile(file);
+    if (typeof compiled === "string") emit("sieve.runtime-error", { ...about, reason: compiled });
+    if (kept.size >= MOST_KEPT) kept.clear();
+    const script = typeof compiled === "string" ? undefined : compiled;
+    kept.set(file, { modified, size: info.size, script });
+    return script;
+  };
+
+  async function compile(file: string): Promise<CompiledScript | string> {
+    let source: string;
+    try {
+      source = await Deno.readTextFile(file);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    const { script, problems } = compileScript(source, {
+      name: file,
+      capabilities,
+      limits: { ...limits, milliseconds: LONGEST_RUN },
+    });
+    const [first] = problems.filter(({ severity }) => severity === "error");
+    return script ?? (first === undefined ? "the script is not valid" : formatProblem(first, file));
+  }
+}

@@ -1,0 +1,156 @@
+/** Scripts of users, run when their mail is delivered. */
+
+import assert from "node:assert/strict";
+import { submit } from "../support/client.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+
+const SETTINGS = `
+queue.route.home = { type = "local", path = "{folder}/mail/{domain}/{local}/Maildir", sieve = "{folder}/sieve/{domain}/{local}.sieve" }
+queue.strategy.route = "'home'"
+session.rcpt.relay = true
+`;
+
+/** Runs `test` with a server where `scripts` stand in their places, by the local part of their owner. */
+async function withScripts(
+  scripts: Readonly<Record<string, string>>,
+  test: (server: TestServer) => Promise<void>,
+  settings = "",
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "godwit_test_" });
+  try {
+    await Deno.mkdir(`${folder}/sieve/example.org`, { recursive: true });
+    for (const [user, script] of Object.entries(scripts)) {
+      await Deno.writeTextFile(`${folder}/sieve/example.org/${user}.sieve`, script);
+    }
+    await using server = await startTestServer(SETTINGS + settings, { folder });
+    await test(server);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const send = (server: TestServer, content: string, to: readonly string[] = ["ana@example.org"]) =>
+  submit(server.address("smtp"), { from: "a@example.net", to, content });
+
+/** Bodies by folder of a Maildir. */
+async function filed(
+  server: TestServer,
+  user: string,
+  domain = "example.org",
+): Promise<Readonly<Record<string, string[]>>> {
+  const root = `${server.folder}/mail/${domain}/${user}/Maildir`;
+  const found: Record<string, string[]> = {};
+  const folders = [""];
+  for await (const entry of Deno.readDir(root)) if (entry.name.startsWith(".")) folders.push(entry.name);
+  for (const folder of folders) {
+    for (const state of ["new", "cur"]) {
+      for await (const entry of Deno.readDir(`${root}/${folder}/${state}`)) {
+        const text = await Deno.readTextFile(`${root}/${folder}/${state}/${entry.name}`);
+        (found[folder] ??= []).push(text.slice(text.indexOf("\r\n\r\n") + 4).trimEnd());
+      }
+    }
+  }
+  for (const texts of Object.values(found)) texts.sort();
+  return found;
+}
+
+Deno.test("each recipient's mail is filed by its own script, others get it as usual", async () => {
+  const ana =
+    'require ["fileinto", "imap4flags"];\nif header :contains "subject" "list" { fileinto :flags "\\\\Seen" "Lists"; }';
+  await withScripts({ ana }, async (server) => {
+    await send(server, "Subject: a list\r\n\r\none\r\n", ["ana@example.org", "bob@example.org"]);
+    await send(server, "Subject: other\r\n\r\ntwo\r\n");
+    for (let i = 0; i < 3; i++) await server.event("delivery.delivered");
+    assert.deepEqual(await filed(server, "ana"), { "": ["two"], ".Lists": ["one"] });
+    assert.deepEqual(await filed(server, "bob"), { "": ["one"] });
+  });
+});
+
+Deno.test("a script that was changed counts from the next message on", async () => {
+  await withScripts({ ana: 'require "fileinto"; fileinto "Old";' }, async (server) => {
+    await send(server, "\r\none\r\n");
+    await server.event("delivery.delivered");
+    await Deno.writeTextFile(
+      `${server.folder}/sieve/example.org/ana.sieve`,
+      'require "fileinto";\nfileinto "Newer";\n',
+    );
+    await send(server, "\r\ntwo\r\n");
+    await server.event("delivery.delivered");
+    assert.deepEqual(await filed(server, "ana"), { ".Old": ["one"], ".Newer": ["two"] });
+  });
+});
+
+Deno.test("discard drops the copy of that user alone, and nobody is told", async () => {
+  await withScripts({ ana: "discard;" }, async (server) => {
+    await send(server, "\r\none\r\n", ["ana@example.org", "bob@example.org"]);
+    const gone = await server.event("delivery.delivered", ({ fields }) => fields.to === "ana@example.org");
+    assert.match(String(gone.fields.reason), /dropped by the script/);
+    await server.event("delivery.delivered", ({ fields }) => fields.to === "bob@example.org");
+    await assert.rejects(Deno.stat(`${server.folder}/mail/example.org/ana`), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("a refusal reaches the sender as a delivery report", async () => {
+  await withScripts({ ana: 'require "reject"; reject "I do not want this.";' }, async (server) => {
+    await send(server, "\r\none\r\n");
+    await server.event("delivery.failed");
+    await server.event("delivery.delivered", ({ fields }) => fields.to === "a@example.net");
+    const [report = ""] = await filed(server, "a", "example.net").then(({ "": inbox = [] }) => inbox);
+    assert.match(report, /I do not want this\./);
+    assert.match(report, /^Status: 5\.7\.1\r?$/m);
+  });
+});
+
+Deno.test("redirections, replies and edits of a user's script are carried out", async () => {
+  const ana = `require ["editheader", "copy", "vacation"];
+addheader "X-Mine" "yes";
+redirect :copy "else@example.com";
+vacation "Away.";`;
+  await withScripts({ ana }, async (server) => {
+    await send(server, "From: a@example.net\r\nTo: ana@example.org\r\nSubject: x\r\n\r\none\r\n");
+    for (const to of ["ana@example.org", "else@example.com", "a@example.net"]) {
+      await server.event("delivery.delivered", ({ fields }) => fields.to === to);
+    }
+    const read = async (path: string) => {
+      const folder = `${server.folder}/mail/${path}/Maildir/new`;
+      for await (const { name } of Deno.readDir(folder)) return await Deno.readTextFile(`${folder}/${name}`);
+      return "";
+    };
+    assert.match(await read("example.org/ana"), /^X-Mine: yes\r$/m);
+    assert.match(await read("example.com/else"), /^Return-Path: <a@example\.net>\r$/m);
+    assert.match(await read("example.com/else"), /^X-Sieve-Redirected-From: ana@example\.org\r$/m);
+    assert.match(await read("example.net/a"), /^Return-Path: <>\r\n[^]*^Auto-Submitted: auto-replied/m);
+  });
+});
+
+Deno.test("a script with errors, or one that goes too far, is as none, and the log says why", async () => {
+  const loop = 'require "fileinto"; fileinto "X";\n' + 'set "a" "b";\n'.repeat(40);
+  for (
+    const [script, reason] of [
+      ["nonsense;", /1:1: unknown command/],
+      ['require "vnd.stalwart.expressions"; keep;', /vnd\.stalwart\.expressions/],
+      ['require "include"; include "bob";', /include/],
+      [`require "variables"; ${loop}`, /more than 30 instructions/],
+      [`# ${"x".repeat(5000)}\nkeep;`, /more than 5000/],
+    ] as const
+  ) {
+    await withScripts({ ana: script }, async (server) => {
+      await send(server, "\r\none\r\n");
+      assert.match(String((await server.event("sieve.runtime-error")).fields.reason), reason);
+      await server.event("delivery.delivered");
+      assert.deepEqual(await filed(server, "ana"), { "": ["one"] });
+    }, "sieve.user.limits.cpu = 30\nsieve.user.limits.script-size = 5000\n");
+  }
+});
+
+Deno.test("what a script of the administrator filed holds where the user's script says nothing", async () => {
+  const settings = "session.data.script = \"'s'\"\nsieve.trusted.scripts.s.contents = 'fileinto \"Junk\";'\n";
+  const ana = 'require "fileinto"; if header "subject" "mine" { fileinto "Mine"; }';
+  await withScripts({ ana }, async (server) => {
+    await send(server, "Subject: x\r\n\r\none\r\n");
+    await send(server, "Subject: mine\r\n\r\ntwo\r\n");
+    await server.event("delivery.delivered");
+    await server.event("delivery.delivered");
+    assert.deepEqual(await filed(server, "ana"), { ".Junk": ["one"], ".Mine": ["two"] });
+  }, settings);
+});
