@@ -83,7 +83,7 @@ export function buildQuotas(context: BuildContext): readonly QuotaConfig[] {
       reader.error(
         "queue.quota[]",
         [index],
-        'a quota needs a number of messages, such as messages = 100_000, or a size, such as size = 5_000_000_000, or both',
+        "a quota needs a number of messages, such as messages = 100_000, or a size, such as size = 5_000_000_000, or both",
       );
     }
     const node = reader.node("queue.quota[].match", index);
