@@ -160,10 +160,12 @@ async function startHttpListeners(
   app: HttpApp,
   options: { readonly telemetry: Telemetry; readonly clock: Clock },
 ): Promise<HttpListener[]> {
-  const certificate = config.certificates.find((one) => one.default) ?? config.certificates[0];
+  const { certificates } = config;
+  const usual = certificates.find((one) => one.default) ?? certificates[0];
   const started: HttpListener[] = [];
   try {
     for (const listener of wanted) {
+      const certificate = certificates.find(({ id }) => id === listener.tls.certificate) ?? usual;
       started.push(startHttpListener(listener, app, {
         emit: options.telemetry.emit,
         clock: options.clock,

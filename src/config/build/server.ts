@@ -39,7 +39,10 @@ export function buildServer(context: BuildContext, certificates: readonly Certif
     context.problems.warning(["server", "listener"], 0, "no listener is defined, so no mail will be accepted");
   }
   checkBinds(context, listeners);
-  for (const listener of listeners) checkTls(context, listener, certificates);
+  for (const listener of listeners) {
+    checkTls(context, listener, certificates);
+    if (listener.protocol === "http") checkHttp(context, listener);
+  }
   const allowedIp = reader.get("server.allowed-ip");
   return {
     hostname: reader.get("server.hostname"),
@@ -157,7 +160,7 @@ function checkBinds({ reader }: BuildContext, listeners: readonly ListenerConfig
 
 function checkTls(
   { reader }: BuildContext,
-  { id, tls, protocol, proxyTrustedNetworks }: ListenerConfig,
+  { id, tls }: ListenerConfig,
   certificates: readonly CertificateConfig[],
 ): void {
   const ids = certificates.map((certificate) => certificate.id);
@@ -194,11 +197,34 @@ function checkTls(
       );
     }
   }
-  if (protocol === "http" && proxyTrustedNetworks.length > 0 && reader.get("http.use-x-forwarded")) {
-    reader.error(
-      "http.use-x-forwarded",
-      [],
-      `cannot be used together with the PROXY protocol, which listener '${id}' expects`,
+}
+
+/** HTTP listeners run on the runtime's own server, which leaves less to say than those of mail. */
+function checkHttp({ reader }: BuildContext, { id, tls, proxyTrustedNetworks }: ListenerConfig): void {
+  if (proxyTrustedNetworks.length > 0) {
+    if (reader.get("http.use-x-forwarded")) {
+      reader.error(
+        "http.use-x-forwarded",
+        [],
+        `cannot be used together with the PROXY protocol, which listener '${id}' expects`,
+      );
+    }
+    const pattern = "server.listener.<id>.proxy.trusted-networks";
+    if (reader.isSet(pattern, id)) {
+      reader.error(pattern, [id], "is not supported yet on HTTP listeners, which read no PROXY header");
+    } else {
+      reader.warning(
+        "server.proxy.trusted-networks",
+        [],
+        `the HTTP listener '${id}' reads no PROXY header, so it has no answer for proxies that send one`,
+      );
+    }
+  }
+  if (tls.implicit && (tls.disableProtocols.length > 0 || tls.disableCiphers.length > 0)) {
+    reader.warning(
+      "server.listener.<id>.tls.implicit",
+      [id],
+      `the HTTP listener '${id}' offers every version and suite of TLS, whatever is switched off for mail`,
     );
   }
 }

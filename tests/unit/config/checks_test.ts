@@ -174,6 +174,7 @@ server.tls.disable-ciphers = ["TLS13_AES_256_GCM_SHA384", "TLS13_AES_128_GCM_SHA
 server.listener.a = { bind = "192.0.2.1", protocol = "http", proxy.trusted-networks = "10.0.0.0/8" }`,
     [
       /^http\.use-x-forwarded: line 1: cannot be used together with the PROXY protocol, which listener 'a' expects/,
+      /^server\.listener\.a\.proxy\.trusted-networks: line 2: is not supported yet on HTTP listeners/,
     ],
   ],
   [
