@@ -29,6 +29,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "opendmarc": "opendmarc",
   "../lib/python3/dist-packages/spf.py": "python3-spf",
   "dnsmasq": "dnsmasq-base",
+  "unbound": "unbound",
+  "ldns-signzone": "ldnsutils",
   "slapd": "slapd",
   "gsasl": "gsasl",
   "msmtp": "msmtp",
