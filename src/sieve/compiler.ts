@@ -192,6 +192,7 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
 
   const shapeNames: ShapeNames = {
     error: (at, message) => report("error", at, message),
+    warn: (at, message) => report("warning", at, message),
     isTag: () => false,
     isTest: (test) => vocabulary.test(test) !== undefined,
   };

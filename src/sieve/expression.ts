@@ -6,6 +6,7 @@ import {
   compileExpression,
   type Expression,
   ExpressionError,
+  formatValue,
   type FunctionHost,
   isTrue,
   type NameReader,
@@ -92,12 +93,15 @@ function compileSource(source: string, at: Position, compiler: Compiler): Expres
 function readerOf(name: string, at: Position, compiler: Compiler): NameReader | string {
   if (name.startsWith("$")) {
     const group = Number(name.slice(1));
-    return { later: false, read: (scope) => runOf(scope).matchValues[group] ?? "" };
+    return { later: false, read: (scope) => numeric(runOf(scope).matchValues[group] ?? "") };
   }
   const lower = name.toLowerCase();
   if (lower.startsWith("header.")) {
     const field = lower.slice("header.".length);
-    return { later: false, read: (scope) => paid(scope, firstField(runOf(scope).message.header, field)?.text() ?? "") };
+    return {
+      later: false,
+      read: (scope) => paid(scope, numeric(firstField(runOf(scope).message.header, field)?.text() ?? "")),
+    };
   }
   if (lower === "body.to_text") {
     return {
@@ -109,7 +113,22 @@ function readerOf(name: string, at: Position, compiler: Compiler): NameReader | 
   if (variable === "none") return `'${name.slice(0, 80)}' is not the name of a variable; subtraction needs blanks`;
   // What is wrong with it was reported.
   if (variable === undefined) return { later: false, read: () => "" };
-  return { later: false, read: (scope) => paid(scope, variable.read(runOf(scope))) };
+  return {
+    later: false,
+    read(scope) {
+      const value = variable.read(runOf(scope));
+      return paid(scope, typeof value === "string" ? numeric(value) : value);
+    },
+  };
+}
+
+const NUMBER = /^-?(?:0|[1-9]\d{0,15})(?:\.\d{1,15})?$/;
+
+/** Variables of Sieve are texts; what is written as numbers are printed is one, so that `n + 1` counts. */
+function numeric(text: string): Value {
+  if (text.length > 32 || !NUMBER.test(text)) return text;
+  const number = Number(text);
+  return formatValue(number) === text ? number : text;
 }
 
 /** Long values cost more instructions. */

@@ -1,8 +1,11 @@
-/** The text of an HTML document, roughly: tags, comments, styles and scripts are gone, entities are characters. */
+/** HTML and text. */
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
-/** Takes time in proportion to the length, whatever the document is. */
+/**
+ * The text of an HTML document, roughly: tags, comments, styles and scripts are gone, entities are characters. Takes time
+ * in proportion to the length, whatever the document is.
+ */
 export function htmlText(html: string): string {
   return html
     .replace(/<!--[^]*?(?:-->|$)/g, "")
@@ -19,4 +22,11 @@ export function htmlText(html: string): string {
 function behindTag(piece: string): string {
   const end = piece.indexOf(">");
   return end < 0 ? `<${piece}` : ` ${piece.slice(end + 1)}`;
+}
+
+/** A document that shows a text line by line. */
+export function textHtml(text: string): string {
+  const escaped = text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const lines = escaped.replace(/\r?\n$/, "").split(/\r?\n/);
+  return `<!DOCTYPE html>\r\n<html><body>\r\n${lines.join("<br>\r\n")}\r\n</body></html>\r\n`;
 }

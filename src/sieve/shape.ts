@@ -6,6 +6,7 @@ import type { Position } from "./problem.ts";
 /** What names mean, to say what was probably meant. */
 export interface ShapeNames {
   error(at: Position, message: string): void;
+  warn(at: Position, message: string): void;
   isTag(name: string): boolean;
   isTest(name: string): boolean;
 }
@@ -32,8 +33,12 @@ export function checkShape(
   if (wants.tests !== undefined && first === undefined) {
     return fail(`${title} requires ${wants.tests === "one" ? "a test" : "a list of tests"}, but none is specified`);
   }
-  if (wants.tests === "one" && (node.testList || node.tests.length > 1)) {
+  if (wants.tests === "one" && node.tests.length > 1) {
     return fail(`${title} requires one test, but a list of tests is specified`);
+  }
+  if (wants.tests === "one" && node.testList) {
+    // RFC 5228 §3.1 has no parentheses there, the example in RFC 6558 §4 has.
+    names.warn(node.at, `${title} takes its test without parentheses`);
   }
   if (wants.tests === "list" && !node.testList) {
     return fail(`${title} requires a list of tests in parentheses, but a single test is specified`);

@@ -1,12 +1,12 @@
 /**
- * `convert` (RFC 6558). What can be converted without other programs: HTML to plain text, and text from one charset to
- * another. Everything else fails, which leaves a part as it is and makes the test false.
+ * `convert` (RFC 6558). What can be converted without other programs: HTML to plain text and back, and plain text from
+ * one charset to another. Everything else fails, which leaves a part as it is and makes the test false.
  */
 
 import type { Call, Compiler, Extension } from "../definition.ts";
 import { encodeTransfer, foldField, type MimePart } from "../../message/mod.ts";
 import { crlfLines, type Entity, textEntity } from "../compose.ts";
-import { htmlText } from "../html_text.ts";
+import { htmlText, textHtml } from "../html_text.ts";
 import { later } from "../later.ts";
 import { sieveMessage } from "../message.ts";
 import { hidesBoundary, withPart, withType } from "../mime_edit.ts";
@@ -17,6 +17,12 @@ import { spendOnCopy } from "./replace.ts";
 
 const TYPE = /^[^\s/;]+\/[^\s/;]+$/;
 const HTML: ReadonlySet<string> = new Set(["text/html", "application/xhtml+xml"]);
+
+/** What becomes of text. HTML may name its charset inside, so it is never brought into another one. */
+const CHANGES: Readonly<Record<string, (text: string) => string>> = {
+  "text/plain text/plain": (text) => text,
+  "text/plain text/html": textHtml,
+};
 
 /** Charsets that text can be written in, with the largest code that has a place in them. */
 const WRITTEN: Readonly<Record<string, number>> = { "us-ascii": 0x7f, "iso-8859-1": 0xff, "utf-8": 0x10ffff };
@@ -69,12 +75,9 @@ function converted(
   parameters: ReadonlyMap<string, string>,
 ): Uint8Array | undefined {
   const from = part.contentType.value;
-  const plain = HTML.has(from) && to === "text/plain";
-  if (!isReadable(part) || !(plain || (from === to && from.startsWith("text/")))) return undefined;
-  // A replacement of HTML may name its charset inside: only plain text can change it.
-  if (!plain && from !== "text/plain") return undefined;
-  const text = partText(run, part);
-  const entity = convertText(plain ? htmlText(text) : text, to, parameters);
+  const change = HTML.has(from) && to === "text/plain" ? htmlText : CHANGES[`${from} ${to}`];
+  if (change === undefined || !isReadable(part)) return undefined;
+  const entity = convertText(change(partText(run, part)), to, parameters);
   if (entity === undefined) return undefined;
   const bytes = withType(part, entity);
   return hidesBoundary(part, bytes) ? undefined : withPart(part, bytes);
@@ -102,7 +105,7 @@ function compileConvert(call: Call, compiler: Compiler): ((run: Run) => boolean 
     wrong = true;
   }
   call.texts("conversion parameters").literal?.forEach((text, index) => {
-    if (/^[^=\s]+=/.test(text)) return;
+    if (text === "" || /^[^=\s]+=/.test(text)) return;
     compiler.error(
       call.position("conversion parameters", index),
       `'${text.slice(0, 80)}' is not of the form name=value`,

@@ -1,7 +1,7 @@
 /** `replace` and `enclose` (RFC 5703 §5 and §6). */
 
 import type { Call, CommandDefinition, Compiler, Extension } from "../definition.ts";
-import { fieldsNamed, foldField, type MimePart, parseAddressList } from "../../message/mod.ts";
+import { fieldsNamed, foldField, isFieldName, type MimePart, parseAddressList } from "../../message/mod.ts";
 import { concat, crlfLines, dateText, type Entity, headerAddress, headerText, textEntity } from "../compose.ts";
 import { later } from "../later.ts";
 import { mailboxOf } from "../mailbox_address.ts";
@@ -110,13 +110,19 @@ function newHeader(run: Run, subject: string | undefined, copied: readonly strin
   const copy = (name: string) => {
     for (const { start, end } of fieldsNamed(header, name)) fields.push(head.slice(start, end));
   };
-  const names = new Set(copied.map((name) => name.toLowerCase()));
-  const given = (name: string) => names.has(name) && fieldsNamed(header, name).length > 0;
-  for (const name of names) {
-    if (!name.startsWith("content-") && name !== "mime-version" && !(name === "subject" && subject !== undefined)) {
-      copy(name);
+  const present = new Set<string>();
+  for (const each of copied) {
+    const [, name = "", value] = /^([^:]*?)\s*(?::\s*([^]*))?$/.exec(each) ?? [];
+    const lower = name.toLowerCase();
+    if (lower.startsWith("content-") || lower === "mime-version" || (lower === "subject" && subject !== undefined)) {
+      continue;
     }
+    // What has a value is a field of its own, and not one to be copied.
+    if (value !== undefined && isFieldName(name)) fields.push(foldField(name, headerText(value)));
+    else if (!present.has(lower)) copy(lower);
+    if (value !== undefined || fieldsNamed(header, lower).length > 0) present.add(lower);
   }
+  const given = (name: string) => present.has(name);
   const now = run.host.now();
   if (!given("date")) fields.unshift(foldField("Date", dateText(now, run.host.zoneOffset?.(now) ?? 0)));
   const [user] = run.host.addresses ?? [];

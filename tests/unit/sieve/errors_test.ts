@@ -137,7 +137,7 @@ Deno.test("tests and blocks stand only where they belong", () => {
     const has = (line: string, words: string) => hasError(line, column, new RegExp(`^${escaped(title)} ${words}`));
     if (definition.tests === undefined) has(`${head} true${after}`, "accepts no sub-tests");
     else has(`${head}${after}`, "requires a (?:list of )?tests?");
-    if (definition.tests === "one") has(`${head} (true)${after}`, "requires one test");
+    if (definition.tests === "one") has(`${head} (true, true)${after}`, "requires one test");
     if (definition.tests === "list") has(`${head} true${after}`, "requires a list of tests in parentheses");
     if (before !== "") continue;
     if ("block" in definition && definition.block === true) has(`${head};`, "requires a block");

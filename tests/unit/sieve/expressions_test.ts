@@ -36,6 +36,14 @@ Deno.test("let computes with variables, numbers stay numbers", async () => {
   assert.equal(await valueOf(`let "x" "['a', 'b']";`), "a b");
 });
 
+Deno.test("what is written like a number counts as one, anything else is text", async () => {
+  assert.equal(await valueOf('set "a" "1"; set "b" "2.5"; let "x" "a + b";'), "3.5");
+  assert.equal(await valueOf('set "a" "007"; let "x" "a + 1";'), "0071");
+  assert.equal(await valueOf('set "a" "12345678901234567890"; let "x" "a + 1";'), "123456789012345678901");
+  assert.equal(await valueOf('let "x" "header.x-count + 1";', { message: "X-Count: 41\n\n" }), "42");
+  assert.equal(await valueOf(`set "a" "5"; let "x" "a + '-' + len(a)";`), "5-1");
+});
+
 Deno.test("a variable may have the name of a function", async () => {
   assert.equal(await valueOf('set "count" "3"; let "x" "count * 2";'), "6");
 });

@@ -59,6 +59,9 @@ Deno.test("fields and parameters of parts are compared, decoded", async () => {
   assert.equal(await holds('header :mime :anychild "subject" "inner"', options), true);
   assert.equal(await holds('header :mime "subject" "inner"', options), false);
   assert.equal(await holds('header :mime :anychild :param "filename" "content-disposition" "rün.sh"', options), true);
+  assert.equal(await holds('address :mime :anychild "content-from" "b@x.org"', { before: REQUIRE }), false);
+  const from = { before: REQUIRE, message: "Content-From: Ann <a@example.org>\n\n" };
+  assert.equal(await holds('address :mime "content-from" "a@example.org"', from), true);
   assert.equal(await holds('header :mime :anychild :subtype "content-type" "x-sh"', options), true);
   assert.equal(await holds('exists :mime :anychild "content-disposition"', options), true);
   assert.match(errorsOf(`${REQUIRE} if header :type "a" "b" {}`)[0] ?? "", /':type' of the header test needs ':mime'/);

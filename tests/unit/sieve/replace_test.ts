@@ -183,6 +183,12 @@ ${MESSAGE}
   );
 });
 
+Deno.test("fields of the new message may be written out", async () => {
+  const script = 'enclose :headers ["From: Carol <c@example.org>", "date: today", "Content-Type: x/y", "To"] "x";';
+  const message = await left(script, { message: "From: ann@example.org\nTo: bob@example.net\n\nold\n" });
+  assert.ok(message.startsWith("From: Carol <c@example.org>\ndate: today\nTo: bob@example.net\nMIME-Version: 1.0\n"));
+});
+
 Deno.test("tests behind enclose see the new message, what is redirected is the old one", async () => {
   const script = `${REQUIRE} enclose "x"; redirect :copy "a@example.org";
     if header :mime :contenttype "content-type" "multipart/mixed" { fileinto "new"; }`;
@@ -211,6 +217,14 @@ Deno.test("convert makes plain text of HTML, and another charset of text", async
     "Subject: inner\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" +
       " Gr=C3=BC=C3=9Fe=20\n--b--",
   ));
+  const html = await left('convert "text/plain" "text/html" "";', {
+    message: "Content-Type: text/plain; charset=utf-8\nX-Kept: yes\n\nI <3 & you\nBye\n",
+  });
+  assert.equal(
+    html,
+    "X-Kept: yes\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\n<!DOCTYPE html>\n" +
+      "<html><body>\nI &lt;3 &amp; you<br>\nBye\n</body></html>\n",
+  );
   const latin = await left('convert "text/plain" "text/plain" ["charset=iso-8859-1"];', {
     message: "Content-Type: text/plain; charset=utf-8\n\nGrüße €",
   });
