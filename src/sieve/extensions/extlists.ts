@@ -3,12 +3,15 @@
 import type { Extension, Matcher } from "../definition.ts";
 import { parseMailbox } from "../mailbox_address.ts";
 import { later, untilFalse, untilTrue } from "../later.ts";
-import { NEXT, spend, takeAction } from "../run.ts";
+import { type Flow, NEXT, slot, spend } from "../run.ts";
 
 /** RFC 6134 §2.4: `:addrbook:` is short for a URN. */
 function fullName(list: string): string {
   return /^:addrbook:/i.test(list) ? `urn:ietf:params:sieve${list}` : list;
 }
+
+/** The member of a list that `redirect` is at. */
+const member: { readonly initial: () => { address: string } } = { initial: () => ({ address: "" }) };
 
 export const extlists: readonly Extension[] = [{
   capability: "extlists",
@@ -47,18 +50,25 @@ export const extlists: readonly Extension[] = [{
     to: ["redirect"],
     tag: {
       name: "list",
-      command(_use, call) {
+      command(_use, call, compiler) {
         const list = call.text("address");
-        const copied = call.has("copy");
+        const redirect = compiler.action(
+          call,
+          (run) => ({ kind: "redirect", address: slot(run, member).address, message: run.message }),
+        );
         return (run) =>
           later(run.host.listMembers?.(fullName(list.read(run))) ?? [], (members) => {
-            for (const member of members) {
-              const mailbox = parseMailbox(member);
-              if (mailbox === undefined) continue;
-              const action = { kind: "redirect", address: mailbox.address, message: run.message } as const;
-              takeAction(run, copied ? { ...action, copy: true } : action, call.at);
-            }
-            return NEXT;
+            const addresses = members.flatMap((each) => parseMailbox(each)?.address ?? []);
+            const from = (start: number): Flow | Promise<Flow> => {
+              for (const [index, address] of addresses.entries()) {
+                if (index < start) continue;
+                slot(run, member).address = address;
+                const done = redirect(run);
+                if (done instanceof Promise) return done.then(() => from(index + 1));
+              }
+              return NEXT;
+            };
+            return from(0);
           });
       },
     },
