@@ -187,4 +187,34 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE TABLE sieve_seen (key TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
     ],
   },
+  {
+    version: 8,
+    statements: [
+      // MTA-STS policies as they were last fetched, one for each domain. id: of the TXT record; policy: its text without
+      // what is unknown; refresh: when it is fetched again; used: when mail last asked for it, about to the day.
+      `CREATE TABLE sts_policies (
+        domain TEXT PRIMARY KEY,
+        id TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        fetched INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        refresh INTEGER NOT NULL,
+        used INTEGER NOT NULL
+      )`,
+      "CREATE INDEX sts_policies_refresh ON sts_policies (refresh)",
+      // What TLS reports are made of: sessions by day (since the epoch, UTC), policy domain, policy and result. result: ''
+      // if all was well; detail: JSON list of our address, host, its address and words for people, '' if all was well.
+      `CREATE TABLE tls_results (
+        day INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        result TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        sessions INTEGER NOT NULL,
+        PRIMARY KEY (day, domain, policy, result, detail)
+      ) WITHOUT ROWID`,
+      // The policies that tls_results names by digest (JSON), and the last day that they were seen.
+      "CREATE TABLE tls_result_policies (policy TEXT PRIMARY KEY, content TEXT NOT NULL, day INTEGER NOT NULL)",
+    ],
+  },
 ];
