@@ -44,7 +44,10 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
   for (const name of found.accounts) {
     const account = await found.directory.account(name);
     const primary = account?.emails.find((email) => !email.startsWith("@")) ?? name;
-    lines.push(account?.description === undefined ? `<${primary}>` : `${account.description} <${primary}>`);
+    const description = account?.description;
+    // A name that the client cannot be told is left out; the address is what was asked for.
+    const shown = description !== undefined && (utf8 || !needsSmtpUtf8(description));
+    lines.push(shown ? `${description} <${primary}>` : `<${primary}>`);
   }
   return expressible(reply(250, "2.1.5", ...lines), utf8);
 }

@@ -1,6 +1,7 @@
 /** SMTP service extensions: what is offered when, what their parameters may be, and what they do. */
 
 import assert from "node:assert/strict";
+import type { Directory } from "../../../src/directory/mod.ts";
 import type { MailParameters } from "../../../src/smtp/mod.ts";
 import { dialogue, greeted, openSession, sendMessage, sessionWorld, type TestClient } from "../../support/session.ts";
 
@@ -449,6 +450,24 @@ Deno.test("VRFY and EXPN: international answers go only to who asks for them (RF
     ["VRFY ana@bücher.example SMTPUTF8", "250 2.1.5 <ana@bücher.example>"],
     ["VRFY ana@xn--bcher-kva.example", "550 5.6.8"],
     ["EXPN ana@bücher.example", "553 5.6.7"],
+  );
+});
+
+Deno.test("EXPN leaves out a full name beyond ASCII where the client did not ask for UTF-8", async () => {
+  const directory: Directory = {
+    id: "staff",
+    isLocalDomain: () => true,
+    localDomains: () => ["example.org"],
+    recipients: () => Promise.resolve(["joao"]),
+    account: (name) =>
+      Promise.resolve({ name, class: "individual", description: "João Sá", emails: ["joao@example.org"] }),
+    login: () => Promise.resolve({ kind: "refused" }),
+  };
+  const client = await greeted(sessionWorld({ settings: ALL, directory }));
+  await dialogue(
+    client,
+    ["EXPN staff@example.org", "250 2.1.5 <joao@example.org>"],
+    ["EXPN staff@example.org SMTPUTF8", "250 2.1.5 João Sá <joao@example.org>"],
   );
 });
 
