@@ -2,7 +2,7 @@
 
 import type { CallNode } from "./ast.ts";
 import { ALWAYS, type Compiler, NEVER, type Step, type Test } from "./definition.ts";
-import { type Flow, NEXT, type Run, spend } from "./run.ts";
+import { breathe, type Flow, NEXT, type Run, spend } from "./run.ts";
 
 /** Whether a command is part of an `if`. */
 export function isBranch(name: string): boolean {
@@ -16,6 +16,7 @@ export function sequence(steps: readonly Step[]): Step {
   const goOn = async (run: Run, from: number, waiting: Promise<Flow>): Promise<Flow> => {
     let flow = await waiting;
     for (let i = from; flow === NEXT && i < steps.length; i++) {
+      if (run.left < run.breath) await breathe(run);
       spend(run);
       flow = await (steps[i] as Step)(run);
     }
@@ -23,6 +24,10 @@ export function sequence(steps: readonly Step[]): Step {
   };
   return (run) => {
     for (let i = 0; i < steps.length; i++) {
+      if (run.left < run.breath) {
+        const pause = breathe(run);
+        if (pause !== undefined) return goOn(run, i, pause.then(() => NEXT));
+      }
       spend(run);
       const flow = (steps[i] as Step)(run);
       if (typeof flow !== "number") return goOn(run, i + 1, flow);

@@ -5,7 +5,7 @@ import type { CompiledScript } from "./compiler.ts";
 import { DEFAULT_LIMITS, type SieveHost } from "./host.ts";
 import type { SieveMessage } from "./message.ts";
 import { type Position, SieveLimitError, SieveRuntimeError } from "./problem.ts";
-import { type Envelope, type Flow, type Run, spend } from "./run.ts";
+import { type Envelope, firstBreath, type Flow, type Run, spend } from "./run.ts";
 import type { Value } from "../expression/mod.ts";
 
 /** What a script works on. */
@@ -72,6 +72,7 @@ function startRun(script: CompiledScript, { message, envelope, host, before = []
     slots: new Map(),
     left: limits.instructions,
     deadline: host.now() + limits.milliseconds,
+    breath: firstBreath(host, limits.instructions),
   };
 }
 

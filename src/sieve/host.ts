@@ -39,6 +39,8 @@ export interface SieveHost {
   readonly functions?: FunctionHost;
   /** `exec` (reference §9): true on exit status 0. Programs that are not allowed throw. */
   execute?(program: string, args: readonly string[]): Answer<boolean>;
+  /** Asked now and then by a run that goes on and on: a promise makes it wait while others have their turn. */
+  pause?(): Promise<void> | undefined;
   /** What a script logs. */
   log?(text: string): void;
 }

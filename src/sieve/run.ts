@@ -44,6 +44,22 @@ export interface Run {
   left: number;
   /** When time is up, on the host's clock. */
   readonly deadline: number;
+  /** Below so many instructions left the host may want a pause; -1 if it never does. */
+  breath: number;
+}
+
+/** Instructions between two questions whether a pause is due. */
+const BREATH = 100;
+
+/** Where {@link Run.breath} begins. */
+export function firstBreath({ pause }: SieveHost, instructions: number): number {
+  return pause === undefined ? -1 : instructions - BREATH;
+}
+
+/** Lets others have their turn, if the host says so. Called when `left` is under `breath`. */
+export function breathe(run: Run): Promise<void> | undefined {
+  run.breath = run.left - BREATH;
+  return run.host.pause?.();
 }
 
 // How often the clock is looked at.

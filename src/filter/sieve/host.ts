@@ -7,6 +7,7 @@ import type { FilteredSession, FilteredTransaction, Stage } from "../filter.ts";
 import { environmentOf } from "./environment.ts";
 import type { RunMemory } from "./memory.ts";
 import type { RunProgram } from "./program.ts";
+import { takeTurns } from "./turns.ts";
 import type { SieveWorld } from "./world.ts";
 
 /** What one run is about. */
@@ -64,5 +65,6 @@ export function createHost(
     messageId: () => `${formatMessageId(world.outbox.nextId())}@${config.hostname}`,
     functions,
     execute: runProgram,
+    pause: takeTurns(),
   };
 }

@@ -21,6 +21,7 @@ import { createBodyRoom, type Leave } from "./body_room.ts";
 import { conclude } from "./conclusion.ts";
 import { type RunMemory, runMemory } from "./memory.ts";
 import { noteSent, outgoingMessages, type Sending, type Sent } from "./outgoing.ts";
+import { takeTurns } from "./turns.ts";
 import type { Outbox, SieveWorld } from "./world.ts";
 
 /** A copy that is about to be delivered. */
@@ -195,6 +196,7 @@ function hostOf(world: UserScriptWorld, addresses: readonly string[], remembered
     mailboxExists: () => true,
     addresses,
     messageId: () => `${formatMessageId(outbox.nextId())}@${config.hostname}`,
+    pause: takeTurns(),
   };
 }
 
