@@ -119,6 +119,7 @@ function headerField(
   end: number,
 ): HeaderField {
   let value: string | undefined;
+  let text: string | undefined;
   const read = () => value ??= unfold(decoder.decode(bytes.subarray(open.value, end)));
   return {
     name: open.name,
@@ -126,7 +127,7 @@ function headerField(
     start: open.start,
     end,
     value: read,
-    text: () => decodeHeaderText(read()),
+    text: () => text ??= decodeHeaderText(read()),
   };
 }
 

@@ -1,7 +1,7 @@
 /** `addheader` and `deleteheader` (RFC 5293). */
 
 import type { CommandDefinition, Extension, TagDefinition } from "../definition.ts";
-import { editHeader, encodeHeaderText, foldField, isFieldName } from "../../message/mod.ts";
+import { editHeader, encodeHeaderText, foldField, type HeaderEditor, isFieldName } from "../../message/mod.ts";
 import { later } from "../later.ts";
 import { withHead } from "../message.ts";
 import { SieveRuntimeError } from "../problem.ts";
@@ -47,6 +47,13 @@ function mostOctets(setting: string | undefined): number {
   return Number(digits) * 1024 ** (unit === "" ? 0 : "kmg".indexOf(unit.toLowerCase()) + 1);
 }
 
+/** All fields are copied, and read again: many of them cost more. */
+function edit(run: Run): HeaderEditor {
+  const { head, header } = run.message;
+  spend(run, header.fields.length >> 6);
+  return editHeader(head, header);
+}
+
 const addheader: CommandDefinition = {
   name: "addheader",
   parameters: [{ name: "field name", type: "string" }, { name: "value", type: "string" }],
@@ -69,7 +76,7 @@ const addheader: CommandDefinition = {
       if (isForbidden(run.settings, field, "add")) return NEXT;
       // RFC 5293 §4: the value is trimmed on the left; what is not ASCII is encoded (RFC 2047).
       const text = content.replace(/^\s+/, "");
-      const editor = editHeader(run.message.head, run.message.header);
+      const editor = edit(run);
       const bytes = foldField(field, /^[\t\r\n -~]*$/.test(text) ? text : encodeHeaderText(text));
       if (last) editor.append(bytes);
       else editor.prepend(bytes);
@@ -132,7 +139,7 @@ const deleteheader: CommandDefinition = {
       if (problem !== undefined) throw new SieveRuntimeError(problem, call.at);
       if (isForbidden(run.settings, field, "delete")) return NEXT;
       return later(remove(run, field), (places) => {
-        const editor = editHeader(run.message.head, run.message.header);
+        const editor = edit(run);
         // From the end, so that the places before stay what they are.
         for (const place of places.reverse()) editor.delete(field, place);
         if (editor.changed) run.message = withHead(run.message, editor.result());

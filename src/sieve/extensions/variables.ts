@@ -2,7 +2,7 @@
 
 import type { Call, Compiler, Extension, Modifier, TagDefinition, Text } from "../definition.ts";
 import { type Position, SieveRuntimeError } from "../problem.ts";
-import { NEXT, type Run } from "../run.ts";
+import { NEXT, type Run, spend } from "../run.ts";
 import { cut, findVariable, variableText } from "../variable.ts";
 
 const REFERENCE = /\$\{([a-z0-9_][a-z0-9_.-]*)\}/gi;
@@ -31,7 +31,7 @@ function substitute(text: string, at: Position, compiler: Compiler): Text | unde
   const rest = text.slice(last);
   if (rest !== "") pieces.push(() => rest);
   const [only] = pieces;
-  if (only !== undefined && pieces.length === 1) return { read: only };
+  if (only !== undefined && pieces.length === 1) return { read: (run) => paid(run, only(run)) };
   return {
     read(run) {
       const limit = Math.max(LONGEST_STRING, run.limits.variableSize);
@@ -40,9 +40,15 @@ function substitute(text: string, at: Position, compiler: Compiler): Text | unde
         out += piece(run);
         if (out.length > limit) break;
       }
-      return cut(out, limit);
+      return paid(run, cut(out, limit));
     },
   };
+}
+
+/** Long texts cost more, whatever is done with them. */
+function paid(run: Run, text: string): string {
+  if (text.length >= 1024) spend(run, text.length >> 10);
+  return text;
 }
 
 function reference(name: string, at: Position, compiler: Compiler): Piece | undefined {
