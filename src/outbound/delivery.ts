@@ -20,6 +20,7 @@ import { createPeerCapacity } from "./peer_capacity.ts";
 import { createPool, type PoolLimits } from "./pool.ts";
 import { attemptRemote, type RemoteContext, type RemoteRoute } from "./remote.ts";
 import { localTlsPolicy, type TlsPolicy } from "./tls_policy.ts";
+import type { TlsResults } from "./tls_result.ts";
 import { failure, toOutcome, type Verdict } from "./verdict.ts";
 import { createWaitingRoom } from "./waiting_room.ts";
 
@@ -44,6 +45,10 @@ export interface DeliveryOptions {
   readonly connect?: Connect;
   /** Asked about TLS with each host before DANE and the local definitions are. */
   readonly policies?: readonly TlsPolicy[];
+  /** MTA-STS, asked behind DANE; without it no domain has it. */
+  readonly mtaSts?: TlsPolicy;
+  /** Told how TLS went, for reports. */
+  readonly tlsResults?: TlsResults;
   /** Counts for `[[queue.limiter.outbound]]`; without them nothing is limited. */
   readonly counters?: Counters;
   /** Where others may listen to what is said. */
@@ -74,7 +79,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const pool = createPool(clock, { ...POOL, ...options.pool });
   const local: LocalContext = {
     writer: createMaildirWriter(options.hostname, clock),
-    deliveredTo: options.deliveredTo,
+    // A reload may change it.
+    get deliveredTo() {
+      return options.deliveredTo;
+    },
     accountOf: options.accountOf,
     ...(options.runScript === undefined ? {} : { runScript: options.runScript }),
   };
@@ -99,8 +107,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     policies: [
       ...(options.policies ?? []),
       createDanePolicy({ resolver: options.resolver, clock, emit }),
+      ...(options.mtaSts === undefined ? [] : [options.mtaSts]),
       localTlsPolicy,
     ],
+    results: options.tlsResults,
     mxPort: options.mxPort ?? 25,
     wire: options.wire,
   };

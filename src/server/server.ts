@@ -248,7 +248,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       random,
       emit,
       functions: functions.host,
-      deliveredTo: config.session.data.addHeaders.deliveredTo,
+      get deliveredTo() {
+        return inForce.session.data.addHeaders.deliveredTo;
+      },
       counters: throttle,
       wire: trace.wire,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
@@ -378,6 +380,7 @@ function waitingForRestart(before: Config, after: Config): string[] {
     "report.domain": (config) => config.report.domain,
     "store": (config) => [...config.stores],
     "storage.data": (config) => config.storage.data,
+    "storage.lookup": (config) => config.storage.lookup,
     "cluster": (config) => config.cluster,
     "resolver": (config) => config.resolver,
   };

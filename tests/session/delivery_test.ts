@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { connectClient, submit } from "../support/client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { startTestServer } from "../support/server.ts";
+import { startTestServer, testConfiguration } from "../support/server.ts";
 
 const CONTENT = "From: smith@example.net\r\nSubject: dots\r\n\r\nfirst\r\n.\r\n..two\r\nlast\r\n";
 
@@ -40,6 +40,19 @@ Deno.test("a message for a local account lands in its Maildir under the trace fi
     /^Return-Path: <smith@example\.net>\r\nDelivered-To: ana@example\.org\r\nReceived: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.org with ESMTP id /,
   );
   assert.ok(mail.endsWith(CONTENT), "the message itself is unchanged");
+});
+
+Deno.test("a reload decides whether copies that are written from then on get Delivered-To", async () => {
+  await using test = await startTestServer();
+  const send = async () => {
+    await submit(test.address("smtp"), { from: "a@example.net", to: ["ana@example.org"], content: CONTENT });
+    await test.event("delivery.delivered");
+  };
+  await send();
+  await test.server.reload(testConfiguration("session.data.add-headers.delivered-to = false\n", test));
+  await send();
+  const copies = await test.mail("example.org/ana");
+  assert.deepEqual(copies.map((copy) => copy.includes("Delivered-To: ")).sort(), [false, true]);
 });
 
 Deno.test("a list address reaches each of its accounts", async () => {

@@ -217,9 +217,14 @@ Deno.test("a reload opens and closes HTTP listeners and uses the new settings", 
 Deno.test("a reload says which changes wait for the next start", async () => {
   await using test = await startTestServer();
   const next = testConfiguration("", test);
-  await test.server.reload({ ...next, cluster: { ...next.cluster, nodeId: "another" } });
-  const warning = await test.event("config.build-warning");
-  assert.equal(warning.fields.key, "cluster");
+  await test.server.reload({
+    ...next,
+    cluster: { ...next.cluster, nodeId: "another" },
+    storage: { ...next.storage, lookup: "another" },
+  });
+  const keys = [await test.event("config.build-warning"), await test.event("config.build-warning")]
+    .map(({ fields }) => fields.key);
+  assert.deepEqual(keys.sort(), ["cluster", "storage.lookup"]);
 });
 
 Deno.test("a reload that cannot bind a port leaves the old configuration in force", async () => {
