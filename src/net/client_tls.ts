@@ -110,11 +110,11 @@ export function clientHandshake(
  * What node:tls needs to trust whom {@link clientHandshake} trusts, for a library that opens its connections itself. A
  * certificate that does not verify ends the handshake with an error that names the fault.
  */
-export function nodeTlsOptions(options: Pick<ClientTlsOptions, "serverName" | "verify">, clock: Clock) {
-  const { serverName, verify } = options;
+export function nodeTlsOptions(options: Pick<ClientTlsOptions, "serverName" | "verify" | "ca">, clock: Clock) {
+  const { serverName, verify, ca } = options;
   const servername = isIP(serverName) ? "" : serverName;
   if (verify === "none") return { servername, rejectUnauthorized: false, checkServerIdentity: () => undefined };
-  const trust = trustIn();
+  const trust = trustIn(ca);
   return {
     servername,
     secureContext: trust.context,

@@ -1,6 +1,6 @@
 /** Where the mail of a domain goes: its mail hosts in the order to try them, and their addresses. */
 
-import type { IpLookup } from "../config/config.ts";
+import type { IpLookup, RouteConfig } from "../config/config.ts";
 import { type Answer, DnsError, type MxRecord, type Resolver, type Security } from "../dns/mod.ts";
 import { canonicalIp } from "../net/mod.ts";
 import { parseAddressLiteral } from "../smtp/mod.ts";
@@ -97,6 +97,22 @@ function shuffleEqual(records: readonly MxRecord[], random: () => number): reado
   }
   // The sort is stable: the order among equals stays random.
   return shuffled.sort((a, b) => a.preference - b.preference);
+}
+
+type RelayRoute = Extract<RouteConfig, { type: "relay" }>;
+
+const hostsOfRelays = new WeakMap<RelayRoute, readonly Host[]>();
+
+/** The one host of a relay; worked out once per configuration. */
+export function relayHosts(route: RelayRoute): readonly Host[] {
+  let hosts = hostsOfRelays.get(route);
+  if (hosts === undefined) {
+    const ip = canonicalIp(route.address);
+    const name = ip ?? route.address.toLowerCase();
+    hosts = [ip === undefined ? { name, security: "insecure" } : { name, ip, security: "insecure" }];
+    hostsOfRelays.set(route, hosts);
+  }
+  return hosts;
 }
 
 /** Addresses of a host in the order to try them. */

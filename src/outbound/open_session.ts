@@ -10,7 +10,7 @@ import { tellUnreached } from "./dialogue.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
-import { NO_TLS, type TlsAllowed, type TlsTarget } from "./tls_policy.ts";
+import { NO_TLS, type TlsAllowed, type TlsTarget, type TlsTrial } from "./tls_policy.ts";
 import { type Failure, failure, refusal, type TlsFaultType } from "./verdict.ts";
 
 /** Opens a connection; `connect` of the net room. */
@@ -36,9 +36,25 @@ export interface OpenOptions {
   readonly tls: TlsAllowed;
   /** What {@link tls} was decided on. */
   readonly target: TlsTarget;
+  /** A policy that is on trial beside {@link tls}. */
+  readonly trial?: TlsTrial | undefined;
+  /** Set where TLS has failed before: its result is that of the first attempt. */
+  readonly uncounted?: true;
   readonly implicit: boolean;
   readonly auth: Credentials | undefined;
   readonly signal: AbortSignal;
+}
+
+/** One of the configured source addresses that has the family of the remote one, at random. */
+export function sourceAddress(
+  connection: ConnectionConfig | undefined,
+  ip: string,
+  random: () => number,
+): string | undefined {
+  if (connection === undefined || connection.sourceIps.length === 0) return undefined;
+  const six = ip.includes(":");
+  const fitting = connection.sourceIps.filter((source) => source.includes(":") === six);
+  return fitting[Math.floor(random() * fitting.length)];
 }
 
 /** What sessions are opened with. */
@@ -205,7 +221,9 @@ async function startTls(
 async function shakeHands(session: Session, options: OpenOptions): Promise<Failure | undefined> {
   const decision = options.tls;
   if (decision.kind !== "tls") return undefined;
-  const { serverName, verify } = decision;
+  const { serverName } = decision;
+  // The decision does not mind what it did not ask for.
+  const verify = options.trial === undefined ? decision.verify : "pki";
   let text: string;
   let end: string;
   let type: TlsFaultType = "validation-failure";

@@ -1,8 +1,9 @@
 /**
  * How many connections each peer takes from us, as far as it has let us know.
  *
- * A peer that answers 421 to a new connection while others are open has as many as it wants (RFC 5321 §3.8). From then
- * on no more are opened than it had accepted; one more is tried every minute, for limits change.
+ * A peer that answers 421 to a new connection while others are open, or are being opened, has as many as it wants
+ * (RFC 5321 §3.8). From then on no more are opened than it accepts of those; one more is tried every minute, for limits
+ * change.
  */
 
 import type { Clock } from "../clock/mod.ts";
@@ -11,6 +12,8 @@ import type { Clock } from "../clock/mod.ts";
 export interface Place {
   /** The peer takes mail on it. */
   established(): void;
+  /** It will not. */
+  failed(): void;
   /** It is gone. May be called again. */
   free(): void;
 }
@@ -35,7 +38,9 @@ const MOST_PEERS = 10_000;
 interface Peer {
   /** Connections that are open or about to be. */
   taken: number;
-  /** Those of them that the peer has accepted. */
+  /** Those of them of which it is not known yet whether the peer accepts them. */
+  opening: number;
+  /** Those that it has accepted. */
   established: number;
   limit: number | undefined;
   learned: number;
@@ -68,22 +73,32 @@ export function createPeerCapacity(clock: Clock, onFree: (peer: string) => void)
     take(name) {
       let peer = peers.get(name);
       if (peer === undefined) {
-        peer = { taken: 0, established: 0, limit: undefined, learned: 0 };
+        peer = { taken: 0, opening: 0, established: 0, limit: undefined, learned: 0 };
         peers.set(name, peer);
         if (peers.size > MOST_PEERS) tidy();
       }
       const counted = peer;
       counted.taken++;
-      let state: "new" | "established" | "free" = "new";
+      counted.opening++;
+      let state: "new" | "established" | "failed" | "free" = "new";
       return {
         established() {
           if (state !== "new") return;
           state = "established";
+          counted.opening--;
           counted.established++;
+          // It was refused others while this one was on its way.
+          if (counted.limit !== undefined) counted.limit = Math.max(counted.limit, counted.established);
+        },
+        failed() {
+          if (state !== "new") return;
+          state = "failed";
+          counted.opening--;
         },
         free() {
           if (state === "free") return;
           if (state === "established") counted.established--;
+          if (state === "new") counted.opening--;
           state = "free";
           counted.taken--;
           if (counted.taken === 0 && limitOf(counted) === undefined) peers.delete(name);
@@ -93,8 +108,8 @@ export function createPeerCapacity(clock: Clock, onFree: (peer: string) => void)
     },
     refused(name) {
       const peer = peers.get(name);
-      if (peer === undefined || peer.established === 0) return false;
-      peer.limit = peer.established;
+      if (peer === undefined || peer.established + peer.opening === 0) return false;
+      peer.limit = Math.max(1, peer.established);
       peer.learned = clock.now();
       return true;
     },

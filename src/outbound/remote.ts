@@ -3,20 +3,28 @@
 import type { Clock } from "../clock/mod.ts";
 import type { ConnectionConfig, QueueConfig, RouteConfig, TlsPolicyConfig } from "../config/config.ts";
 import { type FunctionHost, LookupUnavailable, type Setting } from "../expression/types.ts";
-import { canonicalIp } from "../net/mod.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
-import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
+import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts, relayHosts } from "./hosts.ts";
 import type { Caution } from "./caution.ts";
 import type { Down, DownHosts } from "./down_hosts.ts";
-import { type Connect, type OpenOptions, openSession } from "./open_session.ts";
+import { type Connect, type OpenOptions, openSession, sourceAddress } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
 import type { PeerCapacity } from "./peer_capacity.ts";
 import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
-import { afterTlsFailure, NO_TLS, type TlsAllowed, type TlsPolicy, type TlsTarget } from "./tls_policy.ts";
+import { countRefusal, countSession } from "./tls_count.ts";
+import {
+  afterTlsFailure,
+  NO_TLS,
+  type TlsAllowed,
+  type TlsPolicy,
+  type TlsTarget,
+  type TlsTrial,
+} from "./tls_policy.ts";
+import type { TlsResults } from "./tls_result.ts";
 import { saysTlsIsOptional } from "./tls_required.ts";
 import { transact } from "./transaction.ts";
 import { type Failure, failure, type Verdict } from "./verdict.ts";
@@ -40,6 +48,8 @@ export interface RemoteContext {
   /** `[[queue.limiter.outbound]]`, if there are any. */
   limits: OutboundLimits | undefined;
   readonly policies: readonly TlsPolicy[];
+  /** Told how TLS went, for reports. */
+  readonly results: TlsResults | undefined;
   /** Where others may listen to what is said. */
   readonly wire: Wire | undefined;
   /** Port of `mx` routes: 25 but for tests. */
@@ -204,7 +214,7 @@ class Attempt {
     while ("kind" in opened && opened.tlsFault !== undefined && !this.#aborted) {
       const next = this.#afterTlsFailure(options.tls, options.target);
       if (next === undefined) break;
-      options = { ...options, tls: next };
+      options = { ...options, tls: next, trial: undefined, uncounted: true };
       // In plain text a session is kept for those that would come to it in the same way.
       if (next.kind === "tls") key = poolKey(this.route.id, options);
       this.context.emit("delivery.start-tls-disabled", { host, remoteIp: ip, details: opened.detail.text });
@@ -266,6 +276,8 @@ class Attempt {
         if (this.#aborted) session.close();
       });
       this.#session = undefined;
+      if (this.context.results !== undefined) countSession(this.context.results, options, opened);
+      if ("kind" in opened) place.failed();
       if (!("kind" in opened)) {
         place.established();
         opened.peer = this.context.caution.believe(endpoint, opened.peer);
@@ -316,11 +328,18 @@ class Attempt {
       allowInvalidCerts: tls.allowInvalidCerts || (route.type === "relay" && route.tls.allowInvalidCerts),
       requiretls: this.#requiretls,
     };
+    let trial: TlsTrial | undefined;
     for (const policy of context.policies) {
       const asked = policy.decide(target);
       const wanted = asked instanceof Promise ? await asked : asked;
       if (wanted === undefined) continue;
-      const decision = wanted.kind === "refuse" ? this.#afterTlsFailure(undefined, target) ?? wanted : wanted;
+      if (wanted.kind === "trial") {
+        trial = wanted;
+        continue;
+      }
+      const isRefused = wanted.kind === "refuse";
+      if (isRefused && context.results !== undefined) countRefusal(context.results, wanted, target, ip);
+      const decision = isRefused ? this.#afterTlsFailure(undefined, target) ?? wanted : wanted;
       if (decision.kind === "refuse") return decision.failure;
       return {
         host: host.name,
@@ -334,6 +353,8 @@ class Attempt {
         tlsTimeout: tls.timeout.tls,
         tls: decision,
         target,
+        trial,
+        ...(isRefused ? { uncounted: true } : {}),
         implicit,
         auth: route.type === "relay" ? route.auth : undefined,
         signal: this.signal,
@@ -464,32 +485,6 @@ function notTried({ host, ip }: OpenOptions, { reason, pause, probed }: Down): F
 
 // Addresses of a relay that are tried: it has no `limits` to say.
 const RELAY_ADDRESSES = 4;
-
-const hostsOfRelays = new WeakMap<RemoteRoute, readonly Host[]>();
-
-/** The one host of a relay; worked out once per configuration. */
-function relayHosts(route: Extract<RemoteRoute, { type: "relay" }>): readonly Host[] {
-  let hosts = hostsOfRelays.get(route);
-  if (hosts === undefined) {
-    const ip = canonicalIp(route.address);
-    const name = ip ?? route.address.toLowerCase();
-    hosts = [ip === undefined ? { name, security: "insecure" } : { name, ip, security: "insecure" }];
-    hostsOfRelays.set(route, hosts);
-  }
-  return hosts;
-}
-
-/** One of the configured source addresses that has the family of the remote one, at random. */
-function sourceAddress(
-  connection: ConnectionConfig | undefined,
-  ip: string,
-  random: () => number,
-): string | undefined {
-  if (connection === undefined || connection.sourceIps.length === 0) return undefined;
-  const six = ip.includes(":");
-  const fitting = connection.sourceIps.filter((source) => source.includes(":") === six);
-  return fitting[Math.floor(random() * fitting.length)];
-}
 
 function poolKey(route: string, { host, ip, port, localIp, ehloName, tls }: OpenOptions): string {
   return `${route} ${host} ${ip} ${port} ${localIp ?? ""} ${ehloName} ${tls.key}`;

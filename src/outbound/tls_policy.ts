@@ -4,6 +4,7 @@ import type { TlsPolicyConfig } from "../config/config.ts";
 import type { Security } from "../dns/mod.ts";
 import type { ClientTlsResult } from "../net/mod.ts";
 import type { LastError } from "../queue/types.ts";
+import type { ReportedPolicy } from "./tls_result.ts";
 import { type Failure, failure, type TlsFaultType } from "./verdict.ts";
 
 /** Enhanced status for a host without TLS where it is required (RFC 3463 X.7.4: security features not supported). */
@@ -57,17 +58,30 @@ export type TlsDecision =
     readonly lastError: Extract<LastError, "tls" | "dane" | "mta-sts">;
     /** Connections whose decisions have the same key (and the same host) can stand for one another. */
     readonly key: string;
+    /** The policy of the domain that sessions are counted for; absent: there is none. */
+    readonly reported?: ReportedPolicy;
   }
   /** The host must not be used. */
-  | { readonly kind: "refuse"; readonly failure: Failure };
+  | { readonly kind: "refuse"; readonly failure: Failure; readonly reported?: ReportedPolicy };
+
+/** A policy that is on trial: others decide, but what it would have said of the session is counted. */
+export interface TlsTrial {
+  readonly kind: "trial";
+  readonly reported: ReportedPolicy;
+  /** What it has against the host, whatever the session shows. */
+  readonly fault: TlsFault | undefined;
+}
 
 /** A decision that lets the connection come about. */
 export type TlsAllowed = Exclude<TlsDecision, { kind: "refuse" }>;
 
+/** What a policy says. */
+export type TlsAnswer = TlsDecision | TlsTrial | undefined;
+
 /** A source of decisions, such as DANE or MTA-STS. */
 export interface TlsPolicy {
   /** The decision for a host, or `undefined` if this policy has no say. Must not throw. */
-  decide(target: TlsTarget): TlsDecision | undefined | Promise<TlsDecision | undefined>;
+  decide(target: TlsTarget): TlsAnswer | Promise<TlsAnswer>;
 }
 
 const PLAIN: TlsAllowed = { kind: "plain", key: "plain" };
