@@ -278,6 +278,7 @@ class Attempt {
       this.#session = undefined;
       if (this.context.results !== undefined) countSession(this.context.results, options, opened);
       if ("kind" in opened) place.failed();
+      if ("kind" in opened) place.failed();
       if (!("kind" in opened)) {
         place.established();
         opened.peer = this.context.caution.believe(endpoint, opened.peer);

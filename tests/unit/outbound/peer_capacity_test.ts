@@ -136,3 +136,27 @@ Deno.test("those who are sent away come back one after the other, about as fast 
   for (let i = 0; i < 10_000; i++) room.turn("k", 1000, 2000);
   assert.equal(room.turn("k", 1000, 2000), 602_000, "never for longer than ten minutes more");
 });
+
+Deno.test("a peer that takes two of a burst of connections gets the rest over those, without a failed attempt", async () => {
+  // Those that come first are refused first: nothing is established then.
+  await using peer = await startFakePeer({
+    on: ({ verb, connection }) => verb === "greeting" && connection.number <= 10 ? "421 4.7.0 too many" : undefined,
+  });
+  const { deliver, delivery, clock } = setUp(queueConfig([relay(peer.port)]));
+  const outcomes = Promise.all(Array.from({ length: 12 }, async () => {
+    while (true) {
+      const [outcome] = await deliver(jobFor(TO));
+      if (outcome?.kind !== "deferred" || outcome.retryAfter === undefined) return outcome;
+      await new Promise<void>((resolve) => clock.after(outcome.retryAfter ?? 0, resolve));
+    }
+  }));
+  let over = false;
+  void outcomes.finally(() => over = true);
+  for (let i = 0; !over && i < 5000; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (i % 20 === 19) await clock.advance(1000);
+  }
+  assert.deepEqual((await outcomes).map(inShort), Array(12).fill("delivered"));
+  assert.equal(peer.messages.length, 12);
+  await delivery.close();
+});
