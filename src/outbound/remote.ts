@@ -277,13 +277,14 @@ class Attempt {
       });
       this.#session = undefined;
       if (this.context.results !== undefined) countSession(this.context.results, options, opened);
-      if ("kind" in opened) place.failed();
-      if ("kind" in opened) place.failed();
       if (!("kind" in opened)) {
         place.established();
         opened.peer = this.context.caution.believe(endpoint, opened.peer);
         down.answered(address);
-      } else if (opened.silent !== undefined) {
+        return opened;
+      }
+      place.failed();
+      if (opened.silent !== undefined) {
         down.failed(address, opened.silent);
       } else if (opened.detail.status > 0) {
         down.answered(address);
