@@ -10,9 +10,11 @@ import type {
   QuotaConfig,
   Rate,
 } from "./limits.ts";
+import type { HookConfig, MilterConfig } from "./filter.ts";
 import type { SieveConfig } from "./sieve.ts";
 import type { SigningConfig } from "./signing.ts";
 
+export type * from "./filter.ts";
 export type * from "./limits.ts";
 export type * from "./sieve.ts";
 export type * from "./signing.ts";
@@ -437,6 +439,9 @@ export interface Config {
   readonly session: SessionConfig;
   readonly signing: SigningConfig;
   readonly sieve: SieveConfig;
+  /** In the order of the file. */
+  readonly milters: readonly MilterConfig[];
+  readonly hooks: readonly HookConfig[];
   readonly queue: QueueConfig;
   readonly inboundLimiters: readonly InboundLimiterConfig[];
   readonly report: ReportConfig;

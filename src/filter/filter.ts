@@ -58,6 +58,8 @@ export interface FilteredMessage {
   readonly content: EditableContent;
   /** Complete fields that this server is about to put on top; not part of `content`. */
   readonly serverFields: readonly Uint8Array[];
+  /** Fields that filters have put above the place of the Received field of this server; absent for none. */
+  readonly above?: number;
 }
 
 /** The mail transaction as filters see it, with what the filters before have changed. */
@@ -80,10 +82,23 @@ export type Modification =
   | { readonly kind: "recipient"; readonly address: string; readonly parameters?: RcptParameters }
   | { readonly kind: "add-recipient"; readonly address: string; readonly parameters?: RcptParameters }
   | { readonly kind: "delete-recipient"; readonly address: string }
-  /** A new header field before the field at `index` (from 0), at the end of the header if there is no `index`. */
-  | { readonly kind: "add-field"; readonly name: string; readonly value: string; readonly index?: number }
-  /** Another value for the `nth` field of that name (from 0, negative from the last); none takes the field out. */
-  | { readonly kind: "change-field"; readonly name: string; readonly nth: number; readonly value?: string }
+  /**
+   * A new header field before the field at `index` (from 0), at the end of the header if there is no `index`. A
+   * `position` counts from 0 too, but with the Received field of this server as one: Sendmail and Postfix count so where
+   * milters insert. A value in octets is written as it is, with what stands behind the colon; text is folded.
+   */
+  | {
+    readonly kind: "add-field";
+    readonly name: string;
+    readonly value: string | Uint8Array;
+    readonly index?: number;
+    readonly position?: number;
+  }
+  /**
+   * Another value for the `nth` field of that name (from 0, negative from the last); none takes the field out. If there
+   * is none to be changed, it is added.
+   */
+  | { readonly kind: "change-field"; readonly name: string; readonly nth: number; readonly value?: string | Uint8Array }
   /** Stage `rcpt`: what local delivery files for the recipient under question; stage `data`: for all. */
   | { readonly kind: "file"; readonly copies: readonly FiledCopy[] }
   /** The header with its empty line; the body stays octet for octet. */

@@ -24,6 +24,7 @@ export {
   type Stage,
   type Verdict,
 } from "./filter.ts";
+export { createMilterFilter, type RetirableFilter } from "./milter/filter.ts";
 export { createSieveFilter } from "./sieve/filter.ts";
 export { createSeenMemory, purgeSeen, type SeenMemory } from "./sieve/memory.ts";
 export type { Outbox, ScriptLists, SieveWorld } from "./sieve/world.ts";

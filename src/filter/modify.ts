@@ -1,6 +1,6 @@
 /** Applying what a filter wants changed, so that the next one sees it. */
 
-import { editHeader, foldField, isFieldName, parseHeader } from "../message/mod.ts";
+import { editHeader, foldField, type HeaderEditor, isFieldName, parseHeader, verbatimField } from "../message/mod.ts";
 import { asAddress, NewlineNormalizer } from "../smtp/mod.ts";
 import type { EditableContent, FilteredMessage, FilteredTransaction, Modification } from "./filter.ts";
 
@@ -13,18 +13,26 @@ export interface Modified {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** The transaction while it is changed; the header is written anew only once for all changes to fields in a row. */
+interface Draft extends Writable<FilteredTransaction> {
+  editor?: HeaderEditor;
+  above?: number;
+}
+
 /** Applies modifications in their order. Senseless ones (no address, no field name, no message yet) are left out. */
 export function modify(transaction: FilteredTransaction, modifications: readonly Modification[]): Modified {
-  const changed: Writable<FilteredTransaction> = { ...transaction };
+  const draft: Draft = { ...transaction };
   const problems: string[] = [];
   for (const modification of modifications) {
-    const problem = apply(changed, modification);
+    const problem = apply(draft, modification);
     if (problem !== undefined) problems.push(problem);
   }
+  writeHeader(draft);
+  const { editor: _editor, above: _above, ...changed } = draft;
   return { transaction: changed, problems };
 }
 
-function apply(transaction: Writable<FilteredTransaction>, modification: Modification): string | undefined {
+function apply(transaction: Draft, modification: Modification): string | undefined {
   switch (modification.kind) {
     case "sender": {
       const address = modification.address === "" ? "" : asAddress(modification.address);
@@ -75,25 +83,94 @@ type MessageModification = Exclude<
   { kind: "sender" | "recipient" | "add-recipient" | "delete-recipient" | "file" }
 >;
 
-function applyToMessage(
-  transaction: Writable<FilteredTransaction>,
-  modification: MessageModification,
-): string | undefined {
-  const { message } = transaction;
+type FieldModification = Extract<MessageModification, { kind: "add-field" | "change-field" }>;
+
+function applyToMessage(draft: Draft, modification: MessageModification): string | undefined {
+  const { message } = draft;
   if (message === undefined) return "header and body can be changed at stage data only";
-  const binary = transaction.parameters.body === "binarymime";
-  const content = edited(message.content, modification, binary);
-  if (typeof content === "string") return content;
-  const next: FilteredMessage = { ...message, content };
-  transaction.message = next;
+  if (modification.kind === "add-field" || modification.kind === "change-field") {
+    if (!isFieldName(modification.name)) return notField(modification.name);
+    draft.editor ??= editHeader(message.content.head);
+    draft.above ??= message.above ?? 0;
+    changeFields(draft.editor, draft, message, modification);
+    return undefined;
+  }
+  writeHeader(draft);
+  const content = edited(
+    draft.message?.content ?? message.content,
+    modification,
+    draft.parameters.body === "binarymime",
+  );
+  draft.message = { ...draft.message ?? message, content };
   return undefined;
+}
+
+function changeFields(
+  editor: HeaderEditor,
+  draft: Draft,
+  message: FilteredMessage,
+  modification: FieldModification,
+): void {
+  const { name, value } = modification;
+  if (modification.kind === "add-field") {
+    const { index, position } = modification;
+    const field = fieldOf(name, modification.value);
+    if (position !== undefined) insertAt(editor, draft, message, position, field);
+    else if (index === undefined) editor.append(field);
+    else editor.insert(index, field);
+    return;
+  }
+  const { nth } = modification;
+  if (value === undefined) {
+    const place = editor.indexOf(name, nth);
+    if (editor.delete(name, nth) && draft.above !== undefined && place < draft.above) draft.above--;
+    // A field that is not there to be changed is added, as mail servers do for milters.
+  } else if (!editor.replace(name, nth, fieldOf(name, value))) {
+    editor.append(fieldOf(name, value));
+  }
+}
+
+/** Inserts a field where the one of this server counts, although it is written later (and above all others). */
+function insertAt(
+  editor: HeaderEditor,
+  draft: Draft,
+  message: FilteredMessage,
+  position: number,
+  field: Uint8Array,
+): void {
+  const above = draft.above ?? 0;
+  if (position > above && message.serverFields.some(isReceived)) {
+    editor.insert(position - 1, field);
+  } else {
+    editor.insert(position, field);
+    draft.above = above + 1;
+  }
+}
+
+function isReceived(field: Uint8Array): boolean {
+  return new TextDecoder().decode(field.subarray(0, RECEIVED.length)).toLowerCase() === RECEIVED;
+}
+
+const RECEIVED = "received:";
+
+function fieldOf(name: string, value: string | Uint8Array): Uint8Array {
+  return typeof value === "string" ? foldField(name, value) : verbatimField(name, value);
+}
+
+/** Writes the changes to fields that are still only in the editor. */
+function writeHeader(draft: Draft): void {
+  const { editor, message, above } = draft;
+  delete draft.editor;
+  if (editor === undefined || message === undefined || !editor.changed) return;
+  const content = message.content.withHead(editor.result());
+  draft.message = { ...message, content, ...(above === undefined ? {} : { above }) };
 }
 
 function edited(
   content: EditableContent,
-  modification: MessageModification,
+  modification: Exclude<MessageModification, FieldModification>,
   binary: boolean,
-): EditableContent | string {
+): EditableContent {
   switch (modification.kind) {
     case "replace-message":
       return memoryEditable(binary ? modification.bytes : withCrlf(modification.bytes));
@@ -105,23 +182,6 @@ function edited(
       const header = parseHeader(content.head);
       const top = content.head.subarray(0, header.end);
       return memoryEditable(concat([top, CRLF, withCrlf(modification.body)]));
-    }
-    case "add-field": {
-      if (!isFieldName(modification.name)) return notField(modification.name);
-      const editor = editHeader(content.head);
-      const field = foldField(modification.name, modification.value);
-      if (modification.index === undefined) editor.append(field);
-      else editor.insert(modification.index, field);
-      return content.withHead(editor.result());
-    }
-    case "change-field": {
-      const { name, nth, value } = modification;
-      if (!isFieldName(name)) return notField(name);
-      const editor = editHeader(content.head);
-      if (value === undefined) editor.delete(name, nth);
-      // A field that is not there to be changed is added, as mail servers do for milters.
-      else if (!editor.replace(name, nth, foldField(name, value))) editor.append(foldField(name, value));
-      return editor.changed ? content.withHead(editor.result()) : content;
     }
   }
 }

@@ -6,6 +6,11 @@ import { isFieldName } from "./header.ts";
 
 const encoder = new TextEncoder();
 
+const CR = 0x0d;
+const LF = 0x0a;
+const SPACE = 0x20;
+const TAB = 0x09;
+
 // RFC 5322 §2.1.1: lines should have 78 characters and must not have more than 998.
 const WANTED = 78;
 const LONGEST = 998;
@@ -30,6 +35,33 @@ export function foldField(name: string, value: string): Uint8Array {
     else foldLine(line, 1, out);
   });
   return encoder.encode(out.join("\r\n") + "\r\n");
+}
+
+/**
+ * A complete field whose value is written octet for octet, with what stands between colon and text. Line ends become
+ * CRLF; a line that would not continue the field gets a tab, as Postfix and Sendmail do it.
+ *
+ * @throws {TypeError} if `name` cannot be the name of a field
+ */
+export function verbatimField(name: string, value: Uint8Array): Uint8Array {
+  if (!isFieldName(name)) throw new TypeError(`not the name of a header field: ${JSON.stringify(name)}`);
+  const out: number[] = [...encoder.encode(`${name}:`)];
+  let end = value.length;
+  while (end > 0 && (value[end - 1] === LF || value[end - 1] === CR)) end--;
+  for (let at = 0; at < end; at++) {
+    const octet = value[at] as number;
+    if (octet === 0) continue;
+    if (octet !== LF && octet !== CR) {
+      out.push(octet);
+      continue;
+    }
+    if (octet === CR && value[at + 1] === LF) at++;
+    out.push(CR, LF);
+    const next = value[at + 1];
+    if (next !== SPACE && next !== TAB) out.push(TAB);
+  }
+  out.push(CR, LF);
+  return Uint8Array.from(out);
 }
 
 /** `Date:` (RFC 5322 §3.6.1). `time` in milliseconds since the epoch. */

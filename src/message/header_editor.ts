@@ -16,6 +16,8 @@ interface Piece {
 export interface HeaderEditor {
   /** Number of fields, or of those with one name. */
   count(name?: string): number;
+  /** Which field (from 0) the `nth` one named `name` is; -1 if there is none. Counts as in `replace`. */
+  indexOf(name: string, nth: number): number;
   /** Puts a complete field (with its line end, see `foldField`) before everything. */
   prepend(field: Uint8Array): void;
   /** Puts a complete field after the last one. */
@@ -60,6 +62,13 @@ export function editHeader(bytes: Uint8Array, header: ParsedHeader = parseHeader
     count: (name) => {
       const lower = name?.toLowerCase();
       return pieces.filter((piece) => piece.lower !== "" && (lower === undefined || piece.lower === lower)).length;
+    },
+    indexOf(name, nth) {
+      const place = find(name, nth);
+      if (place < 0) return -1;
+      let index = 0;
+      for (let before = 0; before < place; before++) if (pieces[before]?.lower !== "") index++;
+      return index;
     },
     prepend: (field) => put(0, 0, field),
     append: (field) => put(pieces.length, 0, field),

@@ -18,7 +18,7 @@ export { type ListedAddress, parseAddressList } from "./address_list.ts";
 export type { Content } from "./content.ts";
 export { formatDate } from "./date.ts";
 export { decodeHeaderText, encodeHeaderText } from "./encoded_word.ts";
-export { dateField, deliveredToField, foldField, messageIdField, returnPathField } from "./field.ts";
+export { dateField, deliveredToField, foldField, messageIdField, returnPathField, verbatimField } from "./field.ts";
 export {
   countFields,
   fieldsNamed,

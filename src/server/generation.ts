@@ -13,7 +13,7 @@ import {
 } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
-import { createFilterChain, type RunUserScript } from "../filter/mod.ts";
+import type { RunUserScript } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
@@ -21,6 +21,7 @@ import type { Store } from "../store/mod.ts";
 import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createChecks } from "./checks.ts";
+import { createFilters } from "./filters.ts";
 import { createFunctionHost } from "./functions.ts";
 import { createSieve } from "./sieve.ts";
 import { createSigning } from "./signing.ts";
@@ -150,7 +151,7 @@ export function createGeneration(config: Config, world: World): Generation {
     return account?.emails.filter((email) => !email.startsWith("@")) ?? [];
   };
   const sieve = createSieve(config, { ...world, functions, signer, addressesOf });
-  const filters = createFilterChain(sieve.filter === undefined ? [] : [sieve.filter]);
+  const filters = createFilters(config, { ...world, functions, sieve: sieve.filter });
   return {
     defaultDirectory,
     signer,
@@ -163,7 +164,7 @@ export function createGeneration(config: Config, world: World): Generation {
       limits: createInboundLimits(config.inboundLimiters, world.throttle),
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
-      ...(filters === undefined ? {} : { filters }),
+      ...(filters.chain === undefined ? {} : { filters: filters.chain }),
       ...(checks === undefined ? {} : { checks }),
       ...(accepted === undefined ? {} : { signing: accepted }),
       queue: world.queue,
@@ -175,6 +176,7 @@ export function createGeneration(config: Config, world: World): Generation {
     accountOf: async (address) => (await accountsOf(address))[0],
     runUserScript: sieve.runUserScript,
     retire() {
+      filters.retire();
       for (const directory of directories.values()) directory.close?.();
     },
   };

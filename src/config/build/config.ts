@@ -5,6 +5,7 @@ import type { Config, StoreConfig } from "../config.ts";
 import { buildCertificates } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
+import { buildHooks, buildMilters } from "./filter.ts";
 import { buildHttpLookups, buildInboundLimiters, buildOutboundLimiters, buildQuotas } from "./limits.ts";
 import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices, schedulingOf } from "./queue.ts";
 import { buildResolver } from "./resolver.ts";
@@ -38,6 +39,8 @@ export function buildConfig(context: BuildContext, file: string): Config {
     session: buildSession(context),
     signing: buildSigning(context, buildSignatures(context)),
     sieve: buildSieve(context, { ...environment, configGet: reader.configGet }),
+    milters: buildMilters(context),
+    hooks: buildHooks(context),
     queue: {
       scheduling: schedulingOf(context, definitions.schedule),
       strategy: buildStrategies(context),

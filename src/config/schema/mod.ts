@@ -11,7 +11,7 @@ import { dnsKeys } from "./dns.ts";
 import { queueKeys } from "./queue.ts";
 import { reportKeys, sieveKeys } from "./report.ts";
 import { certificateKeys, serverKeys } from "./server.ts";
-import { filterKeys, sessionKeys } from "./session.ts";
+import { hookKeys, milterKeys, sessionKeys } from "./session.ts";
 import type { Key, ResultOf } from "./spec.ts";
 import { storeKeys } from "./store.ts";
 import { httpKeys, telemetryKeys } from "./telemetry.ts";
@@ -21,7 +21,8 @@ export const SCHEMA = {
   ...serverKeys,
   ...certificateKeys,
   ...sessionKeys,
-  ...filterKeys,
+  ...milterKeys,
+  ...hookKeys,
   ...authenticationKeys,
   ...queueKeys,
   ...reportKeys,

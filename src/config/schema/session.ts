@@ -114,10 +114,10 @@ export const sessionKeys = {
   "session.mta-sts.mx": later(optional(listOf(filled))),
 };
 
-export const filterKeys = allLater({
+export const milterKeys = {
   "session.milter.<id>.enable": setting("data", asBool, true),
   "session.milter.<id>.hostname": required(filled),
-  "session.milter.<id>.port": required(port),
+  "session.milter.<id>.port": optional(port),
   "session.milter.<id>.stages": key(stages, ["data"]),
   "session.milter.<id>.tls": key(bool, false),
   "session.milter.<id>.allow-invalid-certs": key(bool, false),
@@ -129,6 +129,9 @@ export const filterKeys = allLater({
   "session.milter.<id>.options.version": key(int(2, 6), 6),
   "session.milter.<id>.options.flags.actions": key(int(), 0xff),
   "session.milter.<id>.options.flags.protocol": key(int(), 0x42),
+};
+
+export const hookKeys = allLater({
   "session.hook.<id>.enable": setting("data", asBool, true),
   "session.hook.<id>.url": required(url("http", "https")),
   "session.hook.<id>.stages": key(stages, ["data"]),

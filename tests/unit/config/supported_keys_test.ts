@@ -468,6 +468,8 @@ const SECTIONS: readonly string[] = [
   'queue.limiter.outbound.0.rate = "1/1s"',
   "queue.quota.0.enable = true",
   "queue.quota.0.messages = 1",
+  'session.milter.m.hostname = "127.0.0.1"',
+  "session.milter.m.port = 8890",
   'http-lookup.h.url = "https://lists.example/h"',
   'http-lookup.h.format = "csv"',
   'tracer.t.type = "log"',
@@ -488,9 +490,37 @@ function textFor(key: string, value: string): string {
   return [...others, ...type, ...(section === key ? [`${key} = ${value}`] : [])].join("\n");
 }
 
+const milter = (config: Config) => config.milters[0];
+
+const FILTERS: readonly Case[] = [
+  ["session.milter.m.enable", "\"protocol == 'lmtp'\"", (c) => milter(c) && of(milter(c)!.enable), false],
+  ["session.milter.m.hostname", '"filter.example"', (c) => milter(c)?.hostname, "filter.example"],
+  ["session.milter.m.port", "8891", (c) => milter(c)?.port, 8891],
+  ["session.milter.m.stages", '["rcpt", "data"]', (c) => [...milter(c)?.stages ?? []], ["rcpt", "data"]],
+  ["session.milter.m.tls", "true", (c) => milter(c)?.tls, true],
+  ["session.milter.m.allow-invalid-certs", "true", (c) => milter(c)?.allowInvalidCerts, true],
+  ["session.milter.m.timeout.connect", '"1s"', (c) => milter(c)?.timeout.connect, 1000],
+  ["session.milter.m.timeout.command", '"2s"', (c) => milter(c)?.timeout.command, 2000],
+  ["session.milter.m.timeout.data", '"3s"', (c) => milter(c)?.timeout.data, 3000],
+  ["session.milter.m.options.tempfail-on-error", "false", (c) => milter(c)?.tempfailOnError, false],
+  ["session.milter.m.options.max-response-size", "1000", (c) => milter(c)?.maxResponseSize, 1000],
+  ["session.milter.m.options.version", "2", (c) => milter(c)?.version, 2],
+  ["session.milter.m.options.flags.actions", "0x1ff", (c) => milter(c)?.flags, {
+    actions: 0x1ff,
+    protocol: 0x42,
+    fixed: true,
+  }],
+  ["session.milter.m.options.flags.protocol", "0x1fffff", (c) => milter(c)?.flags, {
+    actions: 0xff,
+    protocol: 0x1fffff,
+    fixed: true,
+  }],
+];
+
 const CASES = [
   ...SERVER,
   ...SESSION,
+  ...FILTERS,
   ...QUEUE,
   ...REPORT,
   ...RESOLVER,

@@ -1,0 +1,75 @@
+/** Builds `session.milter.*` and `session.hook.*` (reference §5.2, §5.3). */
+
+import type { HookConfig, MilterConfig } from "../filter.ts";
+import type { BuildContext } from "./context.ts";
+
+/** The milters in the order of the file. */
+export function buildMilters(context: BuildContext): readonly MilterConfig[] {
+  const { reader } = context;
+  return reader.names("session.milter").map((id): MilterConfig => {
+    const hostname = reader.get("session.milter.<id>.hostname", id);
+    const isPath = hostname.startsWith("/");
+    if (!isPath && !reader.isSet("session.milter.<id>.port", id)) {
+      reader.error(
+        "session.milter.<id>.port",
+        [id],
+        "required: expected an integer from 1 to 65535, found nothing (only a Unix socket, whose path stands in hostname, has no port)",
+      );
+    }
+    const tls = reader.get("session.milter.<id>.tls", id);
+    if (isPath && tls) {
+      reader.error("session.milter.<id>.tls", [id], "a Unix socket has no TLS, expected false");
+    }
+    const version = reader.get("session.milter.<id>.options.version", id);
+    return {
+      id,
+      enable: reader.get("session.milter.<id>.enable", id),
+      hostname,
+      port: reader.get("session.milter.<id>.port", id) ?? 0,
+      stages: new Set(reader.get("session.milter.<id>.stages", id)),
+      tls,
+      allowInvalidCerts: reader.get("session.milter.<id>.allow-invalid-certs", id),
+      timeout: {
+        connect: reader.get("session.milter.<id>.timeout.connect", id),
+        command: reader.get("session.milter.<id>.timeout.command", id),
+        data: reader.get("session.milter.<id>.timeout.data", id),
+      },
+      tempfailOnError: reader.get("session.milter.<id>.options.tempfail-on-error", id),
+      maxResponseSize: reader.get("session.milter.<id>.options.max-response-size", id),
+      version,
+      flags: {
+        actions: reader.get("session.milter.<id>.options.flags.actions", id) >>> 0,
+        protocol: reader.get("session.milter.<id>.options.flags.protocol", id) >>> 0,
+        fixed: reader.isSet("session.milter.<id>.options.flags.actions", id) ||
+          reader.isSet("session.milter.<id>.options.flags.protocol", id),
+      },
+    };
+  });
+}
+
+/** The hooks in the order of the file. */
+export function buildHooks(context: BuildContext): readonly HookConfig[] {
+  const { reader } = context;
+  return reader.names("session.hook").map((id): HookConfig => {
+    const username = reader.get("session.hook.<id>.auth.username", id);
+    const secret = reader.get("session.hook.<id>.auth.secret", id);
+    if (username === undefined && secret !== undefined) {
+      reader.error("session.hook.<id>.auth.username", [id], "required where there is a secret");
+    }
+    return {
+      id,
+      enable: reader.get("session.hook.<id>.enable", id),
+      url: reader.get("session.hook.<id>.url", id),
+      stages: new Set(reader.get("session.hook.<id>.stages", id)),
+      timeout: reader.get("session.hook.<id>.timeout", id),
+      allowInvalidCerts: reader.get("session.hook.<id>.allow-invalid-certs", id),
+      headers: reader.get("session.hook.<id>.headers", id).map((line): readonly [string, string] => {
+        const colon = line.indexOf(":");
+        return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+      }),
+      auth: username === undefined ? undefined : { username, secret: secret ?? "" },
+      tempfailOnError: reader.get("session.hook.<id>.options.tempfail-on-error", id),
+      maxResponseSize: reader.get("session.hook.<id>.options.max-response-size", id),
+    };
+  });
+}

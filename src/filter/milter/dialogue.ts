@@ -1,0 +1,300 @@
+/** One session as a milter is told it. */
+
+import type { MilterConfig } from "../../config/config.ts";
+import type { Emit } from "../../telemetry/event.ts";
+import type { FilterAnswer, FilteredSession, FilteredTransaction, FilterInstance, Stage } from "../filter.ts";
+import { namedRecipients } from "./changes.ts";
+import type { MilterLink } from "./link.ts";
+import { type ClientName, macroPacket, type MacroSources } from "./macros.ts";
+import { sendMessage } from "./message.ts";
+import type { Holder, MilterPool } from "./pool.ts";
+import { COMMAND, type MacroStage, packet } from "./protocol.ts";
+import { connectPacket, heloPacket, mailPacket, rcptPacket, type Step, STEPS } from "./steps.ts";
+import { MilterTrouble } from "./trouble.ts";
+import { type Decision, judgementOf, unavailable } from "./verdict.ts";
+
+/** What dialogues of one filter share. */
+export interface MilterEngine {
+  readonly config: MilterConfig;
+  readonly pool: MilterPool;
+  readonly emit: Emit;
+  /** Name and version of this program. */
+  readonly version: string;
+  /** Sessions of a client that the filter knows at the moment. */
+  readonly sessions: Map<string, number>;
+}
+
+const ACCEPT: FilterAnswer = { verdict: { kind: "accept" } };
+const QUIT = packet(COMMAND.quit);
+const ABORT = packet(COMMAND.abort);
+
+/**
+ * Makes the dialogue of a session. A filter is told everything that a stage needs: who is asked at the end of the data
+ * alone hears of connection, EHLO, sender and recipients then. In the same way a session that has lent its connection to
+ * another one, or lost it, catches up.
+ */
+export function openDialogue(engine: MilterEngine, session: FilteredSession): FilterInstance {
+  return new Dialogue(engine, session);
+}
+
+class Dialogue implements FilterInstance, Holder {
+  readonly #engine: MilterEngine;
+  readonly #session: FilteredSession;
+  #link: MilterLink | undefined;
+  #reused = false;
+  #client: ClientName | undefined;
+
+  /** What the filter knows. */
+  #told = { connect: false, helo: "", mail: false, recipients: 0 };
+  /** What was decided for the whole session, and that it was for the message. */
+  #standing: FilterAnswer | undefined;
+  #passed = false;
+
+  constructor(engine: MilterEngine, session: FilteredSession) {
+    this.#engine = engine;
+    this.#session = session;
+    const { sessions } = engine;
+    sessions.set(session.remote.ip, (sessions.get(session.remote.ip) ?? 0) + 1);
+  }
+
+  async judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
+    if (this.#standing !== undefined) return this.#standing;
+    if (this.#passed) return ACCEPT;
+    this.#engine.pool.need(this);
+    try {
+      return await this.#tryTwice(stage, transaction);
+    } catch (error) {
+      if (!(error instanceof MilterTrouble)) {
+        this.#drop();
+        throw error;
+      }
+      return this.#failed(stage, error);
+    } finally {
+      if (this.#link !== undefined && !this.#told.mail) this.#engine.pool.spare(this);
+    }
+  }
+
+  reset(): void {
+    this.#passed = false;
+    if (this.#told.mail) this.#link?.put(ABORT);
+    this.#told.mail = false;
+    this.#told.recipients = 0;
+    if (this.#link !== undefined) this.#engine.pool.spare(this);
+  }
+
+  close(): void {
+    const { pool, sessions } = this.#engine;
+    const { ip } = this.#session.remote;
+    const count = (sessions.get(ip) ?? 1) - 1;
+    if (count > 0) sessions.set(ip, count);
+    else sessions.delete(ip);
+    pool.need(this);
+    if (this.#link === undefined) return;
+    if (this.#told.mail) {
+      // In the middle of something that nobody waits for any more.
+      this.#link.leave(QUIT);
+      pool.giveBack(this.#link);
+      this.#forget();
+    } else {
+      this.giveBack();
+    }
+  }
+
+  giveBack(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    this.#forget();
+    this.#engine.pool.giveBack(link);
+  }
+
+  /** A kept connection may have ended meanwhile, which is seen only when it is used: then a new one is tried. */
+  async #tryTwice(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
+    try {
+      return await this.#run(stage, transaction, false);
+    } catch (error) {
+      const stale = error instanceof MilterTrouble && error.event === "milter.disconnected" && this.#reused &&
+        this.#link?.answered === false;
+      if (!stale) throw error;
+      this.#drop();
+    }
+    return await this.#run(stage, transaction, true);
+  }
+
+  async #run(stage: Stage, transaction: FilteredTransaction | undefined, fresh: boolean): Promise<FilterAnswer> {
+    const link = await this.#connected(fresh);
+    if (!this.#told.connect) {
+      this.#told.connect = true;
+      const client = await this.#clientName();
+      const end = await this.#tell(link, STEPS.connect, stage, () => connectPacket(this.#session, client.name));
+      if (end !== undefined) return this.#stand(end);
+    }
+    if (stage === "connect") return ACCEPT;
+    const helo = this.#session.heloDomain;
+    if (helo !== "" && (stage === "ehlo" || this.#told.helo !== helo)) {
+      this.#told.helo = helo;
+      const end = await this.#tell(link, STEPS.helo, stage, () => heloPacket(helo));
+      if (end !== undefined) return this.#stand(end);
+    }
+    if (stage === "ehlo" || transaction === undefined) return ACCEPT;
+    return await this.#envelope(link, stage, transaction);
+  }
+
+  async #envelope(link: MilterLink, stage: Stage, transaction: FilteredTransaction): Promise<FilterAnswer> {
+    const { sender, parameters, recipients, recipient } = transaction;
+    if (!this.#told.mail) {
+      this.#told.mail = true;
+      const end = await this.#tell(link, STEPS.mail, stage, () => mailPacket(sender, parameters), transaction);
+      if (end !== undefined) return this.#pass(end);
+    }
+    if (stage === "mail") return ACCEPT;
+    const missed = this.#told.recipients === 0 ? namedRecipients(recipients) : [];
+    for (const { address, parameters } of recipient === undefined ? missed : [...missed, recipient]) {
+      this.#told.recipients++;
+      const tell = () => rcptPacket(address, parameters);
+      const end = await this.#tell(link, STEPS.rcpt, stage, tell, transaction, address);
+      if (end !== undefined) return this.#pass(end);
+    }
+    const { message } = transaction;
+    if (stage === "rcpt" || message === undefined) return ACCEPT;
+    const end = await this.#tell(link, STEPS.data, stage, () => packet(COMMAND.data), transaction);
+    if (end !== undefined) return this.#pass(end);
+    const outcome = await sendMessage(link, transaction, message, (command, macros) => {
+      this.#putMacros(link, command, macros, transaction, "");
+    });
+    // The filter has heard all of it: there is nothing to be called off.
+    if (outcome.complete) {
+      this.#told.mail = false;
+      this.#told.recipients = 0;
+    }
+    const { changes, decision } = outcome;
+    const answer = this.#concluded(decision, stage);
+    if (answer.verdict.kind !== "accept" || changes === undefined) return this.#pass(answer);
+    for (const reason of changes.problems) {
+      this.#engine.emit("smtp.filter-error", { ...this.#fields(stage), kind: "milter", reason });
+    }
+    this.#passed = true;
+    const { modifications, quarantine } = changes;
+    if (modifications.length > 0 || quarantine !== undefined) {
+      this.#engine.emit("milter.action-accept", {
+        ...this.#fields(stage),
+        id: message.id,
+        changes: modifications.map(({ kind }) => kind),
+        ...(quarantine === undefined ? {} : { quarantine }),
+      });
+    }
+    return { verdict: { kind: quarantine === undefined ? "accept" : "quarantine" }, modifications };
+  }
+
+  /** Tells one command; gives the answer if it is a decision. */
+  async #tell(
+    link: MilterLink,
+    step: Step,
+    stage: Stage,
+    make: () => Uint8Array,
+    transaction?: FilteredTransaction,
+    recipient = "",
+  ): Promise<FilterAnswer | undefined> {
+    if (link.version < step.since) return undefined;
+    link.begin();
+    this.#putMacros(link, step.command, step.macros, transaction, recipient);
+    if ((link.steps & step.unwanted) !== 0) return undefined;
+    link.put(make());
+    if ((link.steps & step.silent) !== 0) return undefined;
+    while (true) {
+      const answer = await link.answer();
+      if (answer.kind === "continue" || answer.kind === "skip") return undefined;
+      if (answer.kind !== "change") return this.#concluded(answer, stage);
+      if (answer.change.kind !== "quarantine") {
+        throw link.fail(
+          "milter.unexpected-response",
+          `it asks for a change (${answer.change.kind}) before the end of the message`,
+        );
+      }
+    }
+  }
+
+  #putMacros(
+    link: MilterLink,
+    command: number,
+    stage: MacroStage,
+    transaction: FilteredTransaction | undefined,
+    recipient: string,
+  ): void {
+    const sources: MacroSources = {
+      session: this.#session,
+      transaction,
+      recipient,
+      client: this.#client ?? { name: "unknown", ptr: "unknown" },
+      version: this.#engine.version,
+      sessions: this.#engine.sessions.get(this.#session.remote.ip) ?? 1,
+    };
+    link.put(macroPacket(command, stage, link.symbols.get(stage), sources));
+  }
+
+  #concluded(decision: Decision | undefined, stage: Stage): FilterAnswer {
+    if (decision === undefined) return ACCEPT;
+    const { verdict, event } = judgementOf(decision, stage);
+    this.#engine.emit(event, {
+      ...this.#fields(stage),
+      ...(verdict.kind === "reply" ? { code: verdict.reply.code, reason: verdict.reply.text.join(" ") } : {}),
+    });
+    return { verdict };
+  }
+
+  /** A decision about connection or EHLO is one about the session. */
+  #stand(answer: FilterAnswer): FilterAnswer {
+    this.#standing = answer;
+    this.giveBack();
+    return answer;
+  }
+
+  /** After a decision about the message the filter hears nothing more of it; after a refusal it may be asked again. */
+  #pass(answer: FilterAnswer): FilterAnswer {
+    if (answer.verdict.kind !== "reply") this.#passed = true;
+    return answer;
+  }
+
+  #failed(stage: Stage, trouble: MilterTrouble): FilterAnswer {
+    const { config, emit } = this.#engine;
+    this.#drop();
+    emit(trouble.event, { ...this.#fields(stage), reason: trouble.message });
+    if (config.tempfailOnError) return { verdict: unavailable(stage) };
+    this.#passed = stage !== "connect" && stage !== "ehlo";
+    return ACCEPT;
+  }
+
+  async #connected(fresh: boolean): Promise<MilterLink> {
+    if (this.#link !== undefined && !this.#link.closed) return this.#link;
+    this.#drop();
+    const { link, reused } = await this.#engine.pool.take(fresh);
+    link.answered = false;
+    this.#link = link;
+    this.#reused = reused;
+    return link;
+  }
+
+  async #clientName(): Promise<ClientName> {
+    if (this.#client !== undefined) return this.#client;
+    const iprev = (await this.#session.authResults?.())?.iprev;
+    const ptr = iprev === undefined || iprev.name === "" ? "unknown" : iprev.name;
+    return this.#client = { name: iprev?.result === "pass" ? ptr : "unknown", ptr };
+  }
+
+  /** Closes the link, if there is one. */
+  #drop(): void {
+    const link = this.#link;
+    this.#forget();
+    if (link === undefined) return;
+    link.close();
+    this.#engine.pool.giveBack(link);
+  }
+
+  #forget(): void {
+    this.#link = undefined;
+    this.#told = { connect: false, helo: "", mail: false, recipients: 0 };
+  }
+
+  #fields(stage: Stage) {
+    return { session: this.#session.id, filter: this.#engine.config.id, stage };
+  }
+}

@@ -1,0 +1,48 @@
+/** A milter of the configuration as a filter (reference §5.2). */
+
+import type { MilterConfig } from "../../config/config.ts";
+import type { Emit } from "../../telemetry/event.ts";
+import type { Filter } from "../filter.ts";
+import { type MilterEngine, openDialogue } from "./dialogue.ts";
+import { milterOpener, type MilterWorld } from "./open.ts";
+import { createMilterPool } from "./pool.ts";
+
+/** Most connections to one filter; filters made with libmilter run a thread for each. */
+const MOST_CONNECTIONS = 200;
+/** Milliseconds that a connection is kept for the next session. */
+const IDLE = 30_000;
+
+/** What milters need. */
+export interface MilterFilterWorld extends MilterWorld {
+  /** Name and version of this program, for the macro `v`. */
+  readonly version: string;
+  readonly emit: Emit;
+}
+
+/** A filter that keeps connections. */
+export interface RetirableFilter extends Filter {
+  /** Closes connections as soon as nobody uses them. */
+  retire(): void;
+}
+
+/** Makes the filter of a milter. */
+export function createMilterFilter(config: MilterConfig, world: MilterFilterWorld): RetirableFilter {
+  const { clock, emit, version } = world;
+  const pool = createMilterPool({
+    limit: MOST_CONNECTIONS,
+    wait: config.timeout.connect,
+    idle: IDLE,
+    clock,
+    open: milterOpener(config, world),
+  });
+  const engine: MilterEngine = { config, pool, emit, version, sessions: new Map() };
+  const { enable } = config;
+  return {
+    id: config.id,
+    kind: "milter",
+    stages: config.stages,
+    ...(enable.isConstant ? {} : { enabled: (session) => enable.evaluate(session.scope) }),
+    open: (session) => openDialogue(engine, session),
+    retire: () => pool.retire(),
+  };
+}

@@ -1,0 +1,323 @@
+/** A connection to a milter: packets out, answers in, a limit on every wait. */
+
+import type { Clock, Timer } from "../../clock/mod.ts";
+import { type Answer, readAnswer } from "./answer.ts";
+import { agree, type Agreement, COMMAND, type MacroStage, negotiation, type Offer } from "./protocol.ts";
+import { MilterTrouble } from "./trouble.ts";
+
+/** The bytes under a link. */
+export interface MilterStream {
+  /** @returns number of octets, or `null` at the end */
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<void>;
+  /** Pending reads and writes reject. */
+  close(): void;
+}
+
+/** Limits of a link, in milliseconds and octets. */
+export interface LinkLimits {
+  /** For writing what is to be sent. */
+  readonly command: number;
+  /** For an answer. */
+  readonly answer: number;
+  /** Most octets of the answers to one command. */
+  readonly responseSize: number;
+}
+
+/** Octets read at once, until a packet is larger. */
+const READ_SIZE = 4096;
+const LARGE_READ_SIZE = 65_536;
+/** Written at the latest when so much is waiting. */
+const OUTPUT_LIMIT = 65_536;
+/** Most times in a row that a filter may ask for more time. */
+const MOST_PROGRESS = 100;
+const HEAD = 4;
+
+/** A negotiated connection. Not for two users at once. Closed for good after any trouble. */
+export class MilterLink {
+  readonly version: number;
+  readonly steps: number;
+  readonly dataSize: number;
+  readonly symbols: Map<MacroStage, readonly string[]>;
+  /** Set when an answer has been read since the link was taken from the pool. */
+  answered = false;
+  /**
+   * Whether a filter made with libmilter hears QUIT_NC now: it does after the end of a message that it had nothing to say
+   * about. After any decision it passes the command over, and everything behind it.
+   */
+  renewable = false;
+  #wire: Wire;
+  #received = 0;
+
+  constructor(wire: Wire, agreement: Agreement) {
+    this.#wire = wire;
+    this.version = agreement.version;
+    this.steps = agreement.steps;
+    this.dataSize = agreement.dataSize;
+    this.symbols = new Map(agreement.symbols);
+  }
+
+  get closed(): boolean {
+    return this.#wire.closed;
+  }
+
+  /** Puts a packet behind those that wait to be sent. */
+  put(bytes: Uint8Array): void {
+    this.renewable = false;
+    this.#wire.put(bytes);
+  }
+
+  /** Sends what waits, once so much has gathered that it is better not to wait. @throws {MilterTrouble} */
+  async drain(): Promise<void> {
+    if (this.#wire.waiting >= OUTPUT_LIMIT) await this.#wire.flush();
+  }
+
+  /** Sends what waits. @throws {MilterTrouble} */
+  flush(): Promise<void> {
+    return this.#wire.flush();
+  }
+
+  /** A new command begins: the octets of its answers count from here. */
+  begin(): void {
+    this.#received = 0;
+  }
+
+  /**
+   * Sends what waits and reads the next answer. Symbol lists and requests for more time are dealt with here.
+   *
+   * @throws {MilterTrouble} for an answer that is none of the protocol, too
+   */
+  async answer(): Promise<Exclude<Answer, { kind: "progress" | "symbols" | "nonsense" }>> {
+    for (let progress = 0; progress < MOST_PROGRESS; progress++) {
+      const { command, data } = await this.#wire.packet((length) => this.#count(length));
+      this.answered = true;
+      const answer = readAnswer(command, data);
+      if (answer.kind === "nonsense") throw this.fail("milter.frame-invalid", answer.problem);
+      if (answer.kind === "symbols") {
+        if (answer.stage !== undefined) this.symbols.set(answer.stage, answer.names);
+      } else if (answer.kind !== "progress") {
+        return answer;
+      }
+    }
+    throw this.fail("milter.timeout", `it asked for more time ${MOST_PROGRESS} times in a row`);
+  }
+
+  #count(length: number): void {
+    this.#received += length;
+    const { responseSize } = this.#wire.limits;
+    if (this.#received > responseSize) {
+      throw this.fail("milter.frame-too-large", `its answer is larger than ${responseSize} octets`);
+    }
+  }
+
+  /** Closes and gives the error to be thrown. */
+  fail(event: MilterTrouble["event"], message: string): MilterTrouble {
+    this.close();
+    return new MilterTrouble(event, message);
+  }
+
+  /** Ends the use of the link without waiting: says `farewell` if that works at once. */
+  leave(farewell: Uint8Array): void {
+    this.#wire.leave(farewell);
+  }
+
+  /** Calls `onEnd` if the filter closes, or says something unasked, while the link is idle. */
+  watch(onEnd: () => void): void {
+    this.#wire.watch(onEnd);
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+}
+
+/** Reads and writes packets. */
+export interface Wire {
+  readonly limits: LinkLimits;
+  readonly closed: boolean;
+  /** Octets that wait to be sent. */
+  readonly waiting: number;
+  put(bytes: Uint8Array): void;
+  flush(): Promise<void>;
+  /** The next packet; `data` is valid until the one after it is asked for. `count` may throw at its length. */
+  packet(count: (length: number) => void): Promise<{ readonly command: number; readonly data: Uint8Array }>;
+  leave(farewell: Uint8Array): void;
+  watch(onEnd: () => void): void;
+  close(): void;
+}
+
+/** Makes a {@link Wire} over a stream that is open. */
+export function createWire(stream: MilterStream, limits: LinkLimits, clock: Clock): Wire {
+  let input = new Uint8Array(READ_SIZE);
+  let start = 0;
+  let end = 0;
+  let output: Uint8Array[] = [];
+  let waiting = 0;
+  let closed = false;
+  let ahead: Promise<number | null> | undefined;
+
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    output = [];
+    waiting = 0;
+    stream.close();
+  };
+
+  const limited = async <T>(ms: number, late: () => string, operation: () => Promise<T>): Promise<T> => {
+    if (closed) throw new MilterTrouble("milter.disconnected", "the connection is closed");
+    let expired = false;
+    const timer: Timer = clock.after(ms, () => {
+      expired = true;
+      close();
+    });
+    try {
+      return await operation();
+    } catch (error) {
+      close();
+      if (expired) throw new MilterTrouble("milter.timeout", late());
+      if (error instanceof MilterTrouble) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new MilterTrouble("milter.disconnected", `the connection broke: ${message}`, { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  };
+
+  const take = (): Uint8Array => {
+    const [only] = output;
+    const bytes = output.length === 1 && only !== undefined ? only : concat(output, waiting);
+    output = [];
+    waiting = 0;
+    return bytes;
+  };
+
+  const flush = async () => {
+    if (waiting === 0) return;
+    const bytes = take();
+    await limited(limits.command, () => `it did not take a command within ${limits.command / 1000} s`, () => {
+      return stream.write(bytes);
+    });
+  };
+
+  /** Makes room for `size` octets behind `start`. */
+  const makeRoom = (size: number) => {
+    if (start + size <= input.length) return;
+    const target = size > input.length ? new Uint8Array(size) : input;
+    target.set(input.subarray(start, end));
+    input = target;
+    end -= start;
+    start = 0;
+  };
+
+  const read = async () => {
+    const count = await (ahead ?? stream.read(input.subarray(end)));
+    ahead = undefined;
+    if (count === null) throw new MilterTrouble("milter.disconnected", "it closed the connection");
+    end += count;
+  };
+
+  const readPacket = async (count: (length: number) => void) => {
+    if (start === end) start = end = 0;
+    makeRoom(HEAD + 1);
+    while (end - start < HEAD) await read();
+    const length = new DataView(input.buffer, start, HEAD).getUint32(0);
+    if (length === 0) throw new MilterTrouble("milter.frame-invalid", "it sent a packet without a command");
+    count(length);
+    while (end - start < HEAD + length) {
+      // What is announced need not come: memory follows what has arrived.
+      if (end === input.length) makeRoom(Math.min(HEAD + length, 2 * (end - start) + LARGE_READ_SIZE));
+      await read();
+    }
+    const command = input[start + HEAD] as number;
+    const data = input.subarray(start + HEAD + 1, start + HEAD + length);
+    start += HEAD + length;
+    return { command, data };
+  };
+
+  return {
+    limits,
+    get closed() {
+      return closed;
+    },
+    get waiting() {
+      return waiting;
+    },
+    put(bytes) {
+      if (closed) return;
+      output.push(bytes);
+      waiting += bytes.length;
+    },
+    flush,
+    async packet(count) {
+      await flush();
+      return await limited(
+        limits.answer,
+        () => `no answer within ${limits.answer / 1000} s`,
+        () => readPacket(count),
+      );
+    },
+    leave(farewell) {
+      if (closed) return;
+      output.push(farewell);
+      waiting += farewell.length;
+      const bytes = take();
+      closed = true;
+      // A filter that does not read must not keep the connection.
+      const timer = clock.after(1000, () => stream.close());
+      stream.write(bytes).catch(() => {}).finally(() => {
+        timer.cancel();
+        stream.close();
+      });
+    },
+    watch(onEnd) {
+      if (closed) return onEnd();
+      if (start < end) {
+        close();
+        return onEnd();
+      }
+      if (ahead !== undefined) return;
+      start = end = 0;
+      if (input.length > READ_SIZE) input = new Uint8Array(READ_SIZE);
+      const reading = ahead = stream.read(input);
+      const ended = () => {
+        // Whoever reads now has it from `ahead`, and the end of the connection too.
+        if (ahead === reading) onEnd();
+      };
+      reading.then(ended, ended);
+    },
+    close,
+  };
+}
+
+/**
+ * Negotiates on a new connection.
+ *
+ * @throws {MilterTrouble}
+ */
+export async function negotiate(wire: Wire, offer: Offer): Promise<MilterLink> {
+  wire.put(negotiation(offer));
+  const { command, data } = await wire.packet((length) => {
+    if (length > wire.limits.responseSize) {
+      throw new MilterTrouble("milter.frame-too-large", `its negotiation has ${length} octets`);
+    }
+  });
+  const fail = (problem: string) => {
+    wire.close();
+    return new MilterTrouble("milter.frame-invalid", problem);
+  };
+  if (command !== COMMAND.negotiate) throw fail(`it answers the negotiation with the octet 0x${command.toString(16)}`);
+  const agreed = agree(offer, data);
+  if (typeof agreed === "string") throw fail(agreed);
+  return new MilterLink(wire, agreed);
+}
+
+function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

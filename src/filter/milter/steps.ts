@@ -1,0 +1,87 @@
+/** The commands of a session as a milter is told them. */
+
+import {
+  formatMailCommand,
+  formatPath,
+  formatRcptCommand,
+  type MailParameters,
+  NO_EXTENSIONS,
+  type PeerExtensions,
+  type RcptParameters,
+} from "../../smtp/mod.ts";
+import type { FilteredSession } from "../filter.ts";
+import { COMMAND, type MacroStage, packet, STEP, uint16 } from "./protocol.ts";
+
+/** A command with what tells whether it is sent, and whether it is answered. */
+export interface Step {
+  readonly command: number;
+  readonly macros: MacroStage;
+  /** The filter does not want it. */
+  readonly unwanted: number;
+  /** The filter does not answer it. */
+  readonly silent: number;
+  /** First version of the protocol that has it. */
+  readonly since: number;
+}
+
+/** The commands that come one at a time. */
+export const STEPS = {
+  connect: {
+    command: COMMAND.connect,
+    macros: "connect",
+    unwanted: STEP.noConnect,
+    silent: STEP.noReplyConnect,
+    since: 2,
+  },
+  helo: { command: COMMAND.helo, macros: "helo", unwanted: STEP.noHelo, silent: STEP.noReplyHelo, since: 2 },
+  mail: { command: COMMAND.mail, macros: "mail", unwanted: STEP.noMail, silent: STEP.noReplyMail, since: 2 },
+  rcpt: { command: COMMAND.rcpt, macros: "rcpt", unwanted: STEP.noRcpt, silent: STEP.noReplyRcpt, since: 2 },
+  data: { command: COMMAND.data, macros: "data", unwanted: STEP.noData, silent: STEP.noReplyData, since: 4 },
+} as const satisfies Record<string, Step>;
+
+/** CONNECT: how the client is called, and where it is. */
+export function connectPacket(session: FilteredSession, name: string): Uint8Array {
+  const { ip, port } = session.remote;
+  const family = ip.includes(":") ? "6" : "4";
+  // A client without a name is told as Sendmail does it.
+  const host = name === "unknown" ? `[${ip}]` : name;
+  return packet(COMMAND.connect, [host, new TextEncoder().encode(family), uint16(port), ip]);
+}
+
+/** HELO: the name that the client gave. */
+export function heloPacket(name: string): Uint8Array {
+  return packet(COMMAND.helo, [name]);
+}
+
+/** Who is told everything a client said. */
+const LISTENER: PeerExtensions = {
+  ...NO_EXTENSIONS,
+  eightBitMime: true,
+  chunking: true,
+  binarymime: true,
+  smtputf8: true,
+  dsn: true,
+  requiretls: true,
+  auth: ["PLAIN"],
+  mtPriority: true,
+  deliverBy: true,
+  noSoliciting: true,
+};
+
+/** MAIL: the path, then each parameter. */
+export function mailPacket(sender: string, parameters: MailParameters): Uint8Array {
+  const size = parameters.size;
+  const peer = size === undefined ? LISTENER : { ...LISTENER, size: 0 };
+  return envelopePacket(COMMAND.mail, sender, formatMailCommand(sender, parameters, peer, size ?? 0), "MAIL FROM:");
+}
+
+/** RCPT: the path, then each parameter. */
+export function rcptPacket(address: string, parameters: RcptParameters): Uint8Array {
+  return envelopePacket(COMMAND.rcpt, address, formatRcptCommand(address, parameters, LISTENER), "RCPT TO:");
+}
+
+function envelopePacket(command: number, address: string, line: string, verb: string): Uint8Array {
+  const path = formatPath(address);
+  const parameters = line.slice(verb.length + path.length).split(" ").filter((text) => text !== "");
+  return packet(command, [path, ...parameters]);
+}
