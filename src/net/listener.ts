@@ -10,6 +10,7 @@ import { endpointOf, networkSet } from "./ip.ts";
 import { type OpenPort, openPorts } from "./open_port.ts";
 import { receiveProxyHeader } from "./receive_proxy_header.ts";
 import { type AcceptedConnection, acceptedConnection } from "./server_connection.ts";
+import { TlsHandshakeError } from "./server_tls.ts";
 
 /** Why a client was turned away. */
 export type RefusalReason = "blocked" | "listener-limit";
@@ -190,7 +191,13 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
       try {
         await connection.startImplicitTls();
       } catch (error) {
-        emit("tls.handshake-error", { listener: rules.id, remoteIp: remote.ip, reason: text(error) });
+        const idle = error instanceof TlsHandshakeError ? error.idle : undefined;
+        emit("tls.handshake-error", {
+          listener: rules.id,
+          remoteIp: remote.ip,
+          reason: text(error),
+          ...(idle === undefined ? {} : { idle }),
+        });
         return undefined;
       }
     }

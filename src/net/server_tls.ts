@@ -25,6 +25,19 @@ export interface ServerTlsOptions {
 /** A handshake that did not come to its end. */
 export class TlsHandshakeError extends Error {
   override readonly name = "TlsHandshakeError";
+  /** What the client did instead of shaking hands: it left without a word, or let the time pass. */
+  readonly idle: "left" | "timeout" | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly idle?: "left" | "timeout" | undefined } = {}) {
+    super(message, options);
+    this.idle = options.idle;
+  }
+}
+
+function clientLeft(received: number): TlsHandshakeError {
+  return new TlsHandshakeError("the client left during the TLS handshake", {
+    idle: received === 0 ? "left" : undefined,
+  });
 }
 
 // RFC 8446 §6: fatal handshake_failure, as a record in plain text.
@@ -45,7 +58,8 @@ export async function serverHandshake(
   const control: { abandon: (error: TlsHandshakeError) => void } = { abandon: () => closeSocket(socket) };
   let late: TlsHandshakeError | undefined;
   const timer = clock.after(settings.timeout, () => {
-    late = new TlsHandshakeError(`the TLS handshake took longer than ${settings.timeout / 1000} s`);
+    const message = `the TLS handshake took longer than ${settings.timeout / 1000} s`;
+    late = new TlsHandshakeError(message, { idle: "timeout" });
     control.abandon(late);
   });
   try {
@@ -86,7 +100,7 @@ async function receiveClientHello(
       if (result.kind === "hello") return { hello: result.hello, bytes: buffer.slice(0, length) };
       if (result.kind === "invalid") throw new TlsHandshakeError(result.reason);
       const count = await socket.read(buffer.subarray(length));
-      if (count === null) throw new TlsHandshakeError("the client left during the TLS handshake");
+      if (count === null) throw clientLeft(length);
       length += count;
     }
   } catch (error) {
@@ -147,7 +161,7 @@ function shakeHands(
     }
     const established = secure;
     // The end of the stream alone would leave the handshake waiting.
-    const onLeft = () => fail(new TlsHandshakeError("the client left during the TLS handshake"));
+    const onLeft = () => fail(clientLeft(duplex.received()));
     established.on("error", fail);
     established.once("close", onLeft);
     duplex.once("end", onLeft);

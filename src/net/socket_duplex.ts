@@ -11,6 +11,8 @@ const LARGE_READ = 64 * 1024;
 
 /** A stream whose socket can be left alone for a while. */
 export interface GatedDuplex extends Duplex {
+  /** Octets that have come from the peer so far. */
+  received(): number;
   /**
    * Stops reading from the socket. TLS on top of a stream does not pass on that its reader waits; without this the peer
    * could fill the memory meanwhile.
@@ -38,6 +40,7 @@ export function socketDuplex(
 ): GatedDuplex {
   let size = SMALL_READ;
   let sent = 0;
+  let received = early?.length ?? 0;
   let pending = early;
   let started = false;
   let held = false;
@@ -60,6 +63,7 @@ export function socketDuplex(
         duplex.push(null);
         return;
       }
+      received += count;
       size = count === buffer.length ? LARGE_READ : SMALL_READ;
       duplex.push(count === buffer.length ? buffer : buffer.subarray(0, count));
     }, (error) => duplex.destroy(error));
@@ -94,6 +98,7 @@ export function socketDuplex(
     },
   });
   return Object.assign(duplex, {
+    received: () => received,
     hold() {
       held = true;
     },

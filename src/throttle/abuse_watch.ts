@@ -17,6 +17,7 @@ export const WATCHED_EVENTS = [
   "smtp.relay-not-allowed",
   "smtp.mailbox-does-not-exist",
   "smtp.connection-end",
+  "tls.handshake-error",
   "http.request-url",
 ] as const satisfies readonly EventName[];
 
@@ -86,6 +87,9 @@ export function createAbuseWatch({ config: initial, rates, bans, emit, allowed }
         if (fields.reason === "timeout") return "loiter";
         // A port scanner opens a connection and leaves without a word.
         return (fields.reason === "closed" || fields.reason === "broken") && fields.commands === 0 ? "scan" : undefined;
+      case "tls.handshake-error":
+        // Where TLS comes first, there is no session yet that could end.
+        return fields.idle === "timeout" ? "loiter" : fields.idle === "left" ? "scan" : undefined;
       case "http.request-url":
         return typeof fields.path === "string" && scanned(fields.path) ? "scan" : undefined;
       default:

@@ -137,6 +137,36 @@ Deno.test("clients that connect and leave without a word are banned for scanning
   assert.match(await client.reply(), /^220 /);
 });
 
+Deno.test("where TLS comes first, clients that say nothing loiter or scan as on other ports", async () => {
+  const clock = new FakeClock();
+  const settings = `${PROXIED}server.tls.timeout = "1m"
+server.listener.smtps = { bind = "127.0.0.1:0", protocol = "smtp", tls.implicit = true }
+server.auto-ban = { loiter.rate = "1/1d", scan.rate = "1/1d" }
+`;
+  await using test = await startTestServer(settings, { clock });
+  const connect = (ip: string, words = "") => connectFrom(ip, test.address("smtps"), words);
+  const failed = (idle: string | undefined) => test.event("tls.handshake-error", ({ fields }) => fields.idle === idle);
+  for (let i = 0; i < 2; i++) {
+    (await connect("192.0.2.1"))[Symbol.dispose]();
+    await failed("left");
+  }
+  await test.event("security.scan-ban", ({ fields }) => fields.remoteIp === "192.0.2.1");
+  // One that cannot agree with us on TLS may be a client with a setting that is wrong.
+  for (let i = 0; i < 3; i++) {
+    using client = await connect("192.0.2.2", "EHLO client.example\r\n");
+    await failed(undefined);
+    await assert.rejects(client.reply());
+  }
+  using one = await connect("192.0.2.3");
+  using two = await connect("192.0.2.3");
+  for (let i = 0; i < 2; i++) {
+    await test.event("network.proxy-accepted", ({ fields }) => fields.remoteIp === "192.0.2.3");
+  }
+  await clock.advance(60_000);
+  await test.event("security.loiter-ban", ({ fields }) => fields.remoteIp === "192.0.2.3");
+  for (const client of [one, two]) await assert.rejects(client.reply());
+});
+
 Deno.test("HTTP clients that ask for a scanner's paths are banned on all services", async () => {
   const settings = 'server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\nhttp.use-x-forwarded = true\n' +
     'server.auto-ban.scan.rate = "2/1d"\n';
