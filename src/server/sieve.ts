@@ -44,7 +44,8 @@ export interface Sieve {
 export function createSieve(config: Config, sources: SieveSources): Sieve {
   const { stores, functions, queue, signer, clock, emit, addressesOf } = sources;
   const store = stores.get(config.storage.lookup) ?? stores.get(config.storage.data);
-  if (store === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not open`);
+  // Only where nothing is delivered, such as in an explanation without a database, is there none.
+  if (store === undefined) return { filter: undefined, runUserScript: () => Promise.resolve(undefined) };
   const world = {
     config: config.sieve,
     functions,
