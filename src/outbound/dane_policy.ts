@@ -7,6 +7,7 @@
  * protects the message.
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { Clock } from "../clock/mod.ts";
@@ -14,7 +15,8 @@ import { type Answer, DnsError, type Resolver, type TlsaRecord } from "../dns/mo
 import type { Emit } from "../telemetry/event.ts";
 import { daneFault } from "./dane_match.ts";
 import { strongestRecords, usableRecords } from "./dane_records.ts";
-import { NO_TLS, type TlsDecision, type TlsPolicy, type TlsTarget } from "./tls_policy.ts";
+import { NO_TLS, policyDomain, type TlsDecision, type TlsPolicy, type TlsTarget } from "./tls_policy.ts";
+import type { ReportedPolicy } from "./tls_result.ts";
 import { failure, type TlsFaultType } from "./verdict.ts";
 
 /** What the policy is made with. */
@@ -137,6 +139,7 @@ function decide(
       fault: () => undefined,
       lastError: "dane",
       key: `dane-unusable ${base}`,
+      ...reportedAs(records, target),
     };
   }
   emit("dane.tlsa-record-fetch", fields);
@@ -160,8 +163,22 @@ function decide(
     },
     lastError: "dane",
     key: `dane ${digest(strongest, names)}`,
+    ...reportedAs(records, target),
   };
 }
+
+/** RFC 8460 §4.4: the policy string of DANE is the TLSA records. */
+function reportedAs(records: readonly TlsaRecord[], target: TlsTarget): { readonly reported?: ReportedPolicy } {
+  const domain = policyDomain(target);
+  if (domain === undefined) return {};
+  const strings = records.slice(0, MOST_REPORTED).map(({ usage, selector, matchingType, data }) => {
+    return `${usage} ${selector} ${matchingType} ${Buffer.from(data).toString("hex").toUpperCase()}`;
+  });
+  return { reported: { type: "tlsa", domain, strings } };
+}
+
+/** TLSA records that reports show; a host may have any number. */
+const MOST_REPORTED = 20;
 
 /** Stands for records and names in the key of a kept connection. */
 function digest(records: readonly TlsaRecord[], names: readonly string[]): string {

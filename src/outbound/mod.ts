@@ -18,6 +18,17 @@
 export { createDelivery, type Delivery, type DeliveryOptions, ownNames } from "./delivery.ts";
 export { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 export type { Connect } from "./open_session.ts";
+export { createStsCache, purgePolicies, type StsCache } from "./mta_sts_cache.ts";
+export { createPolicyFetch, type FetchPolicy, POLICY_PATH } from "./mta_sts_fetch.ts";
+export { createStsPolicy } from "./mta_sts_policy.ts";
+export { LONGEST_LIFE, policyLines, type StsPolicy } from "./mta_sts_record.ts";
 export type { PoolLimits } from "./pool.ts";
 export type { TlsDecision, TlsPolicy, TlsTarget } from "./tls_policy.ts";
+export {
+  createTlsResultRecorder,
+  purgeTlsResults,
+  readTlsResults,
+  type StoredTlsResult,
+  type TlsResultRecorder,
+} from "./tls_result_store.ts";
 export { type Failure, failure } from "./verdict.ts";

@@ -6,19 +6,14 @@
  * delivery; what would have failed is counted.
  */
 
-import { isIP } from "node:net";
-import { domainToAscii } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { CachedPolicy, StsCache, StsState } from "./mta_sts_cache.ts";
 import { allowsHost } from "./mta_sts_record.ts";
-import { NO_TLS, type TlsAnswer, type TlsPolicy, type TlsTarget, unauthorized } from "./tls_policy.ts";
+import { NO_TLS, policyDomain, type TlsAnswer, type TlsPolicy, type TlsTarget, unauthorized } from "./tls_policy.ts";
 import { failure } from "./verdict.ts";
 
 /** Answers that are kept for one policy. */
 const MOST_HOSTS = 100;
-
-/** Room in a DNS name for `_mta-sts.` in front. */
-const LONGEST_DOMAIN = 244;
 
 /** Makes the policy. It has no say about domains without MTA-STS, unless that is required. */
 export function createStsPolicy({ cache, emit }: { readonly cache: StsCache; readonly emit: Emit }): TlsPolicy {
@@ -58,14 +53,6 @@ export function createStsPolicy({ cache, emit }: { readonly cache: StsCache; rea
       return cache.look(domain, config.timeout.mtaSts).then((found) => answer(found, domain, target));
     },
   };
-}
-
-/** RFC 8461 §3.4: the domain of the recipient, or the smart host that mail is routed to. */
-export function policyDomain({ found, host, domain }: TlsTarget): string | undefined {
-  const name = found === "relay" ? host : domain;
-  if (name === "" || name.startsWith("[") || isIP(name) !== 0) return undefined;
-  const ascii = /^[\x21-\x7e]+$/.test(name) ? name.toLowerCase() : domainToAscii(name);
-  return ascii === undefined || ascii.length > LONGEST_DOMAIN ? undefined : ascii;
 }
 
 function enforced({ reported }: CachedPolicy, domain: string, host: string, isAllowed: boolean): TlsAnswer {

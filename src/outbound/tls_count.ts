@@ -1,9 +1,8 @@
 /** Counts sessions for TLS reports (RFC 8460): one result for each connection that came as far as TLS. */
 
 import type { OpenOptions } from "./open_session.ts";
-import { policyDomain } from "./mta_sts_policy.ts";
 import type { Session } from "./session.ts";
-import { type TlsDecision, type TlsTarget, unauthorized } from "./tls_policy.ts";
+import { policyDomain, type TlsDecision, type TlsTarget, unauthorized } from "./tls_policy.ts";
 import { noPolicy, type ReportedPolicy, type TlsResults, type TlsResultType } from "./tls_result.ts";
 import type { Failure } from "./verdict.ts";
 

@@ -1,9 +1,11 @@
 /** Who decides about TLS with a host: policies are asked in turn, the first that has an opinion wins. */
 
+import { isIP } from "node:net";
 import type { TlsPolicyConfig } from "../config/config.ts";
 import type { Security } from "../dns/mod.ts";
 import type { ClientTlsResult } from "../net/mod.ts";
 import type { LastError } from "../queue/types.ts";
+import { domainToAscii } from "../smtp/mod.ts";
 import type { ReportedPolicy } from "./tls_result.ts";
 import { type Failure, failure, type TlsFaultType } from "./verdict.ts";
 
@@ -34,6 +36,20 @@ export interface TlsTarget {
   readonly allowInvalidCerts: boolean;
   /** A message asks for REQUIRETLS (RFC 8689). */
   readonly requiretls: boolean;
+}
+
+/** Room in a DNS name for `_mta-sts.` in front. */
+const LONGEST_DOMAIN = 244;
+
+/**
+ * Whose policy is asked for (RFC 8461 §3.4): the domain of the recipient, or the smart host that mail is routed to; in
+ * A-labels. `undefined` where there is no name.
+ */
+export function policyDomain({ found, host, domain }: TlsTarget): string | undefined {
+  const name = found === "relay" ? host : domain;
+  if (name === "" || name.startsWith("[") || isIP(name) !== 0) return undefined;
+  const ascii = /^[\x21-\x7e]+$/.test(name) ? name.toLowerCase() : domainToAscii(name);
+  return ascii === undefined || ascii.length > LONGEST_DOMAIN ? undefined : ascii;
 }
 
 /** Why a connection may not have the message. */

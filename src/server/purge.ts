@@ -3,6 +3,7 @@
 import type { Clock, Timer } from "../clock/mod.ts";
 import type { Config, Cron } from "../config/mod.ts";
 import { purgeSeen } from "../filter/mod.ts";
+import { purgePolicies, purgeTlsResults } from "../outbound/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
 import { purgeStatements } from "../throttle/mod.ts";
@@ -34,7 +35,12 @@ export function startPurges(initial: Config, { stores, purgeHistory, clock, emit
     const started = clock.now();
     emit("purge.started", { id });
     try {
-      const results = await store.write([...purgeStatements(started), purgeSeen(started)]);
+      const results = await store.write([
+        ...purgeStatements(started),
+        purgeSeen(started),
+        purgePolicies(started),
+        ...purgeTlsResults(started),
+      ]);
       const history = holdsQueue ? await purgeHistory(started - HISTORY_KEPT) : 0;
       const deleted = results.reduce((sum, { changes }) => sum + changes, history);
       emit("purge.finished", { id, deleted, elapsed: clock.now() - started });
