@@ -176,3 +176,27 @@ sieve.trusted.scripts.mark.contents = 'addheader "X-Helo" "\${env.helo_domain}";
   assert.match(await sendMessage(await greeted(world)), /^250 /);
   assert.match(world.queue.text(0), /^X-Helo: client\.example\.net\r\n/);
 });
+
+Deno.test("binary content keeps its octets through edits of its header, and through others beside it", async () => {
+  const binary = "\n\r\n\x00\xff\r raw\n";
+  const part = `--b\r\nContent-Type: image/x\r\n\r\n${binary}\r\n`;
+  const head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+  const content = `${head}--b\r\nContent-Type: text/plain\r\n\r\nold\r\n${part}--b--\r\n`;
+  for (
+    const [script, wanted] of [
+      ['addheader "X-A" "b";', `X-A: b\r\n${content}`],
+      ['foreverypart { if header :mime :contenttype "Content-Type" "text/plain" { replace "new"; } }', undefined],
+    ] as const
+  ) {
+    const world = scripted(at("data", script));
+    const client = await greeted(world);
+    await dialogue(client, ["MAIL FROM:<a@example.net> BODY=BINARYMIME", "250"], ["RCPT TO:<ana@example.org>", "250"]);
+    client.send(`BDAT ${content.length} LAST\r\n${content}`);
+    assert.match(await client.reply(), /^250 /);
+    const text = world.queue.text(0);
+    assert.ok(text.includes(part), script);
+    if (wanted === undefined) assert.match(text, /\r\n\r\nnew\r\n--b\r\n/);
+    else assert.equal(text, wanted);
+    assert.equal(world.queue.messages[0]?.envelope.parameters.body, "binarymime");
+  }
+});
