@@ -1,6 +1,13 @@
 /** The trace field that each server adds (RFC 5321 §4.4). */
 
-import { formatAddressLiteral, formatPath, isAddressLiteral, isDomain, needsSmtpUtf8 } from "../smtp/mod.ts";
+import {
+  asciiAddress,
+  formatAddressLiteral,
+  formatPath,
+  isAddressLiteral,
+  isDomain,
+  needsSmtpUtf8,
+} from "../smtp/mod.ts";
 import { formatDate } from "./date.ts";
 
 /** What decides the `with` keyword of a Received field. */
@@ -85,9 +92,11 @@ function fromClause({ helo, clientName, ip }: ReceivedOptions): string {
 
 function forClause({ rcpt, with: protocol }: ReceivedOptions): string | undefined {
   if (rcpt === undefined || rcpt === "") return undefined;
+  // What can be ASCII is: a field of ours must not be what keeps a message from servers without SMTPUTF8.
+  const address = asciiAddress(rcpt) ?? rcpt;
   // RFC 6531 §3.7.3: an international address may stand here only in an international message.
-  if (needsSmtpUtf8(rcpt) && !protocol.startsWith("UTF8")) return undefined;
-  return `for ${formatPath(rcpt)}`;
+  if (needsSmtpUtf8(address) && !protocol.startsWith("UTF8")) return undefined;
+  return `for ${formatPath(address)}`;
 }
 
 function isPlainDomain(name: string): boolean {

@@ -3,7 +3,7 @@
 import type { IpLookup, RouteConfig } from "../config/config.ts";
 import { type Answer, DnsError, type MxRecord, type Resolver, type Security } from "../dns/mod.ts";
 import { canonicalIp } from "../net/mod.ts";
-import { parseAddressLiteral } from "../smtp/mod.ts";
+import { domainToAscii, parseAddressLiteral } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { type Failure, failure } from "./verdict.ts";
 
@@ -108,7 +108,7 @@ export function relayHosts(route: RelayRoute): readonly Host[] {
   let hosts = hostsOfRelays.get(route);
   if (hosts === undefined) {
     const ip = canonicalIp(route.address);
-    const name = ip ?? route.address.toLowerCase();
+    const name = ip ?? domainToAscii(route.address) ?? route.address.toLowerCase();
     hosts = [ip === undefined ? { name, security: "insecure" } : { name, ip, security: "insecure" }];
     hostsOfRelays.set(route, hosts);
   }

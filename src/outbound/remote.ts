@@ -4,6 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { ConnectionConfig, QueueConfig, RouteConfig, TlsPolicyConfig } from "../config/config.ts";
 import { type FunctionHost, LookupUnavailable, type Setting } from "../expression/types.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
+import { domainToAscii } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
@@ -128,8 +129,7 @@ class Attempt {
     const { route, job, context } = this;
     let hosts: readonly Host[];
     if (route.type === "mx") {
-      const domain = job.recipients[0]?.domain ?? "";
-      const found = await mailHosts(domain, route.limits.mx, context.lookup);
+      const found = await mailHosts(this.#domain, route.limits.mx, context.lookup);
       if ("kind" in found) return this.#note(found);
       hosts = found;
     } else {
@@ -317,7 +317,7 @@ class Attempt {
     const port = route.type === "mx" ? context.mxPort : route.port;
     const implicit = route.type === "relay" && route.tls.implicit;
     const target: TlsTarget = {
-      domain: job.recipients[0]?.domain ?? "",
+      domain: this.#domain,
       host: host.name,
       port,
       found: route.type,
@@ -445,6 +445,12 @@ class Attempt {
 
   #afterTlsFailure(failed: TlsAllowed | undefined, target: TlsTarget): TlsAllowed | undefined {
     return afterTlsFailure(failed, target, () => saysTlsIsOptional(this.job.message.content));
+  }
+
+  /** Domain of the recipients, as DNS and certificates know it (RFC 5890 §2.3.2.1). */
+  get #domain(): string {
+    const domain = this.job.recipients[0]?.domain ?? "";
+    return domainToAscii(domain) ?? domain;
   }
 
   get #requiretls(): boolean {

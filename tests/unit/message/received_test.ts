@@ -83,4 +83,6 @@ Deno.test("a name that is no domain goes into a comment and cannot leave it", ()
 Deno.test("an international recipient is named only in an international message", () => {
   assert.ok(!field({ rcpt: "ä@example.org" }).includes("for"));
   assert.match(field({ rcpt: "ä@example.org", with: "UTF8SMTP" }), /\tfor <ä@example\.org>;/);
+  // Where only the domain is international it has another spelling.
+  assert.match(field({ rcpt: "b@bücher.example", with: "UTF8SMTP" }), /\tfor <b@xn--bcher-kva\.example>;/);
 });
