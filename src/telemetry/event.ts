@@ -388,7 +388,10 @@ export const EVENTS = {
   "sieve.message-too-large": { level: "warn", text: "Message too large for scripts" },
   "sieve.quota-exceeded": { level: "warn", text: "Script went over a limit" },
   "sieve.not-supported": { level: "warn", text: "Script asked for what is not possible here" },
-  "sieve.redirect-loop": { level: "warn", text: "Script sends on a message that has come back, which was kept instead" },
+  "sieve.redirect-loop": {
+    level: "warn",
+    text: "Script sends on a message that has come back, which was kept instead",
+  },
   "sieve.exec-error": { level: "warn", text: "A program that a script wanted to run could not do its work" },
   "sieve.runtime-error": { level: "warn", text: "Script stopped with an error, the message goes on without it" },
   "sieve.unexpected-error": { level: "error", text: "Script engine failed" },
