@@ -117,6 +117,11 @@ export function buildStorage(context: BuildContext, stores: ReadonlyMap<string, 
     const found = reader.found("storage.directory");
     reader.error("storage.directory", [], `there is no directory with the id ${found}${hint}`);
   }
+  if (directories.length > 1 && directory === undefined && !reader.isSet("session.rcpt.directory")) {
+    const names = list(directories, "and");
+    const message = `none of the directories ${names} is the default, so no domain is local; name one`;
+    reader.warning("storage.directory", [], message);
+  }
   return { data, lookup, directory };
 }
 

@@ -207,21 +207,20 @@ directory.d = { type = "memory", cache.size = 0, cache.ttl.positive = "1h", cach
 queue.route.l = { type = "local", limits.mx = 3 }
 store.m = { type = "memory", url = "file:x" }
 store.q = { type = "sqlite", path = "x", auth-token = "t" }
-directory.d = { type = "memory", base-dn = "x" }
+directory.d = { type = "imap", address = "h", base-dn = "x", principals = [{ name = "a" }] }
 tracer.t = { type = "console", path = "x" }
 resolver.custom = "192.0.2.53"
-directory.i = { type = "imap", address = "h", lookup.domains = "h", principals = [{ name = "a" }] }
 http-lookup.h = { url = "http://h/", format = "list", separator = ";" }`,
     [
       /^queue\.route\.m\.address: warning: line 1: has no effect here: it is for the type relay, not "mx"/,
       /^queue\.route\.l\.limits\.mx: warning: line 2: .*the type mx, not "local"/,
       /^store\.m\.url: warning: line 3: .*the type libsql, not "memory"/,
       /^store\.q\.auth-token: warning: line 4: .*the type libsql, not "sqlite"/,
-      /^directory\.d\.base-dn: warning: line 5: .*the type ldap, not "memory"/,
+      /^directory\.d\.base-dn: warning: line 5: .*the type ldap, not "imap"/,
+      /^directory\.d\.principals\[0\]\.name: warning: line 5: .*the type memory, not "imap"/,
       /^tracer\.t\.path: warning: line 6: .*the type log, not "console"/,
       /^resolver\.custom: warning: line 7: .*the type custom, not system/,
-      /^directory\.i\.principals\[0\]\.name: warning: line 8: .*the type memory, not "imap"/,
-      /^http-lookup\.h\.separator: warning: line 9: .*the format csv, not "list"/,
+      /^http-lookup\.h\.separator: warning: line 8: .*the format csv, not "list"/,
     ],
   ],
   ["a schedule for a queue that is not defined", '[queue.schedule.s]\nqueue-name = "remot"', [

@@ -18,6 +18,15 @@ const STORE =
   `store.people = { type = "sqlite", path = "p.db", query.name = "SELECT 1", query.recipients = "SELECT 2" }\n`;
 const SQL = `directory.d = { type = "sql", store = "people", lookup.domains = "example.net" }`;
 
+Deno.test("several directories of which none is the default are worth a warning, unless sessions choose one", () => {
+  const two = `directory.a.type = "memory"\ndirectory.b.type = "memory"\n`;
+  assert.deepEqual(problemsOf(two), [
+    "storage.directory: warning: none of the directories a and b is the default, so no domain is local; name one",
+  ]);
+  assert.deepEqual(problemsOf(`${two}storage.directory = "b"`), []);
+  assert.deepEqual(problemsOf(`${two}session.rcpt.directory = "'b'"`), []);
+});
+
 Deno.test("an sql directory needs a store with its two statements", () => {
   check(STORE + SQL, []);
   check(SQL, [/^directory\.d\.store: line 1: there is no store with the id "people"; define it as store\.<id>/]);

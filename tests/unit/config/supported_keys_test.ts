@@ -446,6 +446,7 @@ const SECTIONS: readonly string[] = [
   'directory.d.principals.0.name = "a"',
   'directory.d.principals.1 = { name = "g", class = "group" }',
   'directory.e.type = "memory"',
+  'storage.directory = "oi"',
   'store.people = { type = "sqlite", path = "p.db", query.name = "SELECT 1", query.recipients = "SELECT 2" }',
   'directory.sq.type = "sql"',
   'directory.sq.store = "people"',
