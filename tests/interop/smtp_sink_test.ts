@@ -11,6 +11,8 @@ for (
     ["without pipelining", ["-p"]],
     ["without enhanced status codes and DSN", ["-E", "-N"]],
     ["that answers slowly", ["-w", "1"]],
+    ["that thinks about RCPT and the data", ["-W", "RCPT:2", "-W", ".:2"]],
+    ["without 8BITMIME and SIZE", ["-8"]],
   ] as const
 ) {
   Deno.test(`mail is delivered to an smtp-sink ${what}`, async () => {
@@ -38,6 +40,17 @@ for (
     ["a soft refusal of the data", ["-r", "."], 450],
     ["421 and a closed connection at DATA", ["-Q", "DATA"], 421],
     ["a connection closed without a word after the data", ["-q", "."], 0],
+    ["a connection closed without a word at CONNECT", ["-q", "CONNECT"], 0],
+    ["a connection closed without a word at EHLO", ["-q", "EHLO"], 0],
+    ["a connection closed without a word at MAIL", ["-q", "MAIL"], 0],
+    ["a connection closed without a word at RCPT", ["-q", "RCPT"], 0],
+    ["a connection closed without a word at DATA", ["-q", "DATA"], 0],
+    ["421 and a closed connection at CONNECT", ["-Q", "CONNECT"], 421],
+    ["421 and a closed connection after the data", ["-Q", "."], 421],
+    ["a soft refusal at CONNECT", ["-r", "CONNECT"], 450],
+    ["a soft refusal of MAIL", ["-r", "MAIL"], 450],
+    ["a soft refusal of DATA", ["-r", "DATA"], 450],
+    ["a refusal in words of its own", ["-r", "RCPT", "-b", "451 4.7.1 come back later"], 451],
   ] as const
 ) {
   Deno.test(`after ${what} the message stays queued`, async () => {
