@@ -99,6 +99,8 @@ function bare(): EvalWorld {
     attempts: 2,
     tryTcpOnError: true,
     edns: true,
+    dnssec: "trust",
+    trustAnchors: [],
     cacheSizes: {},
   }, { clock: systemClock, random: Math.random, emit: () => {} });
   return {

@@ -264,6 +264,10 @@ export interface ResolverConfig {
   readonly attempts: number;
   readonly tryTcpOnError: boolean;
   readonly edns: boolean;
+  /** Who says whether an answer is secure: the servers, by the AD bit, or this program. */
+  readonly dnssec: "trust" | "validate";
+  /** DS and DNSKEY records that are believed, in master file format; empty: the keys of the root. */
+  readonly trustAnchors: readonly string[];
   /** Cache sizes in octets by type (`txt`, `mx`, `ipv4`, `ipv6`, `ptr`, `tlsa`, `mta-sts`, `rbl`). */
   readonly cacheSizes: Readonly<Record<string, number>>;
 }

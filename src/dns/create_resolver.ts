@@ -5,12 +5,13 @@ import type { Clock } from "../clock/mod.ts";
 import type { ResolverConfig } from "../config/config.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { type Cache, createCache } from "./cache.ts";
+import { createValidator, readAnchors, ROOT_ANCHORS, type Validator } from "./dnssec/mod.ts";
 import { lookUp } from "./lookup.ts";
 import { canonicalName, reverseName } from "./name.ts";
 import { A, AAAA, CNAME, type Kind, MX, NS, PTR, TLSA, TXT } from "./records.ts";
 import { type Answer, DnsError, type Resolver } from "./resolver.ts";
 import { isLoopbackName, localAddresses, nameservers, readHosts, readSystemFile } from "./system_files.ts";
-import { createUpstream } from "./upstream.ts";
+import { createUpstream, type Upstream } from "./upstream.ts";
 
 /** What the resolver is made with. */
 export interface ResolverOptions {
@@ -47,6 +48,7 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
       .map((ip) => ({ protocol: "udp", ip, port: 53 } as const))
     : config.servers;
   const upstream = createUpstream(servers, config, options);
+  const validator = config.dnssec === "validate" ? validatorOver(upstream, config.trustAnchors, clock) : undefined;
 
   const failures = createCache<DnsError>(FAILURE_CACHE);
 
@@ -58,7 +60,7 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
 
     const ask = async (name: string): Promise<Answer<T>> => {
       try {
-        const { answer, ttl } = await lookUp(upstream, kind, name);
+        const { answer, ttl } = await lookUp(upstream, kind, name, validator);
         const kept = Math.min(ttl, answer.records.length > 0 ? LONGEST_TTL : LONGEST_NEGATIVE_TTL);
         if (kept > 0) {
           const cost = answer.records.reduce((sum, record) => sum + kind.cost(record), answer.name.length);
@@ -125,4 +127,14 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
     ns: cached(NS),
     close: () => upstream.close(),
   };
+}
+
+function validatorOver(upstream: Upstream, trustAnchors: readonly string[], clock: Clock): Validator {
+  const anchors = readAnchors(trustAnchors.length === 0 ? ROOT_ANCHORS : trustAnchors);
+  return createValidator({
+    // The configuration has been read before; with what cannot be read nothing is secure.
+    anchors: "unreadable" in anchors ? [] : anchors,
+    ask: async (name, type) => (await upstream.ask({ name: name === "" ? "." : name, type, unchecked: true })).message,
+    now: () => clock.now(),
+  });
 }

@@ -47,6 +47,7 @@ export interface DecodedPacket {
 export const RECURSION_DESIRED: number;
 export const RECURSION_AVAILABLE: number;
 export const AUTHENTIC_DATA: number;
+export const CHECKING_DISABLED: number;
 export const TRUNCATED_RESPONSE: number;
 export const AUTHORITATIVE_ANSWER: number;
 export const DNSSEC_OK: number;

@@ -1,8 +1,9 @@
 /** One lookup: the question, the chain of CNAMEs behind it, and how long its answer may be kept. */
 
+import { BogusError, TYPE, type Validation, type Validator } from "./dnssec/mod.ts";
 import { nameFromWire } from "./name.ts";
 import type { Kind } from "./records.ts";
-import { type Answer, DnsError } from "./resolver.ts";
+import { type Answer, DnsError, type Security } from "./resolver.ts";
 import type { Upstream } from "./upstream.ts";
 import { RCODE, type Response, type WireRecord } from "./wire.ts";
 
@@ -19,16 +20,32 @@ export interface TimedAnswer<T> {
  * Looks up `name`, following CNAMEs (also over several questions).
  *
  * @param name canonical
- * @throws {DnsError} if no server answers, or the chain of CNAMEs does not end
+ * @param validator judges the answers; without one the AD bit of the servers does
+ * @throws {DnsError} if no server answers, the chain of CNAMEs does not end, or signatures do not fit
  */
-export async function lookUp<T>(upstream: Upstream, kind: Kind<T>, name: string): Promise<TimedAnswer<T>> {
+export async function lookUp<T>(
+  upstream: Upstream,
+  kind: Kind<T>,
+  name: string,
+  validator?: Validator,
+): Promise<TimedAnswer<T>> {
   let current = name;
   let ttl = Infinity;
-  let secure = true;
+  // A chain is as secure as its weakest response.
+  let security: Security = "secure";
   for (let links = 0;;) {
-    const response = await upstream.ask({ name: current, type: kind.type });
-    // AD covers the whole answer section (RFC 4035 §3.2.3), so a chain is as secure as its weakest response.
-    secure &&= response.authentic;
+    let proven: boolean | undefined;
+    const question = { name: current, type: kind.type, unchecked: validator !== undefined };
+    const response = await upstream.ask(question);
+    if (validator === undefined) {
+      // AD covers the whole answer section (RFC 4035 §3.2.3).
+      if (!response.authentic) security = "insecure";
+    } else {
+      const validation = await judge(validator, question, response);
+      if (security === "secure") security = validation.security;
+      ttl = Math.min(ttl, validation.ttl);
+      proven = validation.exists;
+    }
     const asked = current;
     if (kind.type !== "CNAME") {
       for (let alias = aliasOf(response, current); alias !== undefined; alias = aliasOf(response, current)) {
@@ -47,8 +64,7 @@ export async function lookUp<T>(upstream: Upstream, kind: Kind<T>, name: string)
       if (value !== undefined) records.push(value);
     }
     // RFC 6604 §3: the response code speaks of the last name of the chain.
-    const exists = response.rcode !== RCODE.nxDomain || records.length > 0;
-    const security = secure ? "secure" : "insecure";
+    const exists = proven ?? (response.rcode !== RCODE.nxDomain || records.length > 0);
     if (records.length > 0) {
       if (kind.compare !== undefined) records.sort(kind.compare);
       return { answer: { records, exists, security, name: current }, ttl };
@@ -59,6 +75,19 @@ export async function lookUp<T>(upstream: Upstream, kind: Kind<T>, name: string)
       return { answer: { records, exists, security, name: current }, ttl: Math.min(ttl, negative ?? 0) };
     }
     // The server stopped in mid-chain: ask for the rest.
+  }
+}
+
+async function judge(
+  validator: Validator,
+  { name, type }: { readonly name: string; readonly type: keyof typeof TYPE },
+  { message }: Response,
+): Promise<Validation> {
+  try {
+    return await validator.validate({ name, type: TYPE[type] }, message);
+  } catch (error) {
+    if (!(error instanceof BogusError)) throw error;
+    throw new DnsError(`${type} of ${name}: DNSSEC validation failed: ${error.message}`, "bogus");
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * DNS: asks name servers, checks that what comes back answers the question, and keeps it for as long as it may be kept.
  *
- * Other rooms see only {@link Resolver}; a test gives them a zone instead. Nothing here validates DNSSEC: an answer is
- * "secure" when the server says so (the AD bit), which is worth as much as the path to that server.
+ * Other rooms see only {@link Resolver}; a test gives them a zone instead. An answer is "secure" when the server says so
+ * (the AD bit), which is worth as much as the path to that server; or, by configuration, when `dnssec/` has followed the
+ * signatures from a trusted key.
  *
  * @example
  * ```ts

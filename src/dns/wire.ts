@@ -8,12 +8,14 @@ import type { WireRecord } from "./dns_packet.d.ts";
 export type { WireRecord };
 
 /** The types this room asks for. */
-export type RecordType = "A" | "AAAA" | "MX" | "TXT" | "PTR" | "TLSA" | "CNAME" | "NS";
+export type RecordType = "A" | "AAAA" | "MX" | "TXT" | "PTR" | "TLSA" | "CNAME" | "NS" | "DS" | "DNSKEY";
 
 /** What is asked: a canonical name and a type, class IN. */
 export interface Question {
   readonly name: string;
   readonly type: RecordType;
+  /** Whether the answer is validated here: servers are then to pass it on unchecked, and it is kept as it came. */
+  readonly unchecked?: boolean;
 }
 
 // What fits unfragmented nearly everywhere (the size agreed on for DNS flag day 2020).
@@ -31,6 +33,8 @@ export interface Response {
   readonly authorities: readonly WireRecord[];
   /** An extended error (RFC 8914) says that validation failed. */
   readonly bogus: boolean;
+  /** The message as it came; empty unless the question asked for that. */
+  readonly message: Uint8Array;
 }
 
 /** What some bytes are for a question that waits for an answer. */
@@ -48,7 +52,9 @@ export function encodeQuery(id: number, question: Question, edns: boolean): Uint
     id,
     type: "query",
     // AD in a query asks for AD in the answer, also where DO is not understood (RFC 6840 §5.7).
-    flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
+    flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA |
+      // CD: what a server thinks of signatures is not asked for (RFC 4035 §3.2.2).
+      (question.unchecked === true ? packet.CHECKING_DISABLED : 0),
     questions: [{ name: question.name, type: question.type, class: "IN" }],
     additionals: edns
       ? [{ name: ".", type: "OPT", udpPayloadSize: UDP_PAYLOAD, flags: packet.DNSSEC_OK, options: [] }]
@@ -92,10 +98,13 @@ export function readResponse(bytes: Uint8Array, id: number, question: Question):
       authentic: (flags & packet.AUTHENTIC_DATA) !== 0,
       answers: message.answers.filter(isInternet),
       authorities: message.authorities.filter(isInternet),
+      message: question.unchecked === true ? bytes.slice() : NOTHING,
       bogus: opt?.options?.some((option) => option.code === 15 && isValidationError(option.data)) ?? false,
     },
   };
 }
+
+const NOTHING = new Uint8Array(0);
 
 function isInternet(record: WireRecord): boolean {
   return record.class === "IN";

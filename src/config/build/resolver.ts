@@ -25,8 +25,30 @@ export function buildResolver(context: BuildContext): ResolverConfig {
     attempts: reader.get("resolver.attempts"),
     tryTcpOnError: reader.get("resolver.try-tcp-on-error"),
     edns: reader.get("resolver.edns"),
+    dnssec: buildDnssec(context),
+    trustAnchors: reader.get("resolver.trust-anchors"),
     cacheSizes: Object.fromEntries(CACHES.map((type) => [type, reader.get(`cache.dns.${type}.size`)])),
   };
+}
+
+/** A DS or DNSKEY record in master file format; TTL and class may be left out. */
+const ANCHOR =
+  /^\S+\s+(?:\d+\s+)?(?:IN\s+)?(?:DS(?:\s+\d{1,5}){3}\s+[\da-f\s]+|DNSKEY\s+\d{1,5}\s+3\s+\d{1,3}\s+[a-z\d+/=\s]+)$/i;
+
+function buildDnssec({ reader }: BuildContext): ResolverConfig["dnssec"] {
+  const dnssec = reader.get("resolver.dnssec");
+  const lines = reader.get("resolver.trust-anchors").flatMap((text) => text.split("\n"))
+    .map((line) => line.replace(/;.*/, "").trim());
+  const odd = lines.findIndex((line) => line !== "" && !ANCHOR.test(line));
+  if (odd >= 0) {
+    const wanted = 'expected DS or DNSKEY records such as "example.net. IN DS 2371 13 2 1F987CC6..."';
+    // A line may have come by a macro, so it is not shown.
+    reader.error("resolver.trust-anchors", [], `${wanted}; record ${odd + 1} is none`);
+  }
+  if (dnssec === "validate" && !reader.get("resolver.edns")) {
+    reader.error("resolver.edns", [], 'has to be true for resolver.dnssec = "validate": signatures come by EDNS only');
+  }
+  return dnssec;
 }
 
 function buildServers({ reader }: BuildContext): Servers {

@@ -22,6 +22,8 @@ export const dnsKeys = {
   "resolver.attempts": key(int(1, 100), 2),
   "resolver.try-tcp-on-error": key(bool, true),
   "resolver.edns": key(bool, true),
+  "resolver.dnssec": key(choice("trust", "validate"), "trust"),
+  "resolver.trust-anchors": key(listOf(filled), []),
   "cache.dns.txt.size": key(size, LARGE_CACHE),
   "cache.dns.mx.size": key(size, LARGE_CACHE),
   "cache.dns.ipv4.size": key(size, LARGE_CACHE),

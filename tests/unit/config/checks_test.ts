@@ -496,3 +496,17 @@ server.blocked-ip = "192.0.2.1"
     assert.deepEqual(environment.configGet(key), wanted, key);
   }
 });
+
+Deno.test("what is no trust anchor, and validation without EDNS, are errors", () => {
+  for (const line of [". IN DS 20326 8 2", ". IN A 192.0.2.1", ". DS 20326 8 2 xyz", ". DNSKEY 257 2 8 AwEA", "root"]) {
+    assert.deepEqual(problemsOf(`resolver.trust-anchors = ["; root", "${line}"]`), [
+      `resolver.trust-anchors: line 1: expected DS or DNSKEY records such as ` +
+      `"example.net. IN DS 2371 13 2 1F987CC6..."; record 2 is none`,
+    ]);
+  }
+  assert.match(
+    problemsOf('resolver.dnssec = "validate"\nresolver.edns = false').join("\n"),
+    /^resolver\.edns: line 2: has to be true/,
+  );
+  assert.deepEqual(problemsOf('resolver.dnssec = "validate"'), []);
+});

@@ -292,6 +292,8 @@ Deno.test("resolver and cache defaults", () => {
     attempts: 2,
     tryTcpOnError: true,
     edns: true,
+    dnssec: "trust",
+    trustAnchors: [],
     cacheSizes: {
       txt: 5242880,
       mx: 5242880,

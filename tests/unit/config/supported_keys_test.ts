@@ -203,6 +203,13 @@ const RESOLVER: readonly Case[] = [
   ["resolver.attempts", "1", (c) => c.resolver.attempts, 1],
   ["resolver.try-tcp-on-error", "false", (c) => c.resolver.tryTcpOnError, false],
   ["resolver.edns", "false", (c) => c.resolver.edns, false],
+  ["resolver.dnssec", '"Validate"', (c) => c.resolver.dnssec, "validate"],
+  [
+    "resolver.trust-anchors",
+    '["example.net. 3600 IN DS 2371 13 2 1f98 7cc6", "; by hand\\n. DNSKEY 257 3 13 mdsswUyr= ; root"]',
+    (c) => c.resolver.trustAnchors.length,
+    2,
+  ],
   ...["txt", "mx", "ipv4", "ipv6", "ptr", "tlsa", "mta-sts", "rbl"].map((type): Case => [
     `cache.dns.${type}.size`,
     "99",

@@ -23,6 +23,8 @@ function configFor(
     attempts: 2,
     tryTcpOnError: true,
     edns: true,
+    dnssec: "trust",
+    trustAnchors: [],
     cacheSizes: {},
     ...changes,
   };

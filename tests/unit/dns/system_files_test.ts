@@ -30,6 +30,8 @@ Deno.test("the system's resolver knows the names of the hosts file", async () =>
     attempts: 2,
     tryTcpOnError: true,
     edns: true,
+    dnssec: "trust",
+    trustAnchors: [],
     cacheSizes: {},
   }, {
     clock: new FakeClock(),
