@@ -52,7 +52,7 @@ print(json.dumps(list(show(message, 0))))
 
 async function readBack(source: string): Promise<unknown> {
   const { script, problems } = compileScript(source);
-  assert.ok(script, problems[0]?.message);
+  assert.ok(script, problems[0]?.message ?? "");
   const bytes = new TextEncoder().encode(MESSAGE.replaceAll("\n", "\r\n"));
   const outcome = await runScript(script, {
     message: sieveMessage(bytes),

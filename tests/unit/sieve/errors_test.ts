@@ -151,7 +151,8 @@ Deno.test("a command of an extension says what it needs", () => {
     for (const [kind, definitions] of kinds) {
       for (const { name } of definitions) {
         const [problem] = compileScript(kind === "command" ? `${name};` : `if ${name} {}`).problems;
-        assert.ok(problem?.message.startsWith(`unknown ${kind} '${name}'; it needs: require "`), problem?.message);
+        const message = problem?.message ?? "";
+        assert.ok(message.startsWith(`unknown ${kind} '${name}'; it needs: require "`), message);
       }
     }
   }

@@ -6,9 +6,10 @@ import { actionsOf, errorsOf, run } from "./script.ts";
 
 /** The message of the limit that was reached. Nothing but the keep may be left of what the script wanted. */
 function limitOf(outcome: Outcome): string {
-  assert.equal(outcome.error?.limit, true, outcome.error?.message);
+  const { error } = outcome;
+  assert.ok(error?.limit === true, error?.message ?? "there was no error");
   assert.deepEqual(actionsOf(outcome), ["implicit keep"]);
-  return outcome.error.message;
+  return error.message;
 }
 
 Deno.test("a script that loops ends after its instructions", async () => {
