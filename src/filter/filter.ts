@@ -173,3 +173,9 @@ export interface Filter {
   /** Called once in a session, when the filter is to be asked for the first time. */
   open(session: FilteredSession): FilterInstance;
 }
+
+/** A filter that keeps connections. */
+export interface RetirableFilter extends Filter {
+  /** Closes connections as soon as nobody uses them. */
+  retire(): void;
+}

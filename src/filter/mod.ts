@@ -21,10 +21,12 @@ export {
   type Modification,
   type Outgoing,
   type OutgoingFate,
+  type RetirableFilter,
   type Stage,
   type Verdict,
 } from "./filter.ts";
-export { createMilterFilter, type RetirableFilter } from "./milter/filter.ts";
+export { createHookFilter } from "./hook/filter.ts";
+export { createMilterFilter } from "./milter/filter.ts";
 export { createSieveFilter } from "./sieve/filter.ts";
 export { createSeenMemory, purgeSeen, type SeenMemory } from "./sieve/memory.ts";
 export type { Outbox, ScriptLists, SieveWorld } from "./sieve/world.ts";

@@ -4,7 +4,13 @@ import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost, Setting } from "../expression/mod.ts";
-import { createFilterChain, createMilterFilter, type Filter, type FilterChain } from "../filter/mod.ts";
+import {
+  createFilterChain,
+  createHookFilter,
+  createMilterFilter,
+  type Filter,
+  type FilterChain,
+} from "../filter/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
 import { VERSION } from "./version.ts";
 
@@ -34,10 +40,11 @@ export function createFilters(config: Config, sources: FilterSources): Filters {
   const milters = config.milters.filter(isUsed).map((milter) =>
     createMilterFilter(milter, { clock, resolver, emit, version: `godwit ${VERSION}` })
   );
+  const hooks = config.hooks.filter(isUsed).map((hook) => createHookFilter(hook, { clock, resolver, emit }));
   return {
-    chain: createFilterChain([...milters, ...(sieve === undefined ? [] : [sieve])]),
+    chain: createFilterChain([...milters, ...(sieve === undefined ? [] : [sieve]), ...hooks]),
     retire() {
-      for (const milter of milters) milter.retire();
+      for (const filter of [...milters, ...hooks]) filter.retire();
     },
   };
 }

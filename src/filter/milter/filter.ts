@@ -2,7 +2,7 @@
 
 import type { MilterConfig } from "../../config/config.ts";
 import type { Emit } from "../../telemetry/event.ts";
-import type { Filter } from "../filter.ts";
+import type { RetirableFilter } from "../filter.ts";
 import { type MilterEngine, openDialogue } from "./dialogue.ts";
 import { milterOpener, type MilterWorld } from "./open.ts";
 import { createMilterPool } from "./pool.ts";
@@ -17,12 +17,6 @@ export interface MilterFilterWorld extends MilterWorld {
   /** Name and version of this program, for the macro `v`. */
   readonly version: string;
   readonly emit: Emit;
-}
-
-/** A filter that keeps connections. */
-export interface RetirableFilter extends Filter {
-  /** Closes connections as soon as nobody uses them. */
-  retire(): void;
 }
 
 /** Makes the filter of a milter. */

@@ -1,0 +1,144 @@
+/** One call of a hook: a POST, and its answer within bounds. */
+
+import { Agent as PlainAgent, type IncomingMessage, request as plainRequest } from "node:http";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import type { LookupFunction } from "node:net";
+import type { Clock } from "../../clock/mod.ts";
+import type { HookConfig } from "../../config/config.ts";
+import type { Resolver } from "../../dns/resolver.ts";
+import { nodeTlsOptions } from "../../net/mod.ts";
+
+/** What calling needs. */
+export interface HookWorld {
+  readonly clock: Clock;
+  readonly resolver: Pick<Resolver, "a" | "aaaa">;
+}
+
+/** Most calls of one hook at the same time; others wait for their turn. */
+const MOST_CALLS = 50;
+
+/** Calls a hook. */
+export interface HookCaller {
+  /**
+   * Posts a body.
+   *
+   * @returns the octets of an answer with the status 200
+   * @throws {Error} (rejects) if there is no such answer in time
+   */
+  post(body: string): Promise<Uint8Array>;
+  /** Closes connections that are kept, once no call is under way. */
+  close(): void;
+}
+
+/** Makes the caller of a hook; it keeps connections. */
+export function createHookCaller(config: HookConfig, world: HookWorld): HookCaller {
+  const url = new URL(config.url);
+  const isTls = url.protocol === "https:";
+  const settings = { keepAlive: true, maxSockets: MOST_CALLS };
+  const agent = isTls ? new TlsAgent(settings) : new PlainAgent(settings);
+  const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const tls = isTls
+    ? nodeTlsOptions({ serverName: hostname, verify: config.allowInvalidCerts ? "none" : "pki" }, world.clock)
+    : {};
+  const headers = headersOf(config);
+  const options = {
+    ...tls,
+    agent,
+    method: "POST",
+    host: hostname,
+    port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
+    path: `${url.pathname}${url.search}`,
+    lookup: lookupBy(world.resolver),
+  };
+  const request = isTls ? tlsRequest : plainRequest;
+
+  let calls = 0;
+  let closing = false;
+  const ended = () => {
+    if (--calls === 0 && closing) agent.destroy();
+  };
+
+  return {
+    post(body) {
+      calls++;
+      const octets = new TextEncoder().encode(body);
+      return new Promise<Uint8Array>((resolve, reject) => {
+        const outgoing = request({ ...options, headers: { ...headers, "content-length": octets.length } });
+        const fail = (error: Error) => {
+          timer.cancel();
+          outgoing.destroy();
+          reject(error);
+        };
+        const timer = world.clock.after(
+          config.timeout,
+          () => fail(new Error(`no answer within ${config.timeout / 1000} s`)),
+        );
+        outgoing.on("error", fail);
+        outgoing.on("response", (incoming) => {
+          readAnswer(incoming, config.maxResponseSize).then((answer) => {
+            timer.cancel();
+            resolve(answer);
+          }, fail);
+        });
+        outgoing.end(octets);
+      }).finally(ended);
+    },
+    close() {
+      closing = true;
+      if (calls === 0) agent.destroy();
+    },
+  };
+}
+
+function headersOf(config: HookConfig): Record<string, string> {
+  const { auth } = config;
+  const headers: Record<string, string> = { "content-type": "application/json", accept: "application/json" };
+  if (auth !== undefined) {
+    const login = new TextEncoder().encode(`${auth.username}:${auth.secret}`);
+    headers["authorization"] = `Basic ${login.toBase64()}`;
+  }
+  for (const [name, value] of config.headers) headers[name.toLowerCase()] = value;
+  return headers;
+}
+
+async function readAnswer(incoming: IncomingMessage, limit: number): Promise<Uint8Array> {
+  if (incoming.statusCode !== 200) {
+    incoming.resume();
+    throw new Error(`it answers with the HTTP status ${incoming.statusCode}`);
+  }
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of incoming) {
+    size += part.length;
+    if (size > limit) throw new Error(`its answer is larger than ${limit} octets`);
+    parts.push(part);
+  }
+  if (!incoming.complete) throw new Error("its answer ends early");
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Asks the resolver of the server, in the form that node's connections want. */
+function lookupBy(resolver: HookWorld["resolver"]): LookupFunction {
+  return (hostname, options, callback) => {
+    const found = async () => {
+      const families = await Promise.allSettled([resolver.a(hostname), resolver.aaaa(hostname)]);
+      return families.flatMap((answer, index) =>
+        answer.status === "fulfilled"
+          ? answer.value.records.map((address) => ({ address, family: index === 0 ? 4 : 6 }))
+          : []
+      );
+    };
+    found().then((addresses) => {
+      const [first] = addresses;
+      if (first === undefined) return callback(new Error(`${hostname} has no address`), "", 4);
+      if (options.all === true) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    }, (error) => callback(error instanceof Error ? error : new Error(String(error)), "", 4));
+  };
+}
