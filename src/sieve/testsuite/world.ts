@@ -41,7 +41,7 @@ export interface World {
   script: CompiledScript | undefined;
 }
 
-const DEFAULT_MESSAGE = "From: stephan@rename-it.nl\r\nTo: sirius@drunksnipers.com\r\nSubject: Frop!\r\n\r\nFriep!\r\n";
+const DEFAULT_MESSAGE = "From: sender@example.com\r\nTo: recipient@example.com\r\nSubject: Test\r\n\r\nText\r\n";
 
 export function defaultMessage(): SieveMessage {
   return testMessage(DEFAULT_MESSAGE);

@@ -113,7 +113,7 @@ Deno.test("an included script shares actions and global variables, and keeps its
 Deno.test("ihave loads what there is, and skips what stands behind the rest", async () => {
   const script = 'require "ihave"; if ihave "fileinto" { fileinto "x"; } elsif ihave "nonsense" { nonsense 5; }';
   assert.deepEqual(actionsOf(await run(script)), ["store x"]);
-  const missing = 'require "ihave"; if not ihave "nonsense" { keep; } else { nonsense :frop "y"; }';
+  const missing = 'require "ihave"; if not ihave "nonsense" { keep; } else { nonsense :odd "y"; }';
   assert.deepEqual(actionsOf(await run(missing)), ["keep"]);
   assert.equal((await run('require "ihave"; error "that is it";')).error?.message, "that is it");
 });
