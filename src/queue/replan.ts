@@ -62,6 +62,7 @@ export async function noteApplied(store: Store, node: number, digest: string): P
  * @throws {StoreUnavailable} if the store is unavailable
  */
 export async function replan({ store, strategy, now, random, stopped }: ReplanContext): Promise<void> {
+  let drawn = { id: 0, part: 0, time: 0 };
   for (let message = 0, seq = -1; !stopped();) {
     const { rows } = await store.read(WAITING, [message, seq, STEP]);
     const last = rows.at(-1);
@@ -79,7 +80,9 @@ export async function replan({ store, strategy, now, random, stopped }: ReplanCo
       if (found === undefined) continue;
       const recipient = readRecipient(columns);
       const owner = found.addresses.length === 1 ? { ...found, addresses: [recipient.address] } : found;
-      const next = await planAnew(owner, recipient, strategy, now(), random);
+      // One for all recipients of a message: those that travelled together go on doing so.
+      if (found.id !== drawn.id) drawn = { id: found.id, part: random(), time: now() };
+      const next = await planAnew(owner, recipient, strategy, drawn.time, drawn.part);
       if (next === undefined) continue;
       const { queue, attemptAt, expires, attempts, flags } = next.recipient;
       // `due` of a held one is the time of holding.
@@ -94,13 +97,17 @@ export async function replan({ store, strategy, now, random, stopped }: ReplanCo
   }
 }
 
-/** The recipient as the schedule of now has it; undefined if that cannot be told. */
+/**
+ * The recipient as the schedule of now has it; undefined if that cannot be told.
+ *
+ * @param part which part of the pause has to pass, from 0 to 1
+ */
 async function planAnew(
   message: MessageRecord,
   recipient: RecipientRecord,
   strategy: Strategy,
   now: number,
-  random: () => number,
+  part: number,
 ): Promise<{ readonly recipient: RecipientRecord; readonly look: number } | undefined> {
   try {
     const schedule = await strategy.schedule(message, recipient, now);
@@ -110,10 +117,10 @@ async function planAnew(
       expires: expiryOf(message, schedule, recipient.extended),
     };
     const pause = pauseAfter(schedule, recipient.attempts);
-    // A first attempt has its own time, and so has one that somebody has set. Others are spread over the pause, so that a
-    // long queue does not come due at once.
+    // A first attempt has its own time, and so has one that somebody has set. Other messages are spread over the pause,
+    // so that a long queue does not come due at once.
     const planned = recipient.attempts > 0 && (recipient.flags & FLAG.timed) === 0;
-    if (planned && next.attemptAt > now + pause) next.attemptAt = now + Math.ceil(random() * pause);
+    if (planned && next.attemptAt > now + pause) next.attemptAt = now + Math.ceil(part * pause);
     return { recipient: next, look: nextLook(next, message, schedule) };
   } catch {
     return undefined;

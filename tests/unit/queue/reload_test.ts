@@ -93,6 +93,36 @@ test("a time that was set by hand stays when schedules change, a FUTURERELEASE h
   await queue.close();
 });
 
+test("recipients of one message still travel together when their schedule changes", async (store, clock) => {
+  const slow = schedule("remote", { retry: [4 * HOUR] });
+  const drawn = [0.9, 0.2, 0.6, 0.4];
+  const queue = await openTestQueue(store, clock, {
+    config: queueConfig({ schedules: [slow] }),
+    random: () => drawn.shift() ?? 0.5,
+  });
+  const jobs: string[][] = [];
+  queue.start((job) => {
+    jobs.push(job.recipients.map(({ address }) => address));
+    return failing(job, new AbortController().signal);
+  });
+  await queue.enqueue(newMessage(queue, ["bob@example.net", "eve@example.net"]));
+  const recipients = async () => (await queue.list())[0]?.recipients ?? [];
+  await until(async () => (await recipients()).every(({ attempts }) => attempts === 1));
+
+  queue.reconfigure(queueConfig({ schedules: [schedule("remote", { retry: [10 * MINUTE] })] }));
+  const inTime = (due: string | null | undefined) => Date.parse(due ?? "") <= clock.now() + 10 * MINUTE;
+  await until(async () => (await recipients()).every(({ due }) => inTime(due)));
+  const [bob, eve] = await recipients();
+  assert.equal(bob?.due, eve?.due);
+  await clock.advance(10 * MINUTE);
+  await until(async () => {
+    await clock.advance(200);
+    return jobs.length > 1;
+  });
+  assert.deepEqual(jobs[1], ["bob@example.net", "eve@example.net"]);
+  await queue.close();
+});
+
 test(
   "what waits in memory for its turn takes the route and the queue of the new configuration",
   async (store, clock) => {
