@@ -6,6 +6,8 @@ import { publicKeyRecord } from "../authentication/mod.ts";
 import { systemClock } from "../clock/mod.ts";
 import type { Config, SignatureConfig } from "../config/mod.ts";
 import { createResolver } from "../dns/mod.ts";
+import { publishedPolicy } from "../http/mod.ts";
+import { createCertificateStore } from "../net/mod.ts";
 import { domainToAscii, isDomain } from "../smtp/mod.ts";
 import { load } from "./configuration.ts";
 import { type DnsRecord, printRecords } from "./dns_record.ts";
@@ -24,7 +26,7 @@ export interface RecordsOptions {
 export function dnsCommand(output: Output, ending: (action: Promise<number>) => Promise<void>): Command {
   const dns = new Command("dns").description("DNS records for mail");
   dns.command("records")
-    .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC")
+    .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC, MTA-STS, TLS reports")
     .requiredOption("--domain <domain>", "domain that sends and receives mail")
     .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
     .option("--verify", "compare them with what DNS says")
@@ -73,7 +75,14 @@ async function verify(
 }
 
 /** Each tells what one protocol wants published for a domain. */
-const SOURCES: readonly ((domain: string, config: Config) => readonly DnsRecord[])[] = [mx, spf, dkim, dmarc];
+const SOURCES: readonly ((domain: string, config: Config) => readonly DnsRecord[])[] = [
+  mx,
+  spf,
+  dkim,
+  dmarc,
+  mtaSts,
+  tlsReports,
+];
 
 function mx(domain: string, { server }: Config): DnsRecord[] {
   return [{ name: domain, type: "MX", value: `10 ${server.hostname}.`, purpose: "MX: mail for the domain comes here" }];
@@ -136,6 +145,37 @@ function dmarc(domain: string): DnsRecord[] {
     type: "TXT",
     value: `v=DMARC1; p=none; rua=mailto:postmaster@${domain}`,
     purpose: "DMARC: reports only; p=quarantine or p=reject once they show that all mail passes",
+  }];
+}
+
+// RFC 8461 §3.1, §3.3. Without a host to name there is no policy, and nothing to announce.
+function mtaSts(domain: string, config: Config): DnsRecord[] {
+  const names = createCertificateStore(config.certificates).certificates.flatMap((certificate) => certificate.names);
+  const policy = publishedPolicy(config.mtaSts, names);
+  if (policy === undefined) return [];
+  return [
+    {
+      name: `_mta-sts.${domain}`,
+      type: "TXT",
+      value: `v=STSv1; id=${policy.id}`,
+      purpose: `MTA-STS: there is a policy (${config.mtaSts.mode}); the id changes with it`,
+    },
+    {
+      name: `mta-sts.${domain}`,
+      type: "CNAME",
+      value: `${config.server.hostname}.`,
+      purpose: "MTA-STS: where the policy is fetched by HTTPS, with a certificate for this name",
+    },
+  ];
+}
+
+// RFC 8460 §3.
+function tlsReports(domain: string): DnsRecord[] {
+  return [{
+    name: `_smtp._tls.${domain}`,
+    type: "TXT",
+    value: `v=TLSRPTv1; rua=mailto:postmaster@${domain}`,
+    purpose: "TLS reports: where others report how TLS with the domain went",
   }];
 }
 

@@ -5,7 +5,7 @@ import type { DnsRecord } from "./dns_record.ts";
 import { type Output, table } from "./output.ts";
 
 /** The part of DNS that records are looked up in. */
-export type RecordResolver = Pick<Resolver, "mx" | "txt">;
+export type RecordResolver = Pick<Resolver, "mx" | "txt" | "cname" | "a" | "aaaa">;
 
 /**
  * What became of a record. `other`: there is one for the same purpose with another content, which may be just as right
@@ -28,10 +28,7 @@ export function verifyRecords(
 ): Promise<readonly VerifiedRecord[]> {
   return Promise.all(records.map(async (record) => {
     try {
-      return {
-        record,
-        ...(record.type === "MX" ? await verifyMx(record, resolver) : await verifyTxt(record, resolver)),
-      };
+      return { record, ...await VERIFY[record.type](record, resolver) };
     } catch (error) {
       return { record, state: "unknown" as const, found: error instanceof Error ? error.message : String(error) };
     }
@@ -40,9 +37,27 @@ export function verifyRecords(
 
 type Verdict = Omit<VerifiedRecord, "record">;
 
+const VERIFY: Readonly<
+  Record<DnsRecord["type"], (record: DnsRecord, resolver: RecordResolver) => Promise<Verdict>>
+> = { MX: verifyMx, TXT: verifyTxt, CNAME: verifyCname };
+
+async function verifyCname({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
+  const { records: [alias] } = await resolver.cname(name);
+  if (alias !== undefined) {
+    return alias === plain(value) ? { state: "ok", found: "" } : { state: "other", found: alias };
+  }
+  // Addresses do as well, and may be those of another web server.
+  const addresses = (await Promise.all([resolver.a(name), resolver.aaaa(name)])).flatMap(({ records }) => records);
+  return { state: addresses.length === 0 ? "missing" : "other", found: addresses.join(", ") };
+}
+
+function plain(name: string): string {
+  return name.replace(/\.$/, "").toLowerCase();
+}
+
 async function verifyMx({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
   const { records } = await resolver.mx(name);
-  const wanted = value.split(" ").at(-1)?.replace(/\.$/, "").toLowerCase();
+  const wanted = plain(value.split(" ").at(-1) ?? "");
   if (records.some(({ exchange }) => exchange === wanted)) return { state: "ok", found: "" };
   const found = records.map(({ preference, exchange }) => `${preference} ${exchange}.`).join(", ");
   // Mail may come through somebody else on purpose.
@@ -54,7 +69,7 @@ async function verifyTxt({ name, value }: DnsRecord, resolver: RecordResolver): 
   const kind = purposeOf(value);
   const alike = records.filter((text) => purposeOf(text) === kind);
   if (alike.some((text) => normal(text) === normal(value))) {
-    // RFC 7208 §4.5, RFC 7489 §6.6.3: two of them count as none.
+    // RFC 7208 §4.5, RFC 7489 §6.6.3, RFC 8461 §3.1, RFC 8460 §3: two of them count as none.
     const many = alike.length > 1 && kind !== "key";
     return { state: many ? "wrong" : "ok", found: many ? `${alike.length} such records: ${alike.join(" | ")}` : "" };
   }

@@ -244,6 +244,15 @@ export interface QueueConfig {
   readonly quotas: readonly QuotaConfig[];
 }
 
+/** The MTA-STS policy served for local domains. */
+export interface MtaStsConfig {
+  readonly mode: "enforce" | "testing" | "none";
+  /** Milliseconds. */
+  readonly maxAge: number;
+  /** Names of hosts, some with `*.` in front; `undefined`: those of the certificates. */
+  readonly mx: readonly string[] | undefined;
+}
+
 export interface ReportConfig {
   readonly domain: string;
   readonly submitter: Setting<string>;
@@ -441,6 +450,7 @@ export interface Config {
   readonly server: ServerConfig;
   readonly certificates: readonly CertificateConfig[];
   readonly session: SessionConfig;
+  readonly mtaSts: MtaStsConfig;
   readonly signing: SigningConfig;
   readonly sieve: SieveConfig;
   /** In the order of the file. */

@@ -178,6 +178,16 @@ export const hostname: ValueType<string> = scalar(
   "localhost",
 );
 
+/** A host name, or `*.` and one, for all names with one label more. */
+export const hostPattern: ValueType<string> = scalar(
+  parsed((text) => {
+    const name = parseHostname(text.replace(/^\*\./, ""));
+    return name === undefined ? undefined : text.startsWith("*.") ? `*.${name}` : name;
+  }),
+  'a host name such as mx1.example.net, or "*.example.net"',
+  "",
+);
+
 /** A mail domain. */
 export const domain: ValueType<string> = scalar(parsed(parseDomain), "a domain such as example.net", "");
 

@@ -21,4 +21,5 @@ export type {
 } from "./dependencies.ts";
 export { type HttpListener, startHttpListener } from "./listener.ts";
 export { type Mailboxes, type MailboxView, type MailSummary, openMailboxes } from "./mailbox.ts";
+export { type PublishedPolicy, publishedPolicy, stsAnswer } from "./mta_sts.ts";
 export { type MailView, readMail } from "./mail_reader.ts";

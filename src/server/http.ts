@@ -11,9 +11,12 @@ import {
   type HttpListener,
   type ListenerView,
   openMailboxes,
+  publishedPolicy,
   type QueueAdministration,
   startHttpListener,
+  stsAnswer,
 } from "../http/mod.ts";
+import { createCertificateStore } from "../net/mod.ts";
 import type { Queue } from "../queue/mod.ts";
 import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
 import type { BanList } from "../throttle/mod.ts";
@@ -47,6 +50,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
   const directory = config.storage.directory === undefined
     ? undefined
     : config.directories.get(config.storage.directory);
+  const certificateNames = createCertificateStore(config.certificates).certificates.flatMap(({ names }) => names);
   return createHttpApp({
     version: VERSION,
     hostname: config.server.hostname,
@@ -78,6 +82,10 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
       if (await world.loginRefused(user)) return { kind: "refused" };
       return await world.directory()?.login(user, password) ?? { kind: "refused" };
     },
+    wellKnown: stsAnswer(
+      publishedPolicy(config.mtaSts, certificateNames),
+      (domain) => world.functions.isLocalDomain("", domain),
+    ),
     verifySecret: (secret, password) => verifySecret(secret, password),
     ...(world.mailboxRoot === undefined ? {} : { mailboxes: openMailboxes(world.mailboxRoot) }),
   });

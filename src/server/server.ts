@@ -14,7 +14,13 @@ import {
 } from "../net/mod.ts";
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
-import { createDelivery } from "../outbound/mod.ts";
+import {
+  createDelivery,
+  createPolicyFetch,
+  createStsCache,
+  createStsPolicy,
+  createTlsResultRecorder,
+} from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
@@ -49,6 +55,8 @@ export interface ServerOptions {
   readonly mailboxRoot?: string;
   /** Port that `mx` routes connect to; 25 outside tests. */
   readonly mxPort?: number;
+  /** Port that MTA-STS policies are fetched from; 443 outside tests. */
+  readonly policyPort?: number;
   /** Called with the telemetry before anything happens, so that nothing goes unobserved. */
   readonly onTelemetry?: (telemetry: Telemetry) => void;
 }
@@ -240,6 +248,19 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => purges.close());
     const generation = generationOf(config, queue);
     undo.push(() => (current ?? generation).retire());
+    const tlsResults = createTlsResultRecorder({ store: data, clock });
+    undo.push(() => tlsResults.close());
+    const { policyPort } = options;
+    const policies = createStsCache({
+      resolver,
+      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
+      store: data,
+      clock,
+      emit,
+      results: tlsResults,
+      capacity: config.resolver.cacheSizes["mta-sts"] ?? 0,
+    });
+    undo.push(() => policies.close());
     const delivery = createDelivery({
       config: config.queue,
       hostname: config.server.hostname,
@@ -252,6 +273,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         return inForce.session.data.addHeaders.deliveredTo;
       },
       counters: throttle,
+      mtaSts: createStsPolicy({ cache: policies, emit }),
+      tlsResults,
       wire: trace.wire,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
       runScript: (occasion) => (current ?? generation).runUserScript(occasion),

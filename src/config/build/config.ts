@@ -7,6 +7,7 @@ import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
 import { buildHooks, buildMilters } from "./filter.ts";
 import { buildHttpLookups, buildInboundLimiters, buildOutboundLimiters, buildQuotas } from "./limits.ts";
+import { buildMtaSts } from "./mta_sts.ts";
 import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices, schedulingOf } from "./queue.ts";
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
@@ -37,6 +38,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
     server,
     certificates,
     session: buildSession(context),
+    mtaSts: buildMtaSts(context),
     signing: buildSigning(context, buildSignatures(context)),
     sieve: buildSieve(context, { ...environment, configGet: reader.configGet }),
     milters: buildMilters(context),

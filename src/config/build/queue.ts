@@ -205,8 +205,7 @@ function buildTls(context: BuildContext, id: string): TlsPolicyConfig {
   return {
     id,
     dane: reader.get("queue.tls.<id>.dane", id),
-    // The default is `optional`; as long as it is not supported that comes to the same as `disable`.
-    mtaSts: "disable",
+    mtaSts: reader.get("queue.tls.<id>.mta-sts", id),
     starttls: reader.get("queue.tls.<id>.starttls", id),
     allowInvalidCerts: builtIn ?? reader.get("queue.tls.<id>.allow-invalid-certs", id),
     timeout: {

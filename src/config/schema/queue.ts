@@ -2,7 +2,7 @@
 
 import { bool, choice, dur, filled, hostname, int, ip, listOf, rate, size, text } from "../value_type.ts";
 import { asBool, asId } from "./setting_shape.ts";
-import { computed, type Id, key, later, only, optional, required, sameAs, setting } from "./spec.ts";
+import { computed, type Id, key, only, optional, required, sameAs, setting } from "./spec.ts";
 
 const requirement = choice("optional", "require", "disable");
 
@@ -68,7 +68,7 @@ export const queueKeys = {
   "queue.connection.<id>.timeout.rcpt-to": key(dur, "3m"),
   "queue.connection.<id>.timeout.data": key(dur, "10m"),
   "queue.tls.<id>.dane": key(requirement, "optional"),
-  "queue.tls.<id>.mta-sts": later(key(requirement, "optional"), "disable"),
+  "queue.tls.<id>.mta-sts": key(requirement, "optional"),
   "queue.tls.<id>.starttls": key(requirement, "optional"),
   "queue.tls.<id>.allow-invalid-certs": key(bool, false),
   "queue.tls.<id>.timeout.tls": key(dur, "3m"),

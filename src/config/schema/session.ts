@@ -6,6 +6,7 @@ import {
   dur,
   durationIn,
   filled,
+  hostPattern,
   headerLine,
   int,
   listOf,
@@ -31,7 +32,7 @@ import {
   asWordOrFalse,
   asWords,
 } from "./setting_shape.ts";
-import { allLater, computed, key, later, optional, required, setting } from "./spec.ts";
+import { allLater, computed, key, optional, required, setting } from "./spec.ts";
 
 /** The default directory as a constant, or `false` if there is none. */
 const defaultDirectory = computed((from) => {
@@ -109,9 +110,9 @@ export const sessionKeys = {
   "session.data.add-headers.date": setting("data", asBool, SUBMIT),
   "session.data.add-headers.return-path": setting("data", asBool, false),
   "session.data.add-headers.delivered-to": key(bool, true),
-  "session.mta-sts.mode": later(key(choice("enforce", "testing", "none"), "testing")),
-  "session.mta-sts.max-age": later(key(durationIn(1000), "7d")),
-  "session.mta-sts.mx": later(optional(listOf(filled))),
+  "session.mta-sts.mode": key(choice("enforce", "testing", "none"), "testing"),
+  "session.mta-sts.max-age": key(durationIn(1000), "7d"),
+  "session.mta-sts.mx": optional(listOf(hostPattern)),
 };
 
 export const milterKeys = {

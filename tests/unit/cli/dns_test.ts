@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../../src/cli/mod.ts";
 import { records as dnsRecords } from "../../../src/cli/dns.ts";
-import { createZone, type Zone } from "../../support/zone.ts";
+import { createZone, type Zone, type ZoneEntry } from "../../support/zone.ts";
 import { publicKeyText, signingKey } from "../../support/signing_keys.ts";
 
 const rsa = signingKey("rsa-sha256", "r1");
@@ -70,7 +70,7 @@ async function published(settings: string, domain = "example.net"): Promise<Map<
   return new Map(all.map(({ name, type, value }) => [`${name} ${type}`, value]));
 }
 
-Deno.test("the records of a domain: MX, SPF, DMARC, and DKIM for each of its signatures", async () => {
+Deno.test("the records of a domain: MX, SPF, DMARC, TLS reports, and DKIM for each of its signatures", async () => {
   const found = await published(
     signature("a", rsa, "example.net") + signature("b", ed, "Example.net") + signature("c", rsa, "other.example") +
       'queue.connection.out = { source-ips = ["192.0.2.7", "2001:db8::7"] }\n',
@@ -82,7 +82,35 @@ Deno.test("the records of a domain: MX, SPF, DMARC, and DKIM for each of its sig
     ["r1._domainkey.example.net TXT", publicKeyText(rsa)],
     ["e1._domainkey.example.net TXT", publicKeyText(ed)],
     ["_dmarc.example.net TXT", "v=DMARC1; p=none; rua=mailto:postmaster@example.net"],
+    ["_smtp._tls.example.net TXT", "v=TLSRPTv1; rua=mailto:postmaster@example.net"],
   ]);
+});
+
+const MX_NAMES = 'session.mta-sts.mx = ["mx.example.net", "*.example.org"]\n';
+
+Deno.test("a policy to publish is announced by an id that changes with it, and by the name of its host", async () => {
+  const found = await published(MX_NAMES);
+  const announced = found.get("_mta-sts.example.net TXT") ?? "";
+  // RFC 8461 §3.1
+  assert.match(announced, /^v=STSv1; id=[A-Za-z0-9]{1,32}$/);
+  assert.equal(found.get("mta-sts.example.net CNAME"), "mx.example.net.");
+  assert.equal((await published(MX_NAMES)).get("_mta-sts.example.net TXT"), announced);
+  const enforced = await published(`${MX_NAMES}session.mta-sts.mode = "enforce"\n`);
+  assert.notEqual(enforced.get("_mta-sts.example.net TXT"), announced);
+});
+
+Deno.test("--verify knows a policy host by its alias or by any address, and misses it without", async () => {
+  const announced = (await published(MX_NAMES)).get("_mta-sts.example.net TXT") ?? "";
+  const host = async (entry: ZoneEntry) => {
+    const zone = createZone({ "_mta-sts.example.net": { txt: [announced] }, "mta-sts.example.net": entry });
+    const { out } = await verified(MX_NAMES, zone, "--json");
+    const all: { name: string; state: string }[] = JSON.parse(out.join("\n"));
+    return all.filter(({ name }) => name.includes("mta-sts")).map(({ state }) => state);
+  };
+  assert.deepEqual(await host({ cname: "mx.example.net" }), ["ok", "ok"]);
+  assert.deepEqual(await host({ cname: "www.example.com" }), ["ok", "other"]);
+  assert.deepEqual(await host({ aaaa: ["2001:db8::80"] }), ["ok", "other"]);
+  assert.deepEqual(await host({}), ["ok", "missing"]);
 });
 
 Deno.test("a signature that asks for reports needs the record that says where to (RFC 6651 §3.2)", async () => {
@@ -135,6 +163,7 @@ const PUBLISHED = {
   "r1._domainkey.example.net": { txt: [publicKeyText(rsa).replace("v=DKIM1; k=rsa; p=", "t=s; p= ")] },
   "e1._domainkey.example.net": { txt: [publicKeyText(ed).replaceAll("; ", ";")] },
   "_dmarc.example.net": { txt: ["v=DMARC1; p=reject"] },
+  "_smtp._tls.example.net": { txt: ["v=TLSRPTv1;rua=mailto:postmaster@example.net"] },
 } as const;
 
 /** State of each record by name and type, as JSON has it. */
@@ -155,6 +184,7 @@ Deno.test("--verify finds what is published, however it is written", async () =>
     "e1._domainkey.example.net TXT": "ok",
     // A policy of the administrator's own.
     "_dmarc.example.net TXT": "other",
+    "_smtp._tls.example.net TXT": "ok",
   });
 });
 
@@ -174,6 +204,7 @@ Deno.test("--verify tells what is missing, wrong or cannot be looked up, and end
     "r1._domainkey.example.net TXT": "wrong",
     "e1._domainkey.example.net TXT": "unknown",
     "_dmarc.example.net TXT": "missing",
+    "_smtp._tls.example.net TXT": "missing",
   });
 });
 
@@ -183,6 +214,6 @@ Deno.test("--verify prints a table in which nothing from DNS is taken for more t
     createZone({ ...PUBLISHED, "_dmarc.example.net": { txt: ["v=DMARC1; p=none; x=\x1b[2J"] } }),
   );
   assert.match(out[0] ?? "", /^state\s+type\s+name\s+found/);
-  assert.equal(out.length, 7);
+  assert.equal(out.length, 8);
   assert.match(out.join("\n"), /^other\s+TXT\s+_dmarc\.example\.net\s+v=DMARC1; p=none; x=\\u001b\[2J$/m);
 });

@@ -205,8 +205,7 @@ Deno.test("queue defaults: the built-in definitions", () => {
   const tls = (id: string, allowInvalidCerts: boolean) => ({
     id,
     dane: "optional",
-    // As long as it is not supported, `optional` comes to the same as `disable`.
-    mtaSts: "disable",
+    mtaSts: "optional",
     starttls: "optional",
     allowInvalidCerts,
     timeout: { tls: 3 * MINUTE, mtaSts: 3 * MINUTE },

@@ -106,6 +106,13 @@ const SESSION: readonly Case[] = [
   ["session.data.add-headers.message-id", "false", (c) => of(c.session.data.addHeaders.messageId), false],
   ["session.data.add-headers.date", "false", (c) => of(c.session.data.addHeaders.date), false],
   ["session.data.add-headers.return-path", "true", (c) => of(c.session.data.addHeaders.returnPath), true],
+  ["session.mta-sts.mode", '"enforce"', (c) => c.mtaSts.mode, "enforce"],
+  ["session.mta-sts.max-age", "86400", (c) => c.mtaSts.maxAge, 86_400_000],
+  ["session.mta-sts.max-age", '"2d"', (c) => c.mtaSts.maxAge, 172_800_000],
+  ["session.mta-sts.mx", '["MX1.example.net.", "*.example.net"]', (c) => c.mtaSts.mx, [
+    "mx1.example.net",
+    "*.example.net",
+  ]],
   ["session.data.add-headers.delivered-to", "false", (c) => c.session.data.addHeaders.deliveredTo, false],
 ];
 
@@ -173,6 +180,7 @@ const QUEUE: readonly Case[] = [
     },
     11_000,
   ]),
+  ["queue.tls.t.mta-sts", '"require"', (c) => c.queue.tls.get("t")?.mtaSts, "require"],
   ["queue.tls.t.dane", '"require"', (c) => c.queue.tls.get("t")?.dane, "require"],
   ["queue.tls.t.starttls", '"Require"', (c) => c.queue.tls.get("t")?.starttls, "require"],
   ["queue.tls.t.allow-invalid-certs", "true", (c) => c.queue.tls.get("t")?.allowInvalidCerts, true],

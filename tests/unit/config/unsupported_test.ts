@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SCHEMA } from "../../../src/config/schema/mod.ts";
 import type { Key } from "../../../src/config/schema/spec.ts";
-import { configOf, problemsOf } from "./loading.ts";
+import { problemsOf } from "./loading.ts";
 
 const schema: Readonly<Record<string, Key>> = SCHEMA;
 
@@ -9,8 +9,6 @@ const schema: Readonly<Record<string, Key>> = SCHEMA;
 const AREAS = [
   "acme.",
   "session.hook.",
-  "session.mta-sts.",
-  "queue.tls.<id>.mta-sts",
   "asn.",
   "report.dkim.",
   "report.spf.",
@@ -49,22 +47,12 @@ Deno.test("a value that only switches such a key off is accepted", () => {
       "report.dsn.sign = false",
       'report.dmarc.aggregate.send = "never"',
       "report.spf.send = false",
-      'queue.tls.t = { mta-sts = "DISABLE" }',
       'asn.type = "disabled"',
       'metrics.open-telemetry.transport = "disable"',
     ]
   ) {
     assert.deepEqual(problemsOf(text), [], text);
   }
-});
-
-Deno.test("MTA-STS written out is refused, even as optional; left out it behaves as disabled", () => {
-  for (const word of ["optional", "require"]) {
-    assert.deepEqual(problemsOf(`[queue.tls.t]\nmta-sts = "${word}"`), [
-      `queue.tls.t.mta-sts: line 2: is not supported yet (found "${word}")`,
-    ]);
-  }
-  assert.equal(configOf('queue.tls.t.starttls = "require"').queue.tls.get("t")?.mtaSts, "disable");
 });
 
 Deno.test("a directory of the type internal is an error that names the types there are", () => {
