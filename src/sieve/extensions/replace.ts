@@ -125,11 +125,12 @@ function newHeader(run: Run, subject: string | undefined, copied: readonly strin
   const given = (name: string) => present.has(name);
   const now = run.host.now();
   if (!given("date")) fields.unshift(foldField("Date", dateText(now, run.host.zoneOffset?.(now) ?? 0)));
-  const [user] = run.host.addresses ?? [];
+  // With a name in front of it, or without.
+  const user = mailboxes(run.host.addresses?.[0] ?? "");
   if (!given("from")) {
     // Without a user nobody but the author can stand there.
     if (user === undefined) copy("from");
-    else fields.push(foldField("From", `<${user}>`));
+    else fields.push(foldField("From", user));
   }
   if (subject !== undefined) fields.push(foldField("Subject", headerText(subject)));
   else if (!given("subject")) copy("subject");

@@ -183,6 +183,11 @@ ${MESSAGE}
   );
 });
 
+Deno.test("the new message comes from the user, with a name if there is one", async () => {
+  const host = { addresses: ["Automated <bot@example.net>"] };
+  assert.match(await left('enclose "x";', { host }), /^Date: .*\nFrom: "Automated" <bot@example.net>\nSubject: /);
+});
+
 Deno.test("fields of the new message may be written out", async () => {
   const script = 'enclose :headers ["From: Carol <c@example.org>", "date: today", "Content-Type: x/y", "To"] "x";';
   const message = await left(script, { message: "From: ann@example.org\nTo: bob@example.net\n\nold\n" });
