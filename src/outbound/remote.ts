@@ -126,7 +126,7 @@ class Attempt {
   }
 
   async #tryHosts(): Promise<void> {
-    const { route, job, context } = this;
+    const { route, context } = this;
     let hosts: readonly Host[];
     if (route.type === "mx") {
       const found = await mailHosts(this.#domain, route.limits.mx, context.lookup);
@@ -302,7 +302,7 @@ class Attempt {
     ip: string,
     addresses: HostAddresses,
   ): Promise<OpenOptions | Failure> {
-    const { route, job, config, context } = this;
+    const { route, config, context } = this;
     const { variables } = this.#scope;
     variables.mx = host.name;
     variables.remote_ip = ip;
