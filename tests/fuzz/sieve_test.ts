@@ -234,3 +234,59 @@ Deno.test("what is printed reads as what it was", () => {
     { numRuns: runs(300) },
   );
 });
+
+/** A tree of parts: the content of one, or the parts of a multipart with what stands before and behind them. */
+type Tree = string | { readonly parts: readonly Tree[]; readonly before: string; readonly after: string };
+
+// No line of it begins like a boundary, and none looks like the end of a header field.
+const line = fc.stringMatching(/^[A-Za-z .,=]{0,30}$/);
+const content = fc.array(line, { maxLength: 4 }).map((each) => each.join("\r\n"));
+const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
+  tree: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    content,
+    fc.record({ parts: fc.array(tie("tree"), { minLength: 1, maxLength: 4 }), before: content, after: content }),
+  ),
+}));
+
+/** Writes a tree, numbering its parts from 0 in the order of the message; the part `chosen` is written otherwise. */
+function write(whole: Tree, chosen: number, otherwise: string): { readonly text: string; readonly count: number } {
+  let count = 0;
+  const part = (tree: Tree): string => {
+    const number = count++;
+    const head = `X-Number: n${number};\r\n`;
+    const text = typeof tree === "string"
+      ? `${head}\r\n${tree}`
+      : `${head}Content-Type: multipart/mixed; boundary="b${number}"\r\n\r\n${tree.before}${
+        tree.parts.map((each) => `\r\n--b${number}\r\n${part(each)}`).join("")
+      }\r\n--b${number}--\r\n${tree.after}`;
+    return number === chosen ? otherwise : text;
+  };
+  return { text: part(whole), count };
+}
+
+Deno.test("replacing a part leaves every other octet of a message as it was", async () => {
+  const entity = "Content-Type: text/x-new\r\n\r\nNew.";
+  await fc.assert(
+    fc.asyncProperty(tree, fc.nat(), async (whole, seed) => {
+      const message = write(whole, -1, "");
+      // The message itself keeps its header: another property.
+      const chosen = message.count === 1 ? undefined : 1 + seed % (message.count - 1);
+      const { script } = compileScript(`require ["foreverypart", "mime", "replace"];
+        foreverypart { if header :mime :contains "x-number" "n${chosen};" { replace :mime text:
+${entity.replaceAll("\r\n", "\n")}
+.
+; } }`);
+      assert.ok(script);
+      const outcome = await runScript(script, {
+        message: sieveMessage(new TextEncoder().encode(message.text)),
+        envelope: {},
+        host: HOST,
+      });
+      assert.equal(outcome.error, undefined);
+      const changed = new TextDecoder().decode(await messageBytes(outcome.message));
+      assert.equal(changed, write(whole, chosen ?? -1, `${entity}\r\n`).text);
+    }),
+    { numRuns: runs(200) },
+  );
+});
