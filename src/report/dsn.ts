@@ -23,7 +23,10 @@ export interface DsnOptions {
   /** Domain of the Message-ID. */
   readonly reportDomain: string;
   /** Who the notification says it is from (`report.dsn.from-name`, `.from-address`). */
-  readonly from: (message: QueuedMessage) => { readonly name: string; readonly address: string };
+  readonly from: (
+    message: QueuedMessage,
+    recipients: readonly NoticeRecipient[],
+  ) => { readonly name: string; readonly address: string };
   readonly clock: Clock;
   /** A number from 0 up to, not including, 1; for boundaries and ids. */
   readonly random: () => number;
@@ -143,7 +146,7 @@ function noticeHeader(
   now: number,
   boundary: string,
 ): Uint8Array {
-  const from = options.from(message);
+  const from = options.from(message, recipients);
   const name = /^[A-Za-z0-9 ]+$/.test(from.name) ? from.name : quotedPhrase(from.name);
   return join([
     dateField(now),

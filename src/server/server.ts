@@ -13,7 +13,6 @@ import {
   type ServerConnection,
 } from "../net/mod.ts";
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
-import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
 import {
   createDelivery,
   createPolicyFetch,
@@ -32,6 +31,7 @@ import { createGeneration, forwardingHost, type Generation } from "./generation.
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
+import { senderOfNotice } from "./notices.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
 import { createSessions } from "./sessions.ts";
@@ -186,17 +186,18 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
     let inForce = config;
     let signer: Signer | undefined;
+    const notices = { functions: functions.host, emit, now: () => clock.now() };
     const buildDsn = createDsnBuilder({
       hostname: config.server.hostname,
       reportDomain: config.report.domain,
-      from: (message) => senderOfNotices(inForce, message.envelope.sender, functions.host),
+      from: (message, recipients) => senderOfNotice(inForce, message, recipients, notices),
       clock,
       random,
     });
     const buildNotice = signedNotices(
       buildDsn,
       () => ({ config: inForce, signer }),
-      { functions: functions.host, emit },
+      notices,
     );
     const data = stores.get(config.storage.data);
     if (data === undefined) throw new Error(`store '${config.storage.data}' of storage.data is not defined`);
@@ -418,21 +419,4 @@ function secureRandom(): number {
 
 function addressRules(config: Config) {
   return { blocked: networkSet(config.server.blockedIp), allowed: networkSet(config.server.allowedIp) };
-}
-
-/** Name and address in From of a notification; the plain ones if an expression would have to wait for a lookup. */
-function senderOfNotices(config: Config, sender: string, functions: FunctionHost) {
-  const variables = { sender, sender_domain: sender.slice(sender.lastIndexOf("@") + 1), source: "dsn" };
-  const scope = { variables, functions };
-  return {
-    name: evaluateNow(config.report.dsn.fromName, scope, "Mail Delivery Subsystem"),
-    address: evaluateNow(config.report.dsn.fromAddress, scope, `MAILER-DAEMON@${config.report.domain}`),
-  };
-}
-
-function evaluateNow<T>(setting: Setting<T>, scope: Scope, fallback: T): T {
-  const value = setting.evaluate(scope);
-  if (!(value instanceof Promise)) return value;
-  value.catch(() => {});
-  return fallback;
 }

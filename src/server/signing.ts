@@ -8,7 +8,9 @@ import type { FunctionHost } from "../expression/mod.ts";
 import type { MessageSigning } from "../inbound/mod.ts";
 import { memoryContent, planSevenBit, writeSevenBit } from "../message/mod.ts";
 import { type BuildNotice, formatMessageId, type NewMessage, type QueuedMessage } from "../queue/mod.ts";
-import { type Emit, isEventName } from "../telemetry/event.ts";
+import type { NoticeRecipient } from "../queue/types.ts";
+import type { Emit } from "../telemetry/event.ts";
+import { noticeScope, type NoticeWorld } from "./notices.ts";
 
 /** What {@link createSigning} needs beside a configuration. */
 export interface SigningWorld {
@@ -60,37 +62,31 @@ export interface NoticeSigning {
 export function signedNotices(
   build: BuildNotice,
   current: () => NoticeSigning,
-  { functions, emit }: { readonly functions: FunctionHost; readonly emit: Emit },
+  world: NoticeWorld,
 ): BuildNotice {
   return (message, recipients, id) => {
     const notice = build(message, recipients, id);
     const { config, signer } = current();
     if (signer === undefined || notice === undefined) return notice;
-    return sign(notice, message, config, signer);
+    return sign(notice, message, recipients, config, signer);
   };
 
   async function sign(
     built: NewMessage | Promise<NewMessage | undefined>,
     about: QueuedMessage,
+    recipients: readonly NoticeRecipient[],
     config: Config,
     signer: Signer,
   ): Promise<NewMessage | undefined> {
     const notice = await built;
     if (notice === undefined) return undefined;
     try {
-      const { sender } = about.envelope;
-      const variables = { sender, sender_domain: sender.slice(sender.lastIndexOf("@") + 1), source: "dsn" };
-      const signatures = await config.report.dsn.sign.evaluate({
-        variables,
-        functions,
-        onError: ({ event, key, message }) =>
-          emit(isEventName(event) ? event : "eval.error", { id: formatMessageId(notice.id), key, reason: message }),
-      });
+      const signatures = await config.report.dsn.sign.evaluate(noticeScope(about, recipients, world));
       return signatures.length === 0 ? notice : await signOwn(notice, signer, signatures);
     } catch (error) {
       // Better a notification without a signature than none.
       const reason = error instanceof Error ? error.message : String(error);
-      emit("dkim.sign-error", { id: formatMessageId(notice.id), reason });
+      world.emit("dkim.sign-error", { id: formatMessageId(notice.id), reason });
       return notice;
     }
   }

@@ -100,6 +100,32 @@ Deno.test("what the next server refuses for good comes back to the sender as one
   assert.match(report, /\r\nSubject: dots\r\n/);
 });
 
+for (
+  const { what, setting, from } of [
+    {
+      what: "is told by what the message is about",
+      setting: "'bounces+' + received_via_port + '@' + rcpt_domain",
+      from: (port: number) => `bounces+${port}@elsewhere.example`,
+    },
+    {
+      what: "is the plain one where the setting gives no address",
+      setting: "'no address'",
+      from: () => "MAILER-DAEMON@example.org",
+    },
+  ]
+) {
+  Deno.test(`the address in From of a report ${what}`, async () => {
+    await using peer = await startTestServer(`session.rcpt.errors.wait = "0s"\n`);
+    const settings = `report.dsn = { from-name = "sender_domain", from-address = "${setting}" }`;
+    await using test = await startTestServer(relayTo(peer.address("smtp"), settings));
+    await submit(test.address("smtp"), { from: "ana@example.org", to: ["x@elsewhere.example"], content: CONTENT });
+    await test.event("delivery.delivered", ({ fields }) => String(fields.to).includes("ana@example.org"));
+    const [report = ""] = await test.mail("example.org/ana");
+    const [, field] = /\r\nFrom: (.*)\r\n/.exec(report) ?? [];
+    assert.equal(field, `"example.org" <${from(test.address("smtp").port)}>`);
+  });
+}
+
 Deno.test("a failed message from the null sender is reported to nobody", async () => {
   await using peer = await startTestServer(`session.rcpt.errors.wait = "0s"\n`);
   await using test = await startTestServer(relayTo(peer.address("smtp")));
