@@ -21,9 +21,13 @@ const CLAIM_ORPHANS = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?
   `${IS_ORPHAN} ORDER BY due LIMIT ?6) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
   `WHERE (message, seq) IN (${SELECT_DUE}) RETURNING message, ${RECIPIENT_COLUMNS}`;
-const CLAIM_REST = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 WHERE (message, seq) IN ` +
-  "(SELECT message, seq FROM recipients WHERE message = ?3 AND queue = ?4 AND state = ?5 AND due <= ?6 " +
-  `ORDER BY seq LIMIT ?7) RETURNING message, ${RECIPIENT_COLUMNS}`;
+// The signs keep the index of due times out of it, which would be gone through from its beginning.
+/** The other recipients of one message; also a query whose plan must begin with the message. */
+export const SELECT_REST =
+  "SELECT message, seq FROM recipients WHERE message = ?3 AND +queue = ?4 AND +state = ?5 AND " +
+  "+due <= ?6 ORDER BY seq LIMIT ?7";
+const CLAIM_REST = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+  `WHERE (message, seq) IN (${SELECT_REST}) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const READ_MESSAGES = `SELECT ${MESSAGE_COLUMNS}, CASE WHEN blob IS NULL AND size <= 16384 THEN body END ` +
   "FROM messages WHERE id IN (SELECT value FROM json_each(?))";
 const FORGET = "DELETE FROM recipients WHERE message = ?";

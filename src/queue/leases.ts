@@ -13,7 +13,9 @@ export const RENEW = `UPDATE recipients SET due = ? WHERE (message, seq) IN ${KE
   "RETURNING message, seq";
 const RELEASE = "UPDATE recipients SET state = 0, owner = NULL, due = attempt_at " +
   `WHERE (message, seq) IN ${KEYS} AND state = 1 AND owner = ?`;
-const POSTPONE = "UPDATE recipients SET state = 0, owner = NULL, due = one.value ->> 2 FROM json_each(?) AS one " +
+/** Gives jobs back until a time each. */
+export const POSTPONE =
+  "UPDATE recipients SET state = 0, owner = NULL, due = one.value ->> 2 FROM json_each(?) AS one " +
   "WHERE message = one.value ->> 0 AND seq = one.value ->> 1 AND state = 1 AND owner = ?";
 const FLAGGED = "SELECT message, seq, flags FROM recipients WHERE queue = ? AND state = 1 AND owner = ? AND " +
   `flags & ${FLAG.cancel | FLAG.hold}`;

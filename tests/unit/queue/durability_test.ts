@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import Database from "libsql";
 import { systemClock } from "../../../src/clock/mod.ts";
-import { SELECT_DUE } from "../../../src/queue/claim.ts";
-import { RENEW } from "../../../src/queue/leases.ts";
+import { SELECT_DUE, SELECT_REST } from "../../../src/queue/claim.ts";
+import { POSTPONE, RENEW } from "../../../src/queue/leases.ts";
 import { contentOf, openQueueOffline, StoreUnavailable } from "../../../src/queue/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {
@@ -155,6 +155,10 @@ Deno.test("claims and renewals find their rows by index", async () => {
     (await store.read(`EXPLAIN QUERY PLAN ${sql}`, args)).rows.map((row) => String(row[3]));
   const due = await plan(SELECT_DUE.replaceAll(/\?\d/g, "?"), ["remote", 0, 1, 10]);
   assert.deepEqual(due, ["SEARCH recipients USING COVERING INDEX recipients_due (queue=? AND state=? AND due<?)"]);
+  const rest = await plan(SELECT_REST.replaceAll(/\?\d/g, "?"), [1, "remote", 0, 1, 10]);
+  assert.deepEqual(rest, ["SEARCH recipients USING PRIMARY KEY (message=?)"]);
+  const postpone = await plan(POSTPONE, ["[[1,0,5]]", 5]);
+  assert.ok(postpone.some((line) => line.includes("PRIMARY KEY (message=? AND seq=?)")), `${postpone}`);
   const renew = await plan(RENEW.replace(/ RETURNING.*/, ""), [1, "[[1,0]]", 5]);
   assert.ok(
     renew.some((line) => line.includes("SEARCH recipients USING PRIMARY KEY (message=? AND seq=?)")),
