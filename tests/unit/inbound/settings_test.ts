@@ -7,7 +7,7 @@
  * | `session.extensions.*`                             | extensions_test.ts                                         |
  * | `session.data.bare-newline`                        | smuggling_test.ts                                          |
  * | `session.data.add-headers.*`, `.received-headers`  | headers_test.ts                                            |
- * | `session.*.script`                                 | filters_test.ts (as a filter of kind script)               |
+ * | `session.*.script`                                 | filters_test.ts, tests/unit/filter/sieve/stages_test.ts    |
  * | `session.data.add-headers.delivered-to`            | tests/session/delivery_test.ts, tests/unit/outbound        |
  * | `session.data.spam-filter`                         | tests/unit/config (it has no effect but a warning)         |
  *
@@ -403,6 +403,8 @@ Deno.test("no supported key of session.* is left out", () => {
     // checks_test.ts
     "session.data.add-headers.received-spf",
     "session.data.add-headers.auth-results",
+    // stages_test.ts
+    ...["connect", "ehlo", "mail", "rcpt", "data"].map((stage) => `session.${stage}.script`),
   ]);
   const covered = new Set(CASES.map(({ key }) => key));
   const missing = Object.entries(sessionKeys).filter(([key, spec]) =>
