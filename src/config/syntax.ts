@@ -1,5 +1,6 @@
 /** Readers of the texts that values are made of: addresses, networks, host names, times, header lines. */
 
+import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
 import type { Cron, Network } from "./config.ts";
 
@@ -34,6 +35,17 @@ export function parseHostname(text: string): string | undefined {
   const name = text.replace(/\.$/, "").toLowerCase();
   if (name.length > 253 || !name.split(".").every((label) => LABEL.test(label))) return undefined;
   return name;
+}
+
+/**
+ * Where to connect: an address in canonical text, IPv6 also in brackets, or a host name, U-labels as A-labels. What looks
+ * like an address and is none is no name either: no top-level domain is a number.
+ */
+export function parseHost(text: string): string | undefined {
+  const ip = parseIp(text.replace(/^\[(.*:.*)\]$/, "$1"));
+  if (ip !== undefined) return ip;
+  const name = parseHostname(/[^\x21-\x7e]/.test(text) ? domainToASCII(text) : text);
+  return name === undefined || /(?:^|\.)\d+$/.test(name) ? undefined : name;
 }
 
 /** A mail domain in lower case without final dot; U-labels are left as they are. */

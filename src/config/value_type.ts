@@ -17,6 +17,7 @@ import {
   parseCron,
   parseDomain,
   parseHeaderLine,
+  parseHost,
   parseHostname,
   parseIp,
   parseNetwork,
@@ -177,6 +178,9 @@ export const hostname: ValueType<string> = scalar(
   "a host name such as mx1.example.net",
   "localhost",
 );
+
+/** An address or host name to connect to. */
+export const host: ValueType<string> = scalar(parsed(parseHost), "a host name or an address", "localhost");
 
 /** A host name, or `*.` and one, for all names with one label more. */
 export const hostPattern: ValueType<string> = scalar(

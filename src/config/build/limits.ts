@@ -56,6 +56,8 @@ export function buildInboundLimiters(
 /** The limiters of deliveries that are switched on, in the order of the file. */
 export function buildOutboundLimiters(context: BuildContext): readonly OutboundLimiterConfig[] {
   const { reader } = context;
+  const connections = reader.names("queue.connection");
+  const hasSources = connections.some((id) => reader.get("queue.connection.<id>.source-ips", id).length > 0);
   const limiters: OutboundLimiterConfig[] = [];
   for (let index = 0; index < reader.count("queue.limiter.outbound"); index++) {
     const enable = reader.get("queue.limiter.outbound[].enable", index);
@@ -64,6 +66,10 @@ export function buildOutboundLimiters(context: BuildContext): readonly OutboundL
     const key = reader.get("queue.limiter.outbound[].key", index);
     const match = reader.get("queue.limiter.outbound[].match", index);
     if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.outbound[]", [index], NO_LIMIT);
+    if (enable && key.includes("local_ip") && !hasSources) {
+      const text = "local_ip is empty for every attempt, as no connection has source-ips: this is one count for all";
+      reader.warning("queue.limiter.outbound[].key", [index], text);
+    }
     if (enable) limiters.push({ id: `queue.limiter.outbound[${index}]`, rate, concurrency, key, match });
   }
   return limiters;

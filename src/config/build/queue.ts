@@ -109,7 +109,7 @@ function buildSchedule(context: BuildContext, id: string): ScheduleConfig {
       "cannot be set together with expire; keep the one that is to decide when to give up",
     );
   }
-  if (retry.length === 0 && reader.isSet("queue.schedule.<id>.retry", id)) {
+  if (retry.length === 0 && reader.found("queue.schedule.<id>.retry", id) === "an empty list") {
     reader.error("queue.schedule.<id>.retry", [id], "expected at least one duration, found an empty list");
   }
   return {
@@ -133,9 +133,24 @@ function checkQueueNames({ reader }: BuildContext, queues: readonly string[]): v
   }
 }
 
+/** Places that a delivery fills in (reference §7.1). */
+const PLACES: readonly string[] = ["domain", "local", "account"];
+
+type PathKey = "queue.route.<id>.path" | "queue.route.<id>.sieve";
+
+/** A path of which each recipient has its own, absolute. */
+function pathOfRecipients(context: BuildContext, key: PathKey, path: string, id: string): string {
+  for (const [written, place = ""] of path.matchAll(/\{([^{}]*)\}/g)) {
+    if (PLACES.includes(place)) continue;
+    const known = PLACES.map((name) => `{${name}}`).join(", ");
+    context.reader.error(key, [id], `${written} is nothing that is filled in; known are ${known}`);
+  }
+  return absolutePath(context, path);
+}
+
 function script(context: BuildContext, id: string): { readonly sieve?: string } {
   const path = context.reader.get("queue.route.<id>.sieve", id);
-  return path === undefined ? {} : { sieve: absolutePath(context, path) };
+  return path === undefined ? {} : { sieve: pathOfRecipients(context, "queue.route.<id>.sieve", path, id) };
 }
 
 function buildRoute(context: BuildContext, id: string): RouteConfig {
@@ -144,7 +159,12 @@ function buildRoute(context: BuildContext, id: string): RouteConfig {
   const type = builtIn ?? reader.get("queue.route.<id>.type", id);
   switch (type) {
     case "local":
-      return { id, type, path: absolutePath(context, reader.get("queue.route.<id>.path", id)), ...script(context, id) };
+      return {
+        id,
+        type,
+        path: pathOfRecipients(context, "queue.route.<id>.path", reader.get("queue.route.<id>.path", id), id),
+        ...script(context, id),
+      };
     case "mx":
       return {
         id,

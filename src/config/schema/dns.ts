@@ -1,6 +1,6 @@
 /** Keys of reference §10: the resolver, its cache, and AS numbers. */
 
-import { bool, choice, dur, filled, int, listOf, serverAddress, size, text, url } from "../value_type.ts";
+import { bool, choice, dur, filled, int, listOf, serverAddress, size, span, text, url } from "../value_type.ts";
 import { allLater, key, later, only, optional, required } from "./spec.ts";
 
 const DNS = ["dns"];
@@ -18,7 +18,7 @@ export const dnsKeys = {
   "resolver.custom": only(["custom"], key(listOf(serverAddress), [])),
   "resolver.preserve-intermediates": key(bool, true),
   "resolver.concurrency": key(int(1, 100), 2),
-  "resolver.timeout": key(dur, "5s"),
+  "resolver.timeout": key(span, "5s"),
   "resolver.attempts": key(int(1, 100), 2),
   "resolver.try-tcp-on-error": key(bool, true),
   "resolver.edns": key(bool, true),

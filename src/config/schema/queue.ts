@@ -1,6 +1,6 @@
 /** Keys of reference §7: strategies, their definitions, limiters and quotas. */
 
-import { bool, choice, dur, filled, hostname, int, ip, listOf, rate, size, text } from "../value_type.ts";
+import { bool, choice, dur, filled, host, hostname, int, ip, listOf, rate, size, span, text } from "../value_type.ts";
 import { asBool, asId } from "./setting_shape.ts";
 import { computed, type Id, key, only, optional, required, sameAs, setting } from "./spec.ts";
 
@@ -32,7 +32,7 @@ export const queueKeys = {
   ]),
   "queue.virtual.<id>.threads-per-node": required(int(1, 100_000)),
   "queue.schedule.<id>.queue-name": required(filled),
-  "queue.schedule.<id>.retry": key(listOf(dur), ["2m", "5m", "10m", "15m", "30m", "1h", "2h"]),
+  "queue.schedule.<id>.retry": key(listOf(span), ["2m", "5m", "10m", "15m", "30m", "1h", "2h"]),
   "queue.schedule.<id>.notify": key(listOf(dur), []),
   "queue.schedule.<id>.expire": optional(
     dur,
@@ -48,7 +48,7 @@ export const queueKeys = {
     MX_AND_RELAY,
     key(choice("ipv4_only", "ipv6_only", "ipv4_then_ipv6", "ipv6_then_ipv4"), "ipv4_then_ipv6"),
   ),
-  "queue.route.<id>.address": only(RELAY, required(filled)),
+  "queue.route.<id>.address": only(RELAY, required(host)),
   "queue.route.<id>.port": only(RELAY, key(int(1, 65535), computed(relayPort))),
   "queue.route.<id>.protocol": only(RELAY, key(choice("smtp", "lmtp"), "smtp")),
   "queue.route.<id>.tls.implicit": only(
@@ -61,18 +61,18 @@ export const queueKeys = {
   "queue.connection.<id>.ehlo-hostname": key(hostname, sameAs("server.hostname")),
   "queue.connection.<id>.source-ips": key(listOf(ip), []),
   "queue.source-ip.<ip>.ehlo-hostname": optional(hostname),
-  "queue.connection.<id>.timeout.connect": key(dur, "1m"),
-  "queue.connection.<id>.timeout.greeting": key(dur, "3m"),
-  "queue.connection.<id>.timeout.ehlo": key(dur, "3m"),
-  "queue.connection.<id>.timeout.mail-from": key(dur, "3m"),
-  "queue.connection.<id>.timeout.rcpt-to": key(dur, "3m"),
-  "queue.connection.<id>.timeout.data": key(dur, "10m"),
+  "queue.connection.<id>.timeout.connect": key(span, "1m"),
+  "queue.connection.<id>.timeout.greeting": key(span, "3m"),
+  "queue.connection.<id>.timeout.ehlo": key(span, "3m"),
+  "queue.connection.<id>.timeout.mail-from": key(span, "3m"),
+  "queue.connection.<id>.timeout.rcpt-to": key(span, "3m"),
+  "queue.connection.<id>.timeout.data": key(span, "10m"),
   "queue.tls.<id>.dane": key(requirement, "optional"),
   "queue.tls.<id>.mta-sts": key(requirement, "optional"),
   "queue.tls.<id>.starttls": key(requirement, "optional"),
   "queue.tls.<id>.allow-invalid-certs": key(bool, false),
-  "queue.tls.<id>.timeout.tls": key(dur, "3m"),
-  "queue.tls.<id>.timeout.mta-sts": key(dur, "3m"),
+  "queue.tls.<id>.timeout.tls": key(span, "3m"),
+  "queue.tls.<id>.timeout.mta-sts": key(span, "3m"),
   "queue.limiter.inbound[].enable": key(bool, false),
   "queue.limiter.inbound[].rate": optional(rate),
   "queue.limiter.inbound[].concurrency": optional(int(1)),

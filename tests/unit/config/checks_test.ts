@@ -72,7 +72,7 @@ const CASES: readonly (readonly [name: string, text: string, problems: readonly 
     /^session\.rcpt\.max-recipients: line 2: expected an integer/,
   ]],
   ["a wrong value of a plain key", "[resolver]\ntimeout = '5 s'\nconcurrency = 0", [
-    'resolver.timeout: line 2: expected a duration such as 30s (one integer and one of ms, s, m, h, d), found "5 s"',
+    'resolver.timeout: line 2: expected a duration such as 30s (one integer and one of ms, s, m, h, d), longer than 0, found "5 s"',
     "resolver.concurrency: line 3: expected an integer from 1 to 100, found 0",
   ]],
   ["an item of a list", '[server]\nblocked-ip = [\n "192.0.2.1",\n "nonsense",\n]'.replace("[server]\n", "server."), [
@@ -236,6 +236,51 @@ http-lookup.h = { url = "http://h/", format = "list", separator = ";" }`,
   ["a schedule without pauses", '[queue.schedule.s]\nqueue-name = "remote"\nretry = []', [
     "queue.schedule.s.retry: line 3: expected at least one duration, found an empty list",
   ]],
+  ["a pause that is none", '[queue.schedule.s]\nqueue-name = "remote"\nretry = "soon"', [
+    /^queue\.schedule\.s\.retry: line 3: expected a duration .*longer than 0, found "soon"$/,
+  ]],
+  [
+    "times that leave none",
+    `queue.schedule.s = { queue-name = "remote", retry = ["1m", "0s"] }
+queue.connection.c.timeout = { connect = "0s", data = "0m" }
+queue.tls.t.timeout.tls = 0
+resolver.timeout = "0s"`,
+    [
+      /^queue\.schedule\.s\.retry: line 1: .*longer than 0, found "0s"/,
+      /^queue\.connection\.c\.timeout\.connect: line 2: .*longer than 0/,
+      /^queue\.connection\.c\.timeout\.data: line 2: .*longer than 0/,
+      /^queue\.tls\.t\.timeout\.tls: line 3: .*longer than 0, found 0/,
+      /^resolver\.timeout: line 4: .*longer than 0/,
+    ],
+  ],
+  [
+    "next hops that are neither names nor addresses",
+    ["http://h/", "a b", "h:25", "192.0.2.300", "[192.0.2.1]"]
+      .map((text, i) => `queue.route.r${i} = { type = "relay", address = "${text}" }`).join("\n"),
+    ["http://h/", "a b", "h:25", "192.0.2.300", "[192.0.2.1]"]
+      .map((text, i) =>
+        `queue.route.r${i}.address: line ${i + 1}: expected a host name or an address, found "${text}"`
+      ),
+  ],
+  [
+    "places in a path that nothing fills in",
+    `queue.route.l = { type = "local", path = "{domain}/{user}", sieve = "{local}/{}.sieve" }`,
+    [
+      "queue.route.l.path: line 1: {user} is nothing that is filled in; known are {domain}, {local}, {account}",
+      "queue.route.l.sieve: line 1: {} is nothing that is filled in; known are {domain}, {local}, {account}",
+    ],
+  ],
+  [
+    "a limiter by source addresses that nobody has configured",
+    'queue.limiter.outbound = [{ enable = true, rate = "5/1m", key = ["local_ip"] }]',
+    [/^queue\.limiter\.outbound\[0\]\.key: warning: line 1: local_ip is empty .* source-ips/],
+  ],
+  [
+    "a limiter by source addresses that there are",
+    `queue.limiter.outbound = [{ enable = true, rate = "5/1m", key = ["local_ip"] }]
+queue.connection.default.source-ips = "192.0.2.1"`,
+    [],
+  ],
   ["a notice after the end", '[queue.schedule.s]\nqueue-name = "remote"\nexpire = "1d"\nnotify = ["2d"]', [
     /^queue\.schedule\.s\.notify: warning: line 4: .*never sent/,
   ]],
@@ -509,4 +554,17 @@ Deno.test("what is no trust anchor, and validation without EDNS, are errors", ()
     /^resolver\.edns: line 2: has to be true/,
   );
   assert.deepEqual(problemsOf('resolver.dnssec = "validate"'), []);
+});
+
+Deno.test("a next hop may be written in several ways", () => {
+  const written = ["Next.Example.", "bücher.example", "192.0.2.25", "2001:DB8::25", "[2001:db8::25]"];
+  const { queue } = configOf(
+    written.map((text, i) => `queue.route.r${i} = { type = "relay", address = "${text}" }`).join("\n"),
+  );
+  const read = written.map((_, i) => {
+    const route = queue.route.get(`r${i}`);
+    return route?.type === "relay" && route.address;
+  });
+  // IDNA: bücher is xn--bcher-kva.
+  assert.deepEqual(read, ["next.example", "xn--bcher-kva.example", "192.0.2.25", "2001:db8::25", "2001:db8::25"]);
 });
