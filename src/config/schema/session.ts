@@ -32,7 +32,7 @@ import {
   asWordOrFalse,
   asWords,
 } from "./setting_shape.ts";
-import { allLater, computed, key, optional, required, setting } from "./spec.ts";
+import { computed, key, optional, required, setting } from "./spec.ts";
 
 /** The default directory as a constant, or `false` if there is none. */
 const defaultDirectory = computed((from) => {
@@ -132,7 +132,7 @@ export const milterKeys = {
   "session.milter.<id>.options.flags.protocol": key(int(), 0x42),
 };
 
-export const hookKeys = allLater({
+export const hookKeys = {
   "session.hook.<id>.enable": setting("data", asBool, true),
   "session.hook.<id>.url": required(url("http", "https")),
   "session.hook.<id>.stages": key(stages, ["data"]),
@@ -143,4 +143,4 @@ export const hookKeys = allLater({
   "session.hook.<id>.auth.secret": optional(text),
   "session.hook.<id>.options.tempfail-on-error": key(bool, true),
   "session.hook.<id>.options.max-response-size": key(size, 52428800),
-});
+};

@@ -486,6 +486,7 @@ const SECTIONS: readonly string[] = [
   "queue.quota.0.messages = 1",
   'session.milter.m.hostname = "127.0.0.1"',
   "session.milter.m.port = 8890",
+  'session.hook.h.url = "https://hook.example/"',
   'http-lookup.h.url = "https://lists.example/h"',
   'http-lookup.h.format = "csv"',
   'tracer.t.type = "log"',
@@ -508,7 +509,18 @@ function textFor(key: string, value: string): string {
 
 const milter = (config: Config) => config.milters[0];
 
+const hook = (config: Config) => config.hooks[0];
+
 const FILTERS: readonly Case[] = [
+  ["session.hook.h.enable", "\"protocol == 'lmtp'\"", (c) => hook(c) && of(hook(c)!.enable), false],
+  ["session.hook.h.url", '"http://other.example/"', (c) => hook(c)?.url, "http://other.example/"],
+  ["session.hook.h.stages", '["connect"]', (c) => [...hook(c)?.stages ?? []], ["connect"]],
+  ["session.hook.h.timeout", '"4s"', (c) => hook(c)?.timeout, 4000],
+  ["session.hook.h.allow-invalid-certs", "true", (c) => hook(c)?.allowInvalidCerts, true],
+  ["session.hook.h.headers", '["X-Key: a: b"]', (c) => hook(c)?.headers, [["X-Key", "a: b"]]],
+  ["session.hook.h.auth", '{ username = "u", secret = "s" }', (c) => hook(c)?.auth, { username: "u", secret: "s" }],
+  ["session.hook.h.options.tempfail-on-error", "false", (c) => hook(c)?.tempfailOnError, false],
+  ["session.hook.h.options.max-response-size", "1000", (c) => hook(c)?.maxResponseSize, 1000],
   ["session.milter.m.enable", "\"protocol == 'lmtp'\"", (c) => milter(c) && of(milter(c)!.enable), false],
   ["session.milter.m.hostname", '"filter.example"', (c) => milter(c)?.hostname, "filter.example"],
   ["session.milter.m.port", "8891", (c) => milter(c)?.port, 8891],
