@@ -24,6 +24,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "../lib/python3/dist-packages/passlib/hash.py": "python3-passlib",
   "../lib/python3/dist-packages/dkim/__init__.py": "python3-dkim",
   "../lib/python3/dist-packages/authres/__init__.py": "python3-authres",
+  "../lib/python3/dist-packages/Milter/__init__.py": "python3-milter",
   "opendkim": "opendkim",
   "../share/publicsuffix/public_suffix_list.dat": "publicsuffix",
   "opendmarc": "opendmarc",
