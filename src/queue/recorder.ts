@@ -197,9 +197,12 @@ function isLate({ envelope, created }: QueuedMessage, now: number): boolean {
 
 function noticeFor(settlement: Settlement, final: boolean, late: boolean): NoticeRecipient[] {
   const recipient = viewOf(settlement.recipient);
+  const unattempted = settlement.kind === "waiting" ||
+    ((settlement.kind === "failed" || settlement.kind === "deferred") && settlement.unattempted === true);
+  const when = unattempted ? { unattempted } : {};
   switch (settlement.kind) {
     case "failed":
-      return [{ recipient, action: "failed", detail: settlement.detail }];
+      return [{ recipient, action: "failed", detail: settlement.detail, ...when }];
     case "deferred":
     case "waiting": {
       if (!settlement.delayed) return [];
@@ -211,6 +214,7 @@ function noticeFor(settlement: Settlement, final: boolean, late: boolean): Notic
         // RFC 2852 §4.1.3: delivery time expired, whatever the last attempt came to.
         detail: late ? { ...detail, enhanced: "4.4.7" } : detail,
         ...(expires === undefined ? {} : { willRetryUntil: expires }),
+        ...when,
       }];
     }
     case "delivered": {

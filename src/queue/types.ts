@@ -178,6 +178,8 @@ export interface NoticeRecipient {
   readonly action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
   /** Whether the sender hears of it although it did not ask for reports of success, unless it wants none at all. */
   readonly unasked?: true;
+  /** Set when this does not come of an attempt just made: when the last one was is not known. */
+  readonly unattempted?: true;
   readonly detail: FailureDetail;
   /** Milliseconds since the epoch when the queue gives up; for `delayed`. */
   readonly willRetryUntil?: number;

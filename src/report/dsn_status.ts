@@ -55,7 +55,7 @@ function recipientFields(notice: NoticeRecipient, { now, international }: Delive
     ["Status", noticeStatus(notice)],
     isDomain(detail.host) || isAddressLiteral(detail.host) ? ["Remote-MTA", `dns; ${detail.host}`] : undefined,
     diagnosticCode(notice, international),
-    ["Last-Attempt-Date", formatDate(now)],
+    notice.unattempted === true ? undefined : ["Last-Attempt-Date", formatDate(now)],
     willRetryUntil === undefined || action !== "delayed" ? undefined : ["Will-Retry-Until", formatDate(willRetryUntil)],
   ]);
 }

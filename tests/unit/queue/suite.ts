@@ -420,11 +420,11 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     const config = queueConfig({
       schedules: [schedule("remote", { retry: [10 * DAY], expire: 30 * DAY, notify: [HOUR, 4 * HOUR] })],
     });
-    const notices: { at: number; action: string; until: number | undefined }[] = [];
+    const notices: { at: number; action: string; until: number | undefined; unattempted: boolean | undefined }[] = [];
     const clock = new FakeClock();
     const buildNotice: BuildNotice = (_, recipients) => {
-      for (const { action, willRetryUntil } of recipients) {
-        notices.push({ at: clock.now(), action, until: willRetryUntil });
+      for (const { action, willRetryUntil, unattempted } of recipients) {
+        notices.push({ at: clock.now(), action, until: willRetryUntil, unattempted });
       }
       return undefined;
     };
@@ -447,9 +447,9 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     const [message] = await queue.list();
     assert.equal(Date.parse(message?.due ?? "") >= accepted + 10 * DAY, true, "the next attempt is where it was");
     await clock.advance(DAY);
-    assert.deepEqual(notices.map(({ action, until }) => [action, until]), [
-      ["delayed", accepted + 30 * DAY],
-      ["delayed", accepted + 30 * DAY],
+    assert.deepEqual(notices.map(({ action, until, unattempted }) => [action, until, unattempted]), [
+      ["delayed", accepted + 30 * DAY, true],
+      ["delayed", accepted + 30 * DAY, true],
     ]);
     assert.equal(attempts, 1);
     await queue.close();

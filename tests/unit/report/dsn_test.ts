@@ -146,6 +146,13 @@ Deno.test("the status part has the fields of RFC 3464", () => {
   );
 });
 
+Deno.test("a notice that comes of no attempt names no time of one", () => {
+  const { status } = parts(build(message(), [notice("failed", {}, { unattempted: true })], 1));
+  assert.match(status, /\r\nAction: failed\r\n/);
+  // RFC 3464 §2.3.7: the field is for the time of the last attempt, and optional.
+  assert.doesNotMatch(status, /Last-Attempt-Date/);
+});
+
 Deno.test("the text says what happened to whom, why, and what to do", () => {
   const { text } = parts(build(message(), [notice("failed")], 1));
   const flat = text.replace(/\r\n */g, " ");
