@@ -15,8 +15,8 @@ export interface Heard {
   readonly connection: number;
 }
 
-/** Octets to send as they are, packets to send, or something worse. */
-export type MilterAnswer = readonly Uint8Array[] | "silent" | "close" | "no-answer";
+/** Octets to send as they are, packets to send (then perhaps the end), or something worse. */
+export type MilterAnswer = readonly (Uint8Array | "end")[] | "silent" | "close" | "no-answer";
 
 /** Settings of the filter. */
 export interface FakeMilterOptions {
@@ -122,7 +122,12 @@ export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<
       const answer = options.on?.(packet) ?? usual(command);
       if (answer === "close") return void socket.destroy();
       if (answer === "silent") return void silence.resolve();
-      if (answer !== "no-answer") { for (const bytes of answer) socket.write(bytes); }
+      if (answer !== "no-answer") {
+        for (const bytes of answer) {
+          if (bytes === "end") socket.end();
+          else socket.write(bytes);
+        }
+      }
     };
     const usual = (command: string): MilterAnswer => {
       if (command === "O") {
