@@ -6,7 +6,7 @@ import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { RunUserScript } from "../filter/mod.ts";
 import { connect as connectByNet } from "../net/mod.ts";
-import type { Deliver, DeliveryJob, Outcome } from "../queue/types.ts";
+import { type Deliver, type DeliveryJob, formatMessageId, type Outcome, type QueuedRecipient } from "../queue/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { createCaution } from "./caution.ts";
@@ -148,6 +148,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     return outcomes(job, verdicts);
   };
 
+  /** Only local delivery knows mailboxes; for others what a script has filed is kept, and delivered as usual. */
+  const notFiled = ({ message, route }: DeliveryJob, { address }: QueuedRecipient) =>
+    emit("sieve.not-supported", { id: formatMessageId(message.id), to: address, route, action: "fileinto" });
+
   return {
     deliver(job, signal) {
       if (signal.aborted) return Promise.resolve(outcomes(job, []));
@@ -156,7 +160,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         const none = failure("deferred", "io", "4.3.5", `the route ${job.route} is not defined`);
         return Promise.resolve(outcomes(job, job.recipients.map(() => none)));
       }
-      return route.type === "local" ? byFile(job, route, signal) : byNetwork(job, route, signal);
+      if (route.type === "local") return byFile(job, route, signal);
+      for (const recipient of job.recipients) {
+        if (recipient.parameters.copies !== undefined && recipient.attempts === 0) notFiled(job, recipient);
+      }
+      return byNetwork(job, route, signal);
     },
     close: () => pool.close(),
     reconfigure(next) {

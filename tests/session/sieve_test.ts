@@ -206,3 +206,18 @@ queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${peer.port}, t
   assert.ok(local.endsWith(wanted));
   assert.ok(peer.messages[0]?.content.endsWith(wanted));
 });
+
+Deno.test("what is filed for somebody elsewhere is delivered as usual, and the log says that there is no mailbox", async () => {
+  await using peer = await startFakePeer();
+  await using test = await startTestServer(
+    `session.rcpt.relay = true
+session.data.script = "'s'"
+sieve.trusted.scripts.s.contents = 'fileinto "Archive";'
+queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${peer.port}, tls = { implicit = false, allow-invalid-certs = true } }`,
+  );
+  await submit(test.address("smtp"), { from: "a@example.net", to: ["x@example.com"], content: CONTENT });
+  const { fields } = await test.event("sieve.not-supported");
+  assert.deepEqual([fields.to, fields.action], ["x@example.com", "fileinto"]);
+  await test.event("delivery.delivered");
+  assert.ok(peer.messages[0]?.content.endsWith(CONTENT));
+});
