@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { FilteredTransaction, Stage } from "../../../../src/filter/mod.ts";
+import type { Stage } from "../../../../src/filter/mod.ts";
 import { memoryEditable } from "../../../../src/filter/modify.ts";
 import { octets } from "../../../support/bytes.ts";
 import { makeCertificate } from "../../../support/certificates.ts";

@@ -1,0 +1,98 @@
+/** Filters of the configuration in a whole server: order, effects on the queue, and who is asked. */
+
+import assert from "node:assert/strict";
+import { submit } from "../support/client.ts";
+import { milterPacket, startFakeMilter } from "../support/fake_milter.ts";
+import { startTestServer } from "../support/server.ts";
+
+const MESSAGE = { from: "a@example.net", to: ["ana@example.org"], content: "Subject: hi\r\n\r\nbody\r\n" };
+const STAGES = `stages = ["connect", "ehlo", "mail", "rcpt", "data"]`;
+
+/** A hook server for one test; `answer` gets the JSON of the request. */
+function hookServer(answer: (request: { readonly message: { readonly headers: unknown } }) => unknown) {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    return Response.json(answer(await request.json()));
+  });
+}
+
+Deno.test("milters come before the script, the script before hooks, and each sees what those before changed", async () => {
+  await using milter = await startFakeMilter({
+    on: ({ command }) => command === "E" ? [milterPacket("h", "X-Milter", "1"), milterPacket("c")] : undefined,
+  });
+  let seen: unknown;
+  const hook = hookServer((request) => {
+    seen = request.message.headers;
+    return { action: "accept", modifications: [{ type: "addHeader", name: "X-Hook", value: "3" }] };
+  });
+  const script = `require "editheader"; if header "X-Milter" "1" { addheader :last "X-Script" "2"; }`;
+  await using server = await startTestServer(`
+session.milter.m = { hostname = "127.0.0.1", port = ${milter.port} }
+session.hook.h = { url = "http://127.0.0.1:${hook.addr.port}/" }
+session.data.script = "'s'"
+sieve.trusted.scripts.s.contents = '''${script}'''`);
+  assert.match((await submit(server.address("smtp"), MESSAGE))[0] ?? "", /^250 /);
+  await server.event("delivery.delivered");
+  assert.deepEqual(seen, [["Subject", "hi"], ["X-Milter", "1"], ["X-Script", "2"]]);
+  const [mail = ""] = await server.mail("example.org/ana");
+  assert.match(mail, /\r\nSubject: hi\r\nX-Milter: 1\r\nX-Script: 2\r\nX-Hook: 3\r\n\r\nbody\r\n$/);
+  await hook.shutdown();
+});
+
+Deno.test("what a milter holds waits in the queue, what it drops is answered with success", async () => {
+  let letter = "q";
+  await using milter = await startFakeMilter({
+    on: ({ command }) =>
+      command !== "E"
+        ? undefined
+        : letter === "q"
+        ? [milterPacket("q", "odd"), milterPacket("c")]
+        : [milterPacket(letter)],
+  });
+  await using server = await startTestServer(
+    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES} }`,
+  );
+  assert.match((await submit(server.address("smtp"), MESSAGE))[0] ?? "", /^250 /);
+  const { fields } = await server.event("milter.action-accept");
+  assert.equal(fields["quarantine"], "odd");
+  assert.equal(fields["filter"], "m");
+  letter = "d";
+  assert.match((await submit(server.address("smtp"), MESSAGE))[0] ?? "", /^250 /);
+  await server.event("milter.action-discard");
+  await server.event("smtp.message-discarded");
+  letter = "r";
+  assert.match((await submit(server.address("smtp"), MESSAGE))[0] ?? "", /^550 5\.7\.1 /);
+  const refused = await server.event("smtp.filter-refused");
+  assert.equal(refused.fields["filter"], "m");
+  assert.equal(server.events.some(({ name }) => name === "delivery.delivered"), false);
+});
+
+Deno.test("expressions decide for each transaction which filters are asked", async () => {
+  await using milter = await startFakeMilter();
+  const enable = `"sender_domain == 'asked.example'"`;
+  await using server = await startTestServer(
+    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES}, enable = ${enable} }`,
+  );
+  await submit(server.address("smtp"), MESSAGE);
+  assert.equal(milter.connections, 0);
+  await submit(server.address("smtp"), { ...MESSAGE, from: "a@asked.example" });
+  assert.equal(milter.commands().slice(0, 10), "OCHMRTLNBE");
+});
+
+Deno.test("a milter sees the session through LMTP, and refuses one recipient of several", async () => {
+  await using milter = await startFakeMilter({
+    on: ({ command, text }) =>
+      command === "R" && text.includes("bob") ? [milterPacket("y", "550 5.7.9 Not bob")] : undefined,
+  });
+  await using server = await startTestServer(
+    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES} }
+session.rcpt.errors.wait = "1ms"`,
+  );
+  const replies = await submit(server.address("lmtp"), {
+    ...MESSAGE,
+    to: ["bob@example.org", "ana@example.org"],
+    lmtp: true,
+  });
+  assert.equal(replies.length, 1);
+  await server.event("delivery.delivered");
+  assert.equal((await server.mail("example.org/ana")).length, 1);
+});
