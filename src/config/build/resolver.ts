@@ -17,6 +17,7 @@ const CACHES = ["txt", "mx", "ipv4", "ipv6", "ptr", "tlsa", "mta-sts", "rbl"] as
 
 export function buildResolver(context: BuildContext): ResolverConfig {
   const { reader } = context;
+  warnOfNoEffect(context);
   return {
     servers: buildServers(context),
     preserveIntermediates: reader.get("resolver.preserve-intermediates"),
@@ -29,6 +30,18 @@ export function buildResolver(context: BuildContext): ResolverConfig {
     trustAnchors: reader.get("resolver.trust-anchors"),
     cacheSizes: Object.fromEntries(CACHES.map((type) => [type, reader.get(`cache.dns.${type}.size`)])),
   };
+}
+
+/** Keys of the format that nothing here depends on. */
+function warnOfNoEffect({ reader }: BuildContext): void {
+  if (!reader.get("resolver.preserve-intermediates")) {
+    const text = "has no effect: the steps of CNAME chains are always known, as DANE depends on them";
+    reader.warning("resolver.preserve-intermediates", [], text);
+  }
+  if (reader.isSet("cache.dns.rbl.size")) {
+    const text = "has no effect: answers of block lists are kept with others of their type, such as cache.dns.ipv4";
+    reader.warning("cache.dns.rbl.size", [], text);
+  }
 }
 
 /** A DS or DNSKEY record in master file format; TTL and class may be left out. */

@@ -317,6 +317,14 @@ metrics.prometheus.auth.username = "u"`,
       "queue.route.r.auth.secret: line 1: required together with auth.username",
     ],
   ],
+  [
+    "keys of the resolver that nothing depends on",
+    "resolver.preserve-intermediates = false\ncache.dns.rbl.size = 0",
+    [
+      /^resolver\.preserve-intermediates: warning: line 1: has no effect: .*CNAME/,
+      /^cache\.dns\.rbl\.size: warning: line 2: has no effect: .*cache\.dns\.ipv4/,
+    ],
+  ],
   ["a custom resolver without servers", 'resolver.type = "custom"', [/^resolver\.custom: required for resolver\.type/]],
   [
     "a directory, store or list that expressions name",
