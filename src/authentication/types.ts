@@ -137,6 +137,11 @@ export interface DmarcResult {
   /** Whether SPF, DKIM passed for an identifier in alignment. */
   readonly spfAligned: boolean;
   readonly dkimAligned: boolean;
+  /**
+   * Present if nobody can be sure of the author: there is no From field, or there are several, or more domains in it than
+   * were looked at, or addresses that cannot be read. Such messages are refused where policies are (RFC 7489 §6.6.1).
+   */
+  readonly improperFrom?: true;
   readonly reason?: string;
 }
 

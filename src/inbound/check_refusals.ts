@@ -58,12 +58,18 @@ export function refuseArc({ result, temporary }: ArcResult): Reply | undefined {
     : reply(550, "5.7.29", "ARC validation failed");
 }
 
-/** RFC 7489 §10.3 has 5.7.1 for this. Only what the domain itself wants refused is. */
-export function refuseDmarc({ result, disposition, fromDomain }: DmarcResult): Reply | undefined {
+/**
+ * RFC 7489 §10.3 has 5.7.1 for this. Only what the domain itself wants refused is, and what hides whose domain that would
+ * be (§6.6.1): an author behind others, or in a second From field, would get past every policy.
+ */
+export function refuseDmarc({ result, disposition, fromDomain, improperFrom }: DmarcResult): Reply | undefined {
   if (result === "temperror") {
     return reply(451, "4.7.1", `The DMARC policy of ${fromDomain} cannot be looked up for now, try again later`);
   }
-  return result === "fail" && disposition === "reject"
-    ? reply(550, "5.7.1", `Rejected as the DMARC policy of ${fromDomain} asks for`)
+  if (result === "fail" && disposition === "reject") {
+    return reply(550, "5.7.1", `Rejected as the DMARC policy of ${fromDomain} asks for`);
+  }
+  return improperFrom === true
+    ? reply(550, "5.7.1", "A message needs one From field, and only authors in it whose domains can be read")
     : undefined;
 }

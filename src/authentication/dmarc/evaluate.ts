@@ -11,7 +11,7 @@ import type {
   DmarcResult,
   EvaluateDmarc,
 } from "../types.ts";
-import { authorDomains } from "./author.ts";
+import { authorDomains, type Authors } from "./author.ts";
 import { findPolicy, type LookUpPolicy, type Policy, policyLookups } from "./discovery.ts";
 
 type Results = Pick<AuthResults, "spfMailFrom" | "dkim">;
@@ -27,7 +27,10 @@ export const evaluateDmarc: EvaluateDmarc = async (header, results, context) => 
   const authors = authorDomains(fields.map((field) => field.value()));
   const [only, ...others] = authors.domains;
   if (only === undefined) {
-    return withoutAuthor(fields.length === 0 ? "there is no From field" : "the From field names no domain");
+    const doubt = fields.length === 0 ? "there is no From field" : doubtOf(fields.length, authors);
+    if (doubt !== undefined) return { ...withoutAuthor(doubt), improperFrom: true };
+    // RFC 7489 §6.6.1: such as a group without members, which is a From field for all that.
+    return withoutAuthor("the From field names no domain");
   }
   const lookUpPolicy = policyLookups(context.resolver);
   let worst = await evaluateDomain(only, results, context, lookUpPolicy);
@@ -35,14 +38,17 @@ export const evaluateDmarc: EvaluateDmarc = async (header, results, context) => 
     const other = await evaluateDomain(domain, results, context, lookUpPolicy);
     if (severity(other) > severity(worst)) worst = other;
   }
-  const doubt = fields.length > 1
-    ? "there are several From fields"
-    : authors.dubious
-    ? "not all authors in the From field can be read"
-    : undefined;
-  if (doubt === undefined || worst.result === "fail") return worst;
-  return { ...worst, result: "permerror", disposition: "none", reason: doubt };
+  const doubt = doubtOf(fields.length, authors);
+  if (doubt === undefined) return worst;
+  if (worst.result === "fail") return { ...worst, improperFrom: true };
+  return { ...worst, result: "permerror", disposition: "none", improperFrom: true, reason: doubt };
 };
+
+/** Why the authors that were found may not be those that a reader is shown. */
+function doubtOf(fields: number, { dubious }: Authors): string | undefined {
+  if (fields > 1) return "there are several From fields";
+  return dubious ? "not all authors in the From field can be read" : undefined;
+}
 
 function withoutAuthor(reason: string): DmarcResult {
   return {

@@ -358,6 +358,25 @@ for (
   });
 }
 
+for (
+  const [what, from, reply] of [
+    ["two From fields", "From: a@example.net\r\nFrom: a@example.net", /^550 5\.7\.1 .*one From field/],
+    ["no From field", "To: a@example.net", /^550 5\.7\.1 .*one From field/],
+    ["authors that cannot be read", "From: a@example.net, b@[192.0.2.1]", /^550 5\.7\.1 .*domains can be read/],
+    ["five domains", `From: ${["net", "org", "com", "edu", "info"].map((top) => `a@example.${top}`)}`, /^550 5\.7\.1 /],
+    ["several authors, and all pass", "From: a@example.net, b@example.net", /^250 /],
+    ["an empty group", "From: Undisclosed:;", /^250 /],
+  ] as const
+) {
+  Deno.test(`DMARC of a message with ${what}: only strict refuses (RFC 7489 §6.6.1)`, async () => {
+    const records = dmarcRecords("v=DMARC1; p=reject", "v=spf1 ip4:192.0.2.7 -all");
+    const message = { content: `${from}\r\nSubject: x\r\n\r\nbody\r\n` };
+    const strict = checkingWorld({ settings: 'auth.dmarc.verify = "strict"', records });
+    assert.match(await sendMessage(await greeted(strict), message), reply);
+    assert.match(await sendMessage(await greeted(checkingWorld({ records })), message), /^250 /);
+  });
+}
+
 Deno.test("a message that passes DMARC has the source dmarc_pass, one with a login never", async () => {
   const records = dmarcRecords("v=DMARC1; p=reject", "v=spf1 ip4:192.0.2.7 -all");
   const world = checkingWorld({ records });

@@ -247,6 +247,24 @@ Deno.test("several From fields never pass", async () => {
   assert.equal((await evaluate(["a@example.com", "b@example.org"], dkim("example.com"), REJECT)).result, "fail");
 });
 
+Deno.test("a message whose author is in doubt is told apart from one that nothing can be said of (RFC 7489 §6.6.1)", async () => {
+  const zone = { ...REJECT, ...policies({ "example.com": "v=DMARC1; p=none" }) };
+  const inDoubt = async (from: string | readonly string[]) =>
+    (await evaluate(from, dkim("example.com"), zone)).improperFrom ?? false;
+  assert.equal(await inDoubt(["a@example.com", "a@example.com"]), true);
+  assert.equal(await inDoubt(["a@example.com", "b@example.net"]), true);
+  assert.equal(await inDoubt([]), true);
+  assert.equal(await inDoubt("a@example.com, b@[192.0.2.1]"), true);
+  assert.equal(await inDoubt('"a@example.org'), true);
+  // The fifth domain is not looked at, so nothing can pass.
+  assert.equal(await inDoubt("a@a.info, a@b.info, a@c.info, a@d.info, a@example.org"), true);
+  // A policy that fails without asking for a refusal does not take the doubt away.
+  assert.equal((await evaluate(["a@example.com", "b@example.com"], {}, zone)).improperFrom, true);
+  for (const from of ["a@example.com", "a@example.com, b@example.net", "Undisclosed:;", "root"]) {
+    assert.equal(await inDoubt(from), false, from);
+  }
+});
+
 Deno.test("without an author there is nothing to hold results against", async () => {
   const missing = await evaluateDmarc(received("To: a@example.org\r\n\r\n").header, {}, checkContext(REJECT));
   assert.deepEqual([verdict(missing), missing.reason], ["permerror none none", "there is no From field"]);
