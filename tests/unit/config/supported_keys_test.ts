@@ -559,13 +559,20 @@ const CASES = [
   ...TELEMETRY,
 ];
 
+/** Keys that are read and change nothing, with the warning that says so. */
+const WITHOUT_EFFECT: readonly (readonly [key: RegExp, warning: RegExp])[] = [
+  [/tls\.(?:disable-ciphers|ignore-client-order)$/, /: warning: line \d+: the runtime /],
+  [/^resolver\.preserve-intermediates$|^cache\.dns\.rbl\.size$/, /: warning: line \d+: has no effect: /],
+];
+
 for (const [key, value, get, wanted] of CASES) {
   Deno.test(`${key} = ${value} reaches the configuration`, () => {
     const text = textFor(key, value);
     const problems = problemsOf(text);
-    if (/tls\.(?:disable-ciphers|ignore-client-order)$/.test(key)) {
+    const warned = WITHOUT_EFFECT.find(([pattern]) => pattern.test(key));
+    if (warned !== undefined) {
       assert.equal(problems.length, 1);
-      assert.match(problems[0] ?? "", /: warning: line \d+: the runtime /);
+      assert.match(problems[0] ?? "", warned[1]);
     } else {
       assert.deepEqual(problems, []);
     }
