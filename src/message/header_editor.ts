@@ -6,6 +6,8 @@ const CR = 0x0d;
 const LF = 0x0a;
 const CRLF = Uint8Array.of(CR, LF);
 
+const decoder = new TextDecoder();
+
 /** A piece of the header: a field, or lines that belong to none (`lower` is then `""`). */
 interface Piece {
   readonly lower: string;
@@ -112,7 +114,7 @@ function split(bytes: Uint8Array, header: ParsedHeader): Piece[] {
 
 function newPiece(field: Uint8Array): Piece {
   const colon = field.indexOf(0x3a);
-  const name = new TextDecoder().decode(field.subarray(0, Math.max(0, colon))).trim();
+  const name = decoder.decode(field.subarray(0, Math.max(0, colon))).trim();
   if (!isFieldName(name)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
   return { lower: name.toLowerCase(), bytes: field };
 }
