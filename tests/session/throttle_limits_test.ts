@@ -117,6 +117,23 @@ Deno.test("recipients are counted at RCPT where match needs one, and others go t
   assert.match(await client.say("RCPT TO:<bob@example.org>"), /^250 /);
 });
 
+Deno.test("what one limiter refuses is not counted by another one that let it pass", async () => {
+  await using test = await startTestServer(`queue.limiter.inbound = [
+  { enable = true, match = "sender_domain == 'example.net'", rate = "2/1h" },
+  { enable = true, match = "sender == 'a@example.net'", rate = "1/1h" },
+]
+`);
+  using client = await connectClient(test.address("smtp"));
+  await client.reply();
+  await client.say("EHLO client.example");
+  const answers: string[] = [];
+  for (const name of ["a", "a", "a", "b", "b"]) {
+    answers.push((await client.say(`MAIL FROM:<${name}@example.net>`)).slice(0, 3));
+    await client.say("RSET");
+  }
+  assert.deepEqual(answers, ["250", "451", "451", "250", "451"]);
+});
+
 Deno.test("a rate for logins leaves clients without one alone", async () => {
   const settings = `session.auth = { mechanisms = "['plain']", allow-plain-text = true, require = false }\n` +
     limiter(`key = ["authenticated_as"], match = "!is_empty(authenticated_as)", rate = "1/1h"`);

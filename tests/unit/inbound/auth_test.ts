@@ -223,6 +223,18 @@ for (const [mechanism, message, failure] of BEARER) {
   });
 }
 
+Deno.test("a timeout that depends on the login counts from AUTH on, without another EHLO", async () => {
+  const settings = `session.auth.mechanisms = "['plain']"
+session.timeout = [{ if = "is_empty(authenticated_as)", then = "5m" }, { else = "1m" }]
+`;
+  const world = sessionWorld({ settings });
+  const client = await greeted(world, { tls: true });
+  assert.match(await client.say(`AUTH PLAIN ${base64("\0ana\0secret")}`), /^235 /);
+  await settle();
+  await world.clock.advance(60_000);
+  assert.match(await client.reply(), /^421 4\.4\.2 /);
+});
+
 Deno.test("failures are answered after the wait, and the third one ends the session", async () => {
   const world = sessionWorld({ settings: `session.auth.mechanisms = "['plain']"\n` });
   const client = await greeted(world, { tls: true });

@@ -62,6 +62,15 @@ Deno.test("what is offered changes with TLS and login, and what is not offered i
   ]);
 });
 
+Deno.test("after STARTTLS expressions know nothing of what was said in clear (RFC 3207 §4.2)", async () => {
+  const settings = `${OPEN}session.ehlo.require = false\nsession.mail.is-allowed = "is_empty(helo_domain)"\n`;
+  const client = await greeted(sessionWorld({ settings }));
+  await dialogue(client, ["MAIL FROM:<a@example.net>", "550 5.7.1"], ["STARTTLS", "220"], [
+    "MAIL FROM:<a@example.net>",
+    "250",
+  ]);
+});
+
 Deno.test("after HELO there are no extensions", async () => {
   const client = openSession(sessionWorld({ settings: ALL }));
   await client.reply();
