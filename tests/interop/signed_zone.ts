@@ -12,6 +12,8 @@ export interface TestZone {
   /** Algorithm of its keys, by the name ldns has for it; unsigned without. */
   readonly algorithm?: string;
   readonly nsec3?: boolean;
+  /** Further options for ldns-signzone. */
+  readonly options?: readonly string[];
   /** Changes the text of the zone after it was signed. */
   readonly tamper?: (text: string) => string;
 }
@@ -21,10 +23,17 @@ export function tlsaLine(name: string, { usage, selector, matchingType, data }: 
   return `${name} 300 IN TLSA ${usage} ${selector} ${matchingType} ${data.toHex()}`;
 }
 
+/** A zone in its file, with a file of the DS records by which it is trusted, if it is. */
+export interface SignedZone {
+  readonly name: string;
+  readonly file: string;
+  readonly anchor: string | undefined;
+}
+
 /** Signs a zone; gives the path of its file, and of one with its DS record. */
 export async function signZone(
   folder: string,
-  { name, records, algorithm, nsec3, tamper = (text) => text }: TestZone,
+  { name, records, algorithm, nsec3, options = [], tamper = (text) => text }: TestZone,
 ): Promise<{ readonly file: string; readonly anchor: string | undefined }> {
   const file = `${folder}/${name}.zone`;
   const head = [`${name}. 300 IN SOA ns.${name}. admin.${name}. 1 3600 600 86400 60`, `${name}. 300 IN NS ns.${name}.`];
@@ -32,21 +41,23 @@ export async function signZone(
   if (algorithm === undefined) return { file, anchor: undefined };
   const work = new Deno.Command("ldns-keygen", { args: ["-a", algorithm, "-k", name], cwd: folder });
   const key = new TextDecoder().decode((await work.output()).stdout).trim();
-  await run("ldns-signzone", [...(nsec3 ? ["-n"] : []), "-f", `${file}.signed`, file, `${folder}/${key}`]);
+  await run("ldns-signzone", [...(nsec3 ? ["-n"] : []), ...options, "-f", `${file}.signed`, file, `${folder}/${key}`]);
   await Deno.writeTextFile(`${file}.signed`, tamper(await Deno.readTextFile(`${file}.signed`)));
   return { file: `${file}.signed`, anchor: `${folder}/${key}.ds` };
 }
 
 /** Runs an unbound that knows the zones and trusts the keys of those that are signed. */
 export async function withUnbound(
-  zones: readonly TestZone[],
+  zones: readonly (TestZone | SignedZone)[],
   body: (port: number) => Promise<void>,
   more: { readonly server?: readonly string[]; readonly clauses?: readonly string[] } = {},
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-unbound-" });
   const port = freePort();
   try {
-    const signed = await Promise.all(zones.map(async (zone) => ({ zone, ...await signZone(folder, zone) })));
+    const signed = await Promise.all(
+      zones.map(async (zone) => "file" in zone ? zone : { name: zone.name, ...await signZone(folder, zone) }),
+    );
     const config = `server:
   interface: 127.0.0.1@${port}
   access-control: 127.0.0.0/8 allow
@@ -64,9 +75,9 @@ ${(more.server ?? []).map((line) => `  ${line}\n`).join("")}
 remote-control:
   control-enable: no
 ${
-      signed.map(({ zone, file }) =>
+      signed.map(({ name, file }) =>
         `auth-zone:
-  name: "${zone.name}"
+  name: "${name}"
   zonefile: "${file}"
   for-downstream: no
   for-upstream: yes

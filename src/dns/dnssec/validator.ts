@@ -6,7 +6,7 @@
 import type { Anchor } from "./anchor.ts";
 import { type Denial, denialOf, isWildcardProven } from "./denial.ts";
 import { isDigestOf, isSupported, type KeyDigest, readDigest, readKey, type ZoneKey } from "./key.ts";
-import { isWithin, labelsOf, lastLabels, nameFromText, parentOf, readName, wildcardOf } from "./name.ts";
+import { isWithin, labelsOf, lastLabels, nameFromText, readName, wildcardOf } from "./name.ts";
 import { readSections, type RecordSet, type Sections, setOf, TYPE } from "./record.ts";
 import { checkSignatures, type Effort, type Signed } from "./signature.ts";
 
@@ -163,10 +163,13 @@ export function createValidator(options: ValidatorOptions): Validator {
       return { cut: cutOf(denial), ttl };
     });
 
+  const anchorOf = (name: string): Anchor | undefined =>
+    anchors.filter(({ zone }) => isWithin(name, zone))
+      .sort((a, b) => labelsOf(b.zone).length - labelsOf(a.zone).length)[0];
+
   /** The zone that a name is in, from the closest anchor down. */
   const zoneOf = async (name: string, effort: Effort): Promise<Zone> => {
-    const anchor = anchors.filter(({ zone }) => isWithin(name, zone))
-      .sort((a, b) => labelsOf(b.zone).length - labelsOf(a.zone).length)[0];
+    const anchor = anchorOf(name);
     if (anchor === undefined) return { kind: "indeterminate" };
     if (labelsOf(name).length > MOST_LABELS) throw new BogusError(`${show(name)} has too many labels`);
     const top = await remember(`anchor ${anchor.zone}`, () => {
@@ -184,80 +187,101 @@ export function createValidator(options: ValidatorOptions): Validator {
     return zone;
   };
 
-  /** The zone whose signature a set carries; where it carries none, the one its name is in. */
-  const signerOf = async (set: RecordSet, effort: Effort): Promise<Zone> => {
-    const signer = set.signatures.find((signature) => isWithin(set.name, signature.signer))?.signer;
-    // The other side of a cut is signed by the zone above.
-    const zone = await zoneOf(signer ?? (set.type === TYPE.DS ? parentOf(set.name) : set.name), effort);
+  /**
+   * The zone of `name`, as told by a signature of `set`: only a zone above the name can have signed it. Without such a
+   * signature it is looked for from above.
+   */
+  const signerOf = async (set: RecordSet | undefined, name: string, effort: Effort): Promise<Zone> => {
+    const anchor = anchorOf(name)?.zone;
+    const signer = set?.signatures.find((one) =>
+      isWithin(name, one.signer) && anchor !== undefined && isWithin(one.signer, anchor)
+    )?.signer;
+    const zone = await zoneOf(signer ?? name, effort);
     if (zone.kind === "secure" && signer !== undefined && zone.name !== signer) {
-      throw new BogusError(`records of ${show(set.name)} are signed by ${show(signer)}, where no zone begins`);
+      throw new BogusError(`records of ${show(name)} are signed by ${show(signer)}, where no zone begins`);
     }
     return zone;
   };
 
-  /** Where nothing was found: the zone whose proofs are there, or the one the name is in. */
-  const zoneOfDenial = async (name: string, sections: Sections, effort: Effort): Promise<Zone> => {
-    const proof = sections.authorities.find(({ type }) => type === TYPE.NSEC || type === TYPE.NSEC3);
-    return proof === undefined ? await zoneOf(name, effort) : await signerOf(proof, effort);
+  /** What one set of the chain from question to answer is worth. */
+  const judge = async (set: RecordSet, sections: Sections, effort: Effort): Promise<Validation> => {
+    const zone = await signerOf(set, set.name, effort);
+    if (zone.kind !== "secure") return { security: zone.kind, ttl: LONGEST_TTL };
+    const { wildcardLabels, ttl } = check(set, zone.name, zone.keys, effort);
+    if (wildcardLabels !== undefined) {
+      const { proofs } = proofsIn(sections.authorities, zone, effort);
+      if (!isWildcardProven(set.name, wildcardLabels, proofs, zone.name)) {
+        throw new BogusError(`nothing proves that a wildcard stands for ${show(set.name)}`);
+      }
+    }
+    return { security: "secure", ttl };
+  };
+
+  /** What it is worth that there are no such records. */
+  const judgeDenial = async (name: string, type: number, sections: Sections, effort: Effort): Promise<Validation> => {
+    const proof = sections.authorities.find((set) =>
+      (set.type === TYPE.NSEC || set.type === TYPE.NSEC3) && set.signatures.some(({ signer }) => isWithin(name, signer))
+    );
+    const zone = await signerOf(proof, name, effort);
+    if (zone.kind !== "secure") return { security: zone.kind, ttl: LONGEST_TTL };
+    const { proofs, ttl } = proofsIn(sections.authorities, zone, effort);
+    const denial = denialOf(name, type, proofs, zone.name);
+    if (denial === undefined) throw new BogusError(`nothing proves that ${show(name)} has no such records`);
+    if (denial.kind === "unsigned") return { security: "insecure", ttl };
+    return { security: "secure", ttl, exists: denial.kind === "no-data" };
   };
 
   return {
-    async validate(question, response) {
+    async validate({ name, type }, response) {
       const effort: Effort = { left: MOST_CHECKS };
       const sections = read(response);
-      let worth: Validation["security"] = "secure";
-      let ttl = LONGEST_TTL;
-      const weaken = (kind: "insecure" | "indeterminate") => {
-        if (worth === "secure") worth = kind;
+      // Lookups know names as plain text; what only looks like one of those must not pass for it.
+      if (sections.answers.some((set) => set.name.includes("\\"))) throw new BogusError("an answer has an odd name");
+      const asked = nameFromText(name);
+      const { sets, last } = chainFrom(asked, type, sections.answers);
+      const worth: Validation[] = [];
+      for (const set of sets) worth.push(await judge(set, sections, effort));
+      // A chain that the server did not follow to its end is asked for anew from there, and judged then.
+      const broken = last !== asked && sections.authorities.length === 0 && responseCode(response) === 0;
+      if (setOf(sections.answers, last, type) === undefined && !broken) {
+        worth.push(await judgeDenial(last, type, sections, effort));
+      }
+      const exists = worth.at(-1)?.exists;
+      return {
+        security: worth.find(({ security }) => security !== "secure")?.security ?? "secure",
+        ttl: Math.min(LONGEST_TTL, ...worth.map(({ ttl }) => ttl)),
+        ...(exists === undefined ? {} : { exists }),
       };
-      // Each set of the answer counts, as with the AD bit (RFC 4035 §3.2.3).
-      const substitutions = sections.answers.filter(({ type }) => type === TYPE.DNAME);
-      for (const set of sections.answers) {
-        if (set.type === TYPE.CNAME && isSubstituted(set, substitutions)) continue;
-        const zone = await signerOf(set, effort);
-        if (zone.kind !== "secure") {
-          weaken(zone.kind);
-          continue;
-        }
-        const signed = check(set, zone.name, zone.keys, effort);
-        ttl = Math.min(ttl, signed.ttl);
-        if (signed.wildcardLabels === undefined) continue;
-        const { proofs } = proofsIn(sections.authorities, zone, effort);
-        if (!isWildcardProven(set.name, signed.wildcardLabels, proofs, zone.name)) {
-          throw new BogusError(`nothing proves that a wildcard stands for ${show(set.name)}`);
-        }
-      }
-      const last = endOfChain(nameFromText(question.name), question.type, sections.answers);
-      if (setOf(sections.answers, last, question.type) !== undefined) return { security: worth, ttl };
-      // The end of a chain that the server did not follow is asked for anew, and validated then.
-      if (last !== nameFromText(question.name) && sections.authorities.length === 0) return { security: worth, ttl };
-      const zone = await zoneOfDenial(last, sections, effort);
-      if (zone.kind !== "secure") {
-        weaken(zone.kind);
-        return { security: worth, ttl };
-      }
-      const found = proofsIn(sections.authorities, zone, effort);
-      const denial = denialOf(last, question.type, found.proofs, zone.name);
-      if (denial === undefined) throw new BogusError(`nothing proves that ${show(last)} has no such records`);
-      if (denial.kind === "unsigned") {
-        weaken("insecure");
-        return { security: worth, ttl: Math.min(ttl, found.ttl) };
-      }
-      return { security: worth, ttl: Math.min(ttl, found.ttl), exists: denial.kind === "no-data" };
     },
   };
 }
 
-/** Follows aliases through record sets. */
-function endOfChain(name: string, type: number, answers: readonly RecordSet[]): string {
+/** The sets that lead from a question to its answer: aliases, and the records if they are there; others do not count. */
+function chainFrom(
+  asked: string,
+  type: number,
+  answers: readonly RecordSet[],
+): { readonly sets: readonly RecordSet[]; readonly last: string } {
+  const sets = new Set<RecordSet>();
   const seen = new Set<string>();
+  let name = asked;
   while (type !== TYPE.CNAME && !seen.has(name)) {
     seen.add(name);
-    const alias = setOf(answers, name, TYPE.CNAME)?.data[0];
-    if (alias === undefined) return name;
-    name = readName(alias, 0).name;
+    const alias = setOf(answers, name, TYPE.CNAME);
+    const [target, ...more] = alias?.data ?? [];
+    if (alias === undefined || target === undefined) break;
+    if (more.length > 0) throw new BogusError(`${show(name)} is an alias of several names`);
+    // What a DNAME makes of a name is not signed, the DNAME is (RFC 6672 §5.3.1).
+    sets.add(answers.find((set) => set.type === TYPE.DNAME && makes(set, name, target)) ?? alias);
+    name = readName(target, 0).name;
   }
-  return name;
+  const records = setOf(answers, name, type);
+  if (records !== undefined) {
+    const target = type === TYPE.CNAME && records.data.length === 1 ? records.data[0] : undefined;
+    const made = target && answers.find((set) => set.type === TYPE.DNAME && makes(set, name, target));
+    sets.add(made ?? records);
+  }
+  return { sets: [...sets], last: name };
 }
 
 /** The CNAME at a name, or the DNAME above it. */
@@ -267,15 +291,16 @@ function aliasAt(answers: readonly RecordSet[], name: string): { readonly set: R
   return set === undefined ? undefined : { set };
 }
 
-/** Whether a CNAME is what a DNAME makes of its name (RFC 6672 §5.3.1); such a one is not signed. */
-function isSubstituted({ name, data: [target] }: RecordSet, substitutions: readonly RecordSet[]): boolean {
-  if (target === undefined) return false;
-  return substitutions.some(({ name: owner, data: [data] }) => {
-    if (data === undefined || name === owner || !isWithin(name, owner)) return false;
-    const replacement = readName(data, 0).name;
-    const prefix = owner === "" ? name : name.slice(0, -owner.length - 1);
-    return readName(target, 0).name === (replacement === "" ? prefix : `${prefix}.${replacement}`);
-  });
+/** Whether a DNAME makes `target` of `name` (RFC 6672 §2.2). */
+function makes({ name: owner, data: [data] }: RecordSet, name: string, target: Uint8Array): boolean {
+  if (data === undefined || name === owner || !isWithin(name, owner)) return false;
+  const replacement = readName(data, 0).name;
+  const prefix = owner === "" ? name : name.slice(0, -owner.length - 1);
+  return readName(target, 0).name === (replacement === "" ? prefix : `${prefix}.${replacement}`);
+}
+
+function responseCode(response: Uint8Array): number {
+  return (response[3] ?? 0) & 0x0f;
 }
 
 function cutOf(denial: Denial): Cut {
