@@ -81,6 +81,9 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
     let refusal = await inspect(session, transaction, content, header);
     if (refusal === undefined && session.deps.checks !== undefined) {
       refusal = await checkMessage(session, transaction, { id, content, header }, session.deps.checks);
+    }
+    // Also where nothing is checked: what claims our name then is forged all the more.
+    if (refusal === undefined && firstField(header, "authentication-results") !== undefined) {
       content = await withoutForgedResults(session, content, header);
       if (content !== arrived) header = parseHeader(content.head);
     }

@@ -419,6 +419,16 @@ Deno.test("results that others wrote in our name are taken away, the rest stays 
   assert.equal(fieldsOf(text, "Authentication-Results").length, 2);
 });
 
+Deno.test("forged results are taken away also where no check is carried out", async () => {
+  const world = sessionWorld();
+  assert.match(await sendMessage(await greeted(world), { content: FORGED }), /^250 /);
+  const text = world.queue.text(0);
+  assert.deepEqual(fieldsOf(text, "Authentication-Results"), ["authentication-results: other.example;\tspf=pass"]);
+  const silent = sessionWorld({ settings: "session.data.add-headers.auth-results = false" });
+  await sendMessage(await greeted(silent), { content: FORGED });
+  assert.ok(silent.queue.text(0).endsWith(FORGED));
+});
+
 Deno.test("where ours are not added, as behind a content filter, none are taken away", async () => {
   const world = checkingWorld({ settings: "session.data.add-headers.auth-results = false" });
   await sendMessage(await greeted(world), { content: FORGED });
