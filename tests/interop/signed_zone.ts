@@ -46,10 +46,10 @@ export async function signZone(
   return { file: `${file}.signed`, anchor: `${folder}/${key}.ds` };
 }
 
-/** Runs an unbound that knows the zones and trusts the keys of those that are signed. */
+/** Runs an unbound that knows the zones and trusts the keys of those that are signed; `body` gets their DS records. */
 export async function withUnbound(
   zones: readonly (TestZone | SignedZone)[],
-  body: (port: number) => Promise<void>,
+  body: (port: number, anchors: readonly string[]) => Promise<void>,
   more: { readonly server?: readonly string[]; readonly clauses?: readonly string[] } = {},
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-unbound-" });
@@ -103,7 +103,8 @@ ${(more.clauses ?? []).join("\n")}
           return undefined;
         }
       });
-      await body(port);
+      const anchors = signed.flatMap(({ anchor }) => anchor === undefined ? [] : [Deno.readTextFile(anchor)]);
+      await body(port, (await Promise.all(anchors)).map((text) => text.trim()));
     } finally {
       await endProcess(child);
     }
