@@ -77,6 +77,7 @@ Deno.test("an address in allowed-ip is never banned, and a rate that is false ba
   for (let i = 0; i < 5; i++) assert.match(await trusted.say("RCPT TO:<nobody@example.org>"), /^550 /);
   using other = await greeted("192.0.2.200", test);
   for (let i = 0; i < 5; i++) assert.match(await other.say(bad("ana")), /^535 /);
+  assert.deepEqual(test.events.filter(({ name }) => /^security\..*-ban$/.test(name)), []);
 });
 
 Deno.test("a login that failed too often is refused from everywhere, by each mechanism, for that period", async () => {
