@@ -3,7 +3,7 @@
 import type { KeyObject } from "node:crypto";
 import { domainToAscii } from "../../smtp/mod.ts";
 import type { SignatureAlgorithm, SignatureConfig, SigningConfig } from "../signing.ts";
-import { isSecret, quoted } from "../toml/node.ts";
+import { isSecret, type Node, quoted } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 import { checkPermissions, readPem, readPrivateKey } from "./pem.ts";
 
@@ -43,10 +43,13 @@ const ALGORITHMS: Readonly<Record<string, SignatureAlgorithm>> = {
 function buildSignature(context: BuildContext, id: string): SignatureConfig | undefined {
   const { reader } = context;
   const algorithm = ALGORITHMS[reader.get("signature.<id>.algorithm", id)] ?? "rsa-sha256";
+  // What stands in for a wrong one says nothing about the key.
+  const written = reader.node("signature.<id>.algorithm", id);
+  const isKnown = written?.kind === "scalar" && Object.hasOwn(ALGORITHMS, String(written.value).toLowerCase());
   if (algorithm === "rsa-sha1") {
     reader.warning("signature.<id>.algorithm", [id], "rsa-sha1 is obsolete, receivers ignore it; use rsa-sha256");
   }
-  const privateKey = readSigningKey(context, id, algorithm);
+  const privateKey = readSigningKey(context, id, isKnown ? algorithm : undefined);
   const domain = readDomain(context, "signature.<id>.domain", id);
   const thirdParty = reader.isSet("signature.<id>.third-party", id)
     ? readDomain(context, "signature.<id>.third-party", id)
@@ -88,13 +91,19 @@ function buildSignature(context: BuildContext, id: string): SignatureConfig | un
 const SHORTEST_RSA = 1024;
 const ADVISED_RSA = 2048;
 
-function readSigningKey(context: BuildContext, id: string, algorithm: SignatureAlgorithm): KeyObject | undefined {
+/** The key, held against what the algorithm needs; without one it is only read. */
+function readSigningKey(
+  context: BuildContext,
+  id: string,
+  algorithm: SignatureAlgorithm | undefined,
+): KeyObject | undefined {
   const { reader } = context;
   const pattern = "signature.<id>.private-key";
   const pem = readPem(context, pattern, id);
   const key = pem === undefined ? undefined : readPrivateKey(context, pattern, id, pem);
   if (key === undefined) return undefined;
   checkPermissions(context, pattern, id);
+  if (algorithm === undefined) return undefined;
   const wanted = algorithm === "ed25519-sha256" ? "ed25519" : "rsa";
   if (key.asymmetricKeyType !== wanted) {
     reader.error(pattern, [id], `${algorithm} needs a key of the kind ${wanted}, found ${key.asymmetricKeyType}`);
@@ -149,10 +158,16 @@ function readHeaders({ reader }: BuildContext, id: string): readonly string[] {
     const found = node === undefined || isSecret(node) ? reader.found(pattern, id) : quoted(wrong);
     reader.error(pattern, [id], `expected names of header fields such as Subject, found ${found}`);
   }
-  if (headers.length > 0 && !headers.some((name) => name.toLowerCase() === "from")) {
+  // A list that could not be read is empty as well, and has been reported.
+  const isRead = headers.length > 0 || isEmptyList(reader.node(pattern, id));
+  if (isRead && !headers.some((name) => name.toLowerCase() === "from")) {
     reader.error(pattern, [id], "From must be among the signed fields (RFC 6376 §5.4)");
   }
   return headers;
+}
+
+function isEmptyList(node: Node | undefined): boolean {
+  return node?.kind === "array" && node.items.length === 0;
 }
 
 function readExpire({ reader }: BuildContext, id: string): number | undefined {

@@ -104,6 +104,7 @@ Deno.test("an international domain is signed for under its A-labels", () => {
 Deno.test("the key may be PEM text or come by a macro, and both spellings of an algorithm count", () => {
   assert.equal(read("", "%{env:KEY}%", "ed25519-sha256").privateKey.asymmetricKeyType, "ed25519");
   assert.equal(read("", "%{file:keys/rsa.pem}%", "rsa-sha-256").algorithm, "rsa-sha256");
+  assert.equal(read("", "keys/rsa.pem", "RSA-SHA256").algorithm, "rsa-sha256");
   const inline = configOf(signature().replace('"keys/rsa.pem"', `"""${RSA}"""`), WORLD).signing.signatures.get("s");
   assert.deepEqual(
     createPublicKey(inline?.privateKey ?? "").export({ type: "spki", format: "der" }),
@@ -144,6 +145,13 @@ for (
       /line 2: cannot read the file "keys\/gone\.pem": there/,
     ],
     ["fields without From", signature('headers = ["Subject"]'), /s\.headers: line 6: From must be among/],
+    ["no field at all", signature("headers = []"), /s\.headers: line 6: From must be among/],
+    ["a field without a name", signature('headers = ["From", ""]'), /s\.headers: line 6: .*found ""$/],
+    [
+      "an algorithm that is none",
+      signature("", "keys/ed.pem", "rsa-md5"),
+      /^signature\.s\.algorithm: line 5: expected one of .*found "rsa-md5"$/,
+    ],
     ["a field that is none", signature('headers = ["From", "Sub ject"]'), /s\.headers: line 6: .*found "Sub ject"/],
     [
       "an AUID elsewhere",
