@@ -1,6 +1,6 @@
 /** `godwit dns`: what to publish for a domain. */
 
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { Command } from "commander";
 import { publicKeyRecord } from "../authentication/mod.ts";
 import { systemClock } from "../clock/mod.ts";
@@ -8,6 +8,7 @@ import type { Config, SignatureConfig } from "../config/mod.ts";
 import { createResolver } from "../dns/mod.ts";
 import { publishedPolicy } from "../http/mod.ts";
 import { createCertificateStore } from "../net/mod.ts";
+import { readCertificate } from "../outbound/mod.ts";
 import { domainToAscii, isDomain } from "../smtp/mod.ts";
 import { load } from "./configuration.ts";
 import { type DnsRecord, printRecords } from "./dns_record.ts";
@@ -26,7 +27,7 @@ export interface RecordsOptions {
 export function dnsCommand(output: Output, ending: (action: Promise<number>) => Promise<void>): Command {
   const dns = new Command("dns").description("DNS records for mail");
   dns.command("records")
-    .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC, MTA-STS, TLS reports")
+    .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC, MTA-STS, DANE, TLS reports")
     .requiredOption("--domain <domain>", "domain that sends and receives mail")
     .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
     .option("--verify", "compare them with what DNS says")
@@ -81,6 +82,7 @@ const SOURCES: readonly ((domain: string, config: Config) => readonly DnsRecord[
   dkim,
   dmarc,
   mtaSts,
+  tlsa,
   tlsReports,
 ];
 
@@ -167,6 +169,28 @@ function mtaSts(domain: string, config: Config): DnsRecord[] {
       purpose: "MTA-STS: where the policy is fetched by HTTPS, with a certificate for this name",
     },
   ];
+}
+
+/**
+ * RFC 7672 §3.1.1: the key of each certificate that clients of the host name may get. It stays the same when a
+ * certificate is renewed for the same key.
+ */
+function tlsa(_domain: string, { certificates, server: { hostname } }: Config): DnsRecord[] {
+  const store = createCertificateStore(certificates);
+  const ids = new Set(store.certificates.filter(({ names }) => names.includes(hostname)).map(({ id }) => id));
+  if (ids.size === 0) {
+    const shown = store.select(hostname);
+    if (shown !== undefined) ids.add(shown.id);
+  }
+  const records = new Map<string, DnsRecord>();
+  for (const { id, cert } of certificates) {
+    const certificate = ids.has(id) ? readCertificate(new X509Certificate(cert).raw) : undefined;
+    if (certificate === undefined) continue;
+    const value = `3 1 1 ${createHash("sha256").update(certificate.publicKey).digest("hex")}`;
+    const purpose = `DANE: the key of certificate ${JSON.stringify(id)}; only where the zone of the host is signed`;
+    records.set(value, { name: `_25._tcp.${hostname}`, type: "TLSA", value, purpose });
+  }
+  return [...records.values()];
 }
 
 // RFC 8460 §3.

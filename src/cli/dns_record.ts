@@ -6,7 +6,7 @@ import type { Output } from "./output.ts";
 export interface DnsRecord {
   /** Without final dot. */
   readonly name: string;
-  readonly type: "MX" | "TXT" | "CNAME";
+  readonly type: "MX" | "TXT" | "CNAME" | "TLSA";
   /** Of TXT records the whole text; of others the fields as a zone file has them. */
   readonly value: string;
   /** What it is for, in a few words. */

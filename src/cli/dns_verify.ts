@@ -5,7 +5,7 @@ import type { DnsRecord } from "./dns_record.ts";
 import { type Output, table } from "./output.ts";
 
 /** The part of DNS that records are looked up in. */
-export type RecordResolver = Pick<Resolver, "mx" | "txt" | "cname" | "a" | "aaaa">;
+export type RecordResolver = Pick<Resolver, "mx" | "txt" | "cname" | "a" | "aaaa" | "tlsa">;
 
 /**
  * What became of a record. `other`: there is one for the same purpose with another content, which may be just as right
@@ -39,7 +39,7 @@ type Verdict = Omit<VerifiedRecord, "record">;
 
 const VERIFY: Readonly<
   Record<DnsRecord["type"], (record: DnsRecord, resolver: RecordResolver) => Promise<Verdict>>
-> = { MX: verifyMx, TXT: verifyTxt, CNAME: verifyCname };
+> = { MX: verifyMx, TXT: verifyTxt, CNAME: verifyCname, TLSA: verifyTlsa };
 
 async function verifyCname({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
   const { records: [alias] } = await resolver.cname(name);
@@ -49,6 +49,22 @@ async function verifyCname({ name, value }: DnsRecord, resolver: RecordResolver)
   // Addresses do as well, and may be those of another web server.
   const addresses = (await Promise.all([resolver.a(name), resolver.aaaa(name)])).flatMap(({ records }) => records);
   return { state: addresses.length === 0 ? "missing" : "other", found: addresses.join(", ") };
+}
+
+async function verifyTlsa({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
+  const { records, security } = await resolver.tlsa(name);
+  const all = records.map(({ usage, selector, matchingType, data }) =>
+    `${usage} ${selector} ${matchingType} ${data.toHex()}`
+  );
+  const found = all.join(", ");
+  // RFC 7672 §2.1.1: what is not signed is not looked at. Without DNSSEC there is nothing to publish, either.
+  if (security !== "secure") {
+    const unsigned = "the answer is not signed, or the name server does not validate";
+    return all.length === 0 ? { state: "other", found: unsigned } : { state: "wrong", found: `${unsigned}: ${found}` };
+  }
+  // Others may be there, for the next key.
+  if (all.includes(value)) return { state: "ok", found: "" };
+  return { state: all.length === 0 ? "missing" : "wrong", found };
 }
 
 function plain(name: string): string {

@@ -15,6 +15,7 @@
  * @module
  */
 
+export { type Certificate, readCertificate } from "./dane_certificate.ts";
 export { createDelivery, type Delivery, type DeliveryOptions, ownNames } from "./delivery.ts";
 export { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 export type { Connect } from "./open_session.ts";

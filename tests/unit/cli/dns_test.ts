@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { run } from "../../../src/cli/mod.ts";
 import { records as dnsRecords } from "../../../src/cli/dns.ts";
+import { makeCertificate } from "../../support/certificates.ts";
+import { tlsaFor } from "../../support/tlsa.ts";
 import { createZone, type Zone, type ZoneEntry } from "../../support/zone.ts";
 import { publicKeyText, signingKey } from "../../support/signing_keys.ts";
 
@@ -216,4 +218,48 @@ Deno.test("--verify prints a table in which nothing from DNS is taken for more t
   assert.match(out[0] ?? "", /^state\s+type\s+name\s+found/);
   assert.equal(out.length, 8);
   assert.match(out.join("\n"), /^other\s+TXT\s+_dmarc\.example\.net\s+v=DMARC1; p=none; x=\\u001b\[2J$/m);
+});
+
+const host = await makeCertificate({ names: ["mx.example.net"] });
+const second = await makeCertificate({ names: ["mx.example.net"], key: "rsa" });
+const other = await makeCertificate({ names: ["other.example"] });
+const CERTIFICATES = Object.entries({ host, second, other })
+  .map(([id, { cert, privateKey }]) =>
+    `certificate.${id} = { cert = """${cert}""", private-key = """${privateKey}""" }\n`
+  )
+  .join("");
+
+/** The record for a certificate as text. */
+async function tlsaText(certificate: typeof host): Promise<string> {
+  const { usage, selector, matchingType, data } = await tlsaFor(certificate, 3, 1, 1);
+  return `${usage} ${selector} ${matchingType} ${data.toHex()}`;
+}
+
+Deno.test("each certificate of the host name has a TLSA record for its key", async () => {
+  const { out } = await records(CERTIFICATES, "--domain", "example.net", "--json");
+  const all: { name: string; type: string; value: string }[] = JSON.parse(out.join("\n"));
+  assert.deepEqual(
+    all.filter(({ type }) => type === "TLSA").map(({ name, value }) => [name, value]),
+    [
+      ["_25._tcp.mx.example.net", await tlsaText(host)],
+      ["_25._tcp.mx.example.net", await tlsaText(second)],
+    ],
+  );
+});
+
+Deno.test("--verify tells TLSA records that agree from those that would keep mail away", async () => {
+  const name = "_25._tcp.mx.example.net";
+  const cases = [
+    [{ tlsa: [await tlsaFor(host, 3, 1, 1), await tlsaFor(other, 3, 1, 1)], security: "secure" }, "ok"],
+    [{ tlsa: [await tlsaFor(other, 3, 1, 1)], security: "secure" }, "wrong"],
+    [{ tlsa: [], security: "secure" }, "missing"],
+    [{ tlsa: [await tlsaFor(host, 3, 1, 1)] }, "wrong"],
+    [{ tlsa: [] }, "other"],
+  ] as const;
+  const one = CERTIFICATES.slice(0, CERTIFICATES.indexOf("certificate.second"));
+  for (const [entry, expected] of cases) {
+    const { out } = await verified(one, createZone({ ...PUBLISHED, [name]: entry }), "--json");
+    const all: { type: string; state: string }[] = JSON.parse(out.join("\n"));
+    assert.equal(all.find(({ type }) => type === "TLSA")?.state, expected, JSON.stringify(entry));
+  }
 });
