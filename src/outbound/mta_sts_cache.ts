@@ -185,7 +185,9 @@ export function createStsCache(options: StsCacheOptions): StsCache {
       if (row === undefined) return;
       const [id, text, fetched, expires, used] = row;
       if (now - Number(used) > DAY) write({ sql: USED, args: [now, entry.domain] });
-      if (entry.cached !== undefined && entry.cached.fetched >= Number(fetched)) return;
+      const { cached } = entry;
+      const age = Number(fetched) - (cached?.fetched ?? -Infinity);
+      if (age < 0 || (age === 0 && cached?.id === id)) return;
       const policy = parsePolicy(String(text));
       remember(entry, cachedPolicy(entry.domain, String(id), policy, Number(fetched), Number(expires)));
     } catch (error) {
