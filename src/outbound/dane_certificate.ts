@@ -11,6 +11,9 @@ export interface Certificate {
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKey: Uint8Array;
   readonly x509: X509Certificate;
+  /** Names as text, one attribute a line. */
+  readonly subject: string;
+  readonly issuer: string;
   /** Milliseconds since the epoch. */
   readonly notBefore: number;
   readonly notAfter: number;
@@ -67,6 +70,9 @@ export function readCertificate(der: Uint8Array): Certificate | undefined {
       der,
       publicKey: der.subarray(key.start, key.end),
       x509,
+      // The runtime reads these only now, and throws if it cannot.
+      subject: x509.subject,
+      issuer: x509.issuer,
       notBefore: Date.parse(x509.validFrom),
       notAfter: Date.parse(x509.validTo),
       commonName: /(?:^|\n)CN=([^\n]*)$/.exec(x509.subject)?.[1]?.toLowerCase(),

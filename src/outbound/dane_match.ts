@@ -71,8 +71,8 @@ function pathToAnchor(
     if (path.length > 1 && anchors.some((anchor) => matches(anchor, last))) return path;
     if (keys.some((key) => isSignedBy(last, key))) return path;
     for (const issuer of left) {
-      if (last.x509.issuer !== issuer.x509.subject || !issuer.isAuthority) continue;
-      if (!isSignedBy(last, issuer.x509.publicKey)) continue;
+      if (last.issuer !== issuer.subject || !issuer.isAuthority) continue;
+      if (!isSignedBy(last, issuer)) continue;
       left.delete(issuer);
       const whole = from([...path, issuer], issuer);
       if (whole !== undefined) return whole;
@@ -82,9 +82,9 @@ function pathToAnchor(
   return from([own], own);
 }
 
-function isSignedBy({ x509 }: Certificate, key: KeyObject): boolean {
+function isSignedBy({ x509 }: Certificate, by: Certificate | KeyObject): boolean {
   try {
-    return x509.verify(key);
+    return x509.verify("x509" in by ? by.x509.publicKey : by);
   } catch {
     return false;
   }
@@ -97,7 +97,7 @@ function isCurrent({ notBefore, notAfter }: Certificate, now: number): boolean {
 /** RFC 5280 §6.1, as far as it applies between a server and an anchor that is pinned. */
 function pathFault(path: readonly Certificate[], now: number): TlsFault | undefined {
   for (const [depth, certificate] of path.entries()) {
-    const { notBefore, notAfter, x509: { subject }, unknownCritical, pathLength, isForServers } = certificate;
+    const { notBefore, notAfter, subject, unknownCritical, pathLength, isForServers } = certificate;
     const who = `the certificate of ${subject.replaceAll("\n", ", ")}`;
     if (!(now <= notAfter)) return { type: "certificate-expired", text: `${who} has expired` };
     if (!(notBefore <= now)) return { type: "certificate-expired", text: `${who} is not valid yet` };
