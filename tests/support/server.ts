@@ -88,6 +88,8 @@ export async function startTestServer(
     clock?: Clock;
     resolver?: Resolver;
     mxPort?: number;
+    /** Where MTA-STS policies are fetched. */
+    policyPort?: number;
     base?: boolean;
     folder?: string;
     /** Whether checks of who sends are carried out as configured; otherwise they are switched off. */
@@ -109,6 +111,7 @@ export async function startTestServer(
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
     ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
+    ...(options.policyPort === undefined ? {} : { policyPort: options.policyPort }),
     onTelemetry: (telemetry) =>
       telemetry.observe(["*"], (event) => {
         events.push(event);
