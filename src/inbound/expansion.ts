@@ -56,6 +56,7 @@ export async function tellExpanded(session: Session, expanded: readonly NewRecip
         domain: addressDomain(address),
         parameters,
         attempts: 0,
+        notified: 0,
         lastError: "none",
         lastStatus: 0,
       },

@@ -11,7 +11,7 @@ export interface HostScope extends Scope {
 
 /**
  * The scope of a job. Recipients of one job share the transaction, so `rcpt` and what is kept per recipient
- * (`retry_num`, `last_error`, `last_status`) is that of the first.
+ * (`retry_num`, `notify_num`, `last_error`, `last_status`) is that of the first.
  *
  * @param now milliseconds since the epoch
  */
@@ -38,6 +38,7 @@ export function hostScope(
       queue_age: Math.max(0, Math.floor((now - message.created) / 1000)),
       size: message.size,
       retry_num: first?.attempts,
+      notify_num: first?.notified,
       last_error: first?.lastError,
       last_status: first?.lastStatus,
       received_from_ip: message.receivedFromIp,

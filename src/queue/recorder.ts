@@ -66,8 +66,8 @@ const RETRY_INTERVAL = 1000;
 
 /** A recipient as delivery and notices see it. */
 export function viewOf(recipient: RecipientRecord): QueuedRecipient {
-  const { seq, address, domain, parameters, attempts, lastError, lastStatus, flags } = recipient;
-  const view = { id: seq, address, domain, parameters, attempts, lastError, lastStatus };
+  const { seq, address, domain, parameters, attempts, notified, lastError, lastStatus, flags } = recipient;
+  const view = { id: seq, address, domain, parameters, attempts, notified, lastError, lastStatus };
   return (flags & FLAG.timed) === 0 ? view : { ...view, requested: true };
 }
 

@@ -91,6 +91,8 @@ export interface QueuedRecipient {
   readonly parameters: RcptParameters;
   /** Failed attempts so far. */
   readonly attempts: number;
+  /** Delay notices that are done with. */
+  readonly notified: number;
   readonly lastError: LastError;
   readonly lastStatus: number;
   /** Set when a person asked for this attempt: it is made even if the host is believed to be down. */

@@ -162,6 +162,7 @@ export function jobFor(
       domain: address.slice(address.lastIndexOf("@") + 1),
       parameters: changes.parameters ?? {},
       attempts: 0,
+      notified: 0,
       lastError: "none",
       lastStatus: 0,
       ...changes.recipient,

@@ -27,7 +27,7 @@ Deno.test("strategies see the variables of the host context, the TLS one the cho
   await clock.advance(61_500);
   const job = jobFor(["u@d.example", "v@d.example"], {
     route: "mx",
-    recipient: { attempts: 2, lastError: "tls", lastStatus: 454 },
+    recipient: { attempts: 2, notified: 1, lastError: "tls", lastStatus: 454 },
   });
   assert.deepEqual((await deliver(job)).map(inShort), ["delivered", "delivered"]);
   assert.deepEqual(seen.connection, {
@@ -42,6 +42,7 @@ Deno.test("strategies see the variables of the host context, the TLS one the cho
     queue_age: 61,
     size: job.message.size,
     retry_num: 2,
+    notify_num: 1,
     last_error: "tls",
     last_status: 454,
     received_from_ip: "192.0.2.200",

@@ -211,6 +211,7 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
         orcpt: { type: "rfc822", address: "c@example.com" },
       },
       attempts: 0,
+      notified: 0,
       lastError: "none",
       lastStatus: 0,
     }]);
@@ -429,9 +430,9 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
       return undefined;
     };
     const { queue, log } = await bench(database, { config, buildNotice }, clock);
-    let attempts = 0;
+    const noticesBefore: (number | undefined)[] = [];
     queue.start((job) => {
-      attempts++;
+      noticesBefore.push(job.recipients[0]?.notified);
       return Promise.resolve(deferred(job));
     });
     const accepted = clock.now();
@@ -451,7 +452,10 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
       ["delayed", accepted + 30 * DAY, true],
       ["delayed", accepted + 30 * DAY, true],
     ]);
-    assert.equal(attempts, 1);
+    assert.deepEqual(noticesBefore, [0], "no attempt was made for a notice");
+    assert.equal(await queue.retry({ ids: [message?.id ?? ""] }), 1);
+    await pass(clock, () => noticesBefore.length === 2, "second attempt");
+    assert.deepEqual(noticesBefore, [0, 2]);
     await queue.close();
   });
 

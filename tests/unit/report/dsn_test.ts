@@ -48,6 +48,7 @@ function notice(
       domain: address.slice(address.indexOf("@") + 1),
       parameters,
       attempts: 1,
+      notified: 0,
       lastError: "none",
       lastStatus: 0,
     },
