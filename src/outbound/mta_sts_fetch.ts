@@ -74,8 +74,8 @@ async function fetchFrom(host: string, options: FetchOptions, signal: AbortSigna
     try {
       return await get(host, ip, options, signal);
     } catch (error) {
-      if (!(error instanceof StsFetchError)) throw error;
-      failed = error;
+      // A name that the runtime does not like is as good as a host that is not there.
+      failed = error instanceof StsFetchError ? error : fetchError(`${host}[${ip}]: ${String(error)}`);
     }
   }
   throw failed;

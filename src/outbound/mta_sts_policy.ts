@@ -25,7 +25,8 @@ export function createStsPolicy({ cache, emit }: { readonly cache: StsCache; rea
     const mode = cached?.policy.mode ?? "none";
     if (cached === undefined || mode === "none") {
       const none = `${domain} has ${cached === undefined ? "no MTA-STS policy" : "an MTA-STS policy of mode none"}`;
-      return without(target, state.fault?.text ?? state.trouble ?? none);
+      const passing = state.fault?.text ?? state.trouble;
+      return passing === undefined ? without(target, none) : without(target, passing, "4.7.0");
     }
     const isAllowed = allowsHost(cached.policy, host);
     emit(isAllowed ? "mta-sts.authorized" : "mta-sts.not-authorized", { domain, host, policy: mode });
@@ -87,8 +88,8 @@ function notAllowed(domain: string, host: string) {
 }
 
 /** What becomes of a host without a policy that holds for it. */
-function without({ config, host }: TlsTarget, why: string): TlsAnswer {
+function without({ config, host }: TlsTarget, why: string, enhanced = NO_TLS): TlsAnswer {
   if (config.mtaSts !== "require") return undefined;
   const text = `MTA-STS is required by queue.tls.${config.id}.mta-sts, but does not hold for ${host}: ${why}`;
-  return { kind: "refuse", failure: failure("deferred", "mta-sts", NO_TLS, text, { host, elsewhere: true }) };
+  return { kind: "refuse", failure: failure("deferred", "mta-sts", enhanced, text, { host, elsewhere: true }) };
 }

@@ -46,6 +46,7 @@ interface Case {
   readonly config?: Partial<TlsPolicyConfig>;
   readonly zone?: Readonly<Record<string, ZoneEntry>>;
   readonly header?: string;
+  readonly requiretls?: true;
   readonly becomes: string;
   readonly text?: RegExp;
   /** Result type and policy type of what is counted. */
@@ -151,6 +152,22 @@ const CASES: readonly Case[] = [
     becomes: OK,
     counted: ["certificate-not-trusted sts"],
   },
+  {
+    what: "enforce, REQUIRETLS although the MX record is not signed (RFC 8689)",
+    policy: ENFORCE,
+    zone: { "d.example": { mx: [[10, "mx.d.example"]] } },
+    requiretls: true,
+    becomes: OK,
+    counted: ["ok sts"],
+  },
+  {
+    what: "testing, REQUIRETLS although the MX record is not signed",
+    policy: TESTING,
+    zone: { "d.example": { mx: [[10, "mx.d.example"]] } },
+    requiretls: true,
+    becomes: "failed tls 0 5.7.30",
+    counted: [],
+  },
   { what: "testing, all is well", policy: TESTING, becomes: OK, counted: ["ok sts"] },
   {
     what: "testing, the host is not named",
@@ -219,7 +236,7 @@ const CASES: readonly Case[] = [
     what: "the policy cannot be fetched, MTA-STS is required here",
     policy: "down",
     config: { mtaSts: "require" },
-    becomes: "deferred mta-sts 0 4.7.4",
+    becomes: "deferred mta-sts 0 4.7.0",
     text: /could not be fetched/,
     counted: ["sts-webpki-invalid sts"],
   },
@@ -251,7 +268,7 @@ async function deliver(one: Case, route = "mx") {
   await using peer = await startFakePeer(
     certificate === "none"
       ? { extensions: ["PIPELINING"] }
-      : { extensions: ["PIPELINING", "STARTTLS"], tls: certificate },
+      : { extensions: ["PIPELINING", "STARTTLS", "REQUIRETLS"], tls: certificate },
   );
   const zone: Record<string, ZoneEntry> = {
     "d.example": { mx: [[10, "mx.d.example"]], security: "secure" },
@@ -289,7 +306,9 @@ async function deliver(one: Case, route = "mx") {
     },
   );
   const content = contentOf(`${one.header ?? ""}${MESSAGE}`);
-  const [outcome] = await deliver(jobFor(["u@d.example"], { route, message: { content } }));
+  const parameters = one.requiretls === undefined ? {} : { requiretls: one.requiretls };
+  const message = { content, envelope: { sender: "a@sender.example", parameters } };
+  const [outcome] = await deliver(jobFor(["u@d.example"], { route, message }));
   await delivery.close();
   await cache.close();
   return { outcome, peer, results, resolver };
