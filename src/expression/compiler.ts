@@ -105,14 +105,16 @@ export interface Compilation {
   readonly surroundings: Surroundings;
   readonly problems: Finding[];
   readonly warnings: Finding[];
+  /** The variables that are named. */
+  readonly reads: Set<string>;
   /** A `matches` stands to the left. */
   captured: boolean;
   usesCaptures: boolean;
 }
 
-/** Starts compiling. */
-export function startCompilation(surroundings: Surroundings): Compilation {
-  return { surroundings, problems: [], warnings: [], captured: false, usesCaptures: false };
+/** Starts compiling. @param reads takes the variables that are named */
+export function startCompilation(surroundings: Surroundings, reads: Set<string> = new Set()): Compilation {
+  return { surroundings, problems: [], warnings: [], reads, captured: false, usesCaptures: false };
 }
 
 const OPERATIONS: Readonly<Record<BinaryOperator, (a: Value, b: Value) => Value>> = {
@@ -181,6 +183,7 @@ function compileName(state: Compilation, name: string, position: number): Code {
   if (language !== undefined) return compileReader(state, language, name, position);
   const variable = findVariable(name, variables) ?? findAlias(state, aliases?.[name], name, position);
   if (variable !== undefined) {
+    state.reads.add(variable);
     const empty = emptyValue(variables[variable] ?? "str");
     return sync((scope) => scope.variables[variable] ?? empty);
   }

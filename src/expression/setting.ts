@@ -26,24 +26,26 @@ export function compileSetting<T>(options: SettingOptions): CompiledSetting<T> {
   }
   const zero: Last = { kind: "constant", value: zeroValue(options.type) };
   const last = settle(options.key, options.type, fallback.items, zero);
-  if (options.source === undefined) return { setting: toSetting(options, last), warnings: [] };
+  if (options.source === undefined) return { setting: toSetting(options, last, fallback.reads), warnings: [] };
   const read = readSource(options, options.source);
   if (read.problems.length > 0) return { errors: read.problems };
   return {
-    setting: toSetting(options, settle(options.key, options.type, read.items, last)),
+    setting: toSetting(options, settle(options.key, options.type, read.items, last), fallback.reads.union(read.reads)),
     warnings: read.warnings,
   };
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 /** A setting that always gives `value`. */
 export function constantSetting<T>(key: string, value: T): Setting<T> {
-  return { key, isConstant: true, evaluate: () => value };
+  return { key, isConstant: true, reads: NOTHING, evaluate: () => value };
 }
 
-function toSetting<T>(options: SettingOptions, last: Last): Setting<T> {
+function toSetting<T>(options: SettingOptions, last: Last, reads: ReadonlySet<string>): Setting<T> {
   const { key } = options;
   // The one place where the type parameter meets the value: compileSetting's caller vouches for it.
   const explain = (scope: Scope) => accountOf(options, scope) as Promise<SettingAccount<T>>;
   if (last.kind === "constant") return { ...constantSetting(key, last.value as T), explain };
-  return { key, isConstant: false, evaluate: last.evaluate as (scope: Scope) => T | Promise<T>, explain };
+  return { key, isConstant: false, reads, evaluate: last.evaluate as (scope: Scope) => T | Promise<T>, explain };
 }

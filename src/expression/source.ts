@@ -52,6 +52,8 @@ export interface ReadSource {
   readonly items: readonly Item[];
   readonly problems: readonly ExpressionProblem[];
   readonly warnings: readonly ExpressionProblem[];
+  /** The variables that are named anywhere in it. */
+  readonly reads: ReadonlySet<string>;
 }
 
 /** Where in the setting a text stands. */
@@ -66,6 +68,7 @@ interface Reading {
   readonly items: Item[];
   readonly problems: ExpressionProblem[];
   readonly warnings: ExpressionProblem[];
+  readonly reads: Set<string>;
 }
 
 /** Reads `source`: the value of `options`, or its default. */
@@ -78,12 +81,12 @@ export function readSource(options: SettingOptions, source: unknown): ReadSource
     // Reference §1.4: the docs use `rcpt` where no recipient exists yet.
     aliases: key === "session.mail.rewrite" ? { rcpt: "sender" } : {},
   };
-  const reading: Reading = { type, surroundings, items: [], problems: [], warnings: [] };
+  const reading: Reading = { type, surroundings, items: [], problems: [], warnings: [], reads: new Set() };
   const value = asList(source);
   if (Array.isArray(value) && value.some(isTable)) {
     value.forEach((entry: unknown, item) => readItem(reading, entry, item, item === value.length - 1));
   } else {
-    const state = startCompilation(surroundings);
+    const state = startCompilation(surroundings, reading.reads);
     const result = readResult(reading, state, value, {});
     reading.items.push({ condition: constant(true), result, usesCaptures: state.usesCaptures });
   }
@@ -91,7 +94,7 @@ export function readSource(options: SettingOptions, source: unknown): ReadSource
 }
 
 function readItem(reading: Reading, entry: unknown, item: number, isLast: boolean): void {
-  const state = startCompilation(reading.surroundings);
+  const state = startCompilation(reading.surroundings, reading.reads);
   if (!isTable(entry)) {
     note(reading, "tables and plain values do not mix: expected { if = …, then = … } or { else = … }", { item });
     return;

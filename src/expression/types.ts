@@ -54,6 +54,11 @@ export interface Setting<T> {
   /** True if the value does not depend on the scope; `evaluate` then ignores it. */
   readonly isConstant: boolean;
   /**
+   * The variables that the value may depend on, those of the default included where it may come to that. Absent in
+   * settings that were not compiled: nothing is known of them.
+   */
+  readonly reads?: ReadonlySet<string>;
+  /**
    * The value for this scope. Synchronous unless a function reaches outside and answers later.
    *
    * @throws {LookupUnavailable} (or rejects with it) if a directory, store or DNS server could not be reached

@@ -179,7 +179,7 @@ Deno.test("results become the key's type", () => {
     [{ kind: "str" }, "is_tls", { is_tls: true }, "true"],
     [{ kind: "int" }, "sender", { sender: "0x10" }, 16],
     [{ kind: "int" }, "sender", { sender: "-1_000" }, -1000],
-    [{ kind: "int" }, "remote_port / 2", { remote_port: 5 }, 2],
+    [{ kind: "int" }, "remote_port / 2", { remote_port: 6 }, 3],
     [{ kind: "size" }, "sender", { sender: "26_214_400" }, 26_214_400],
     [{ kind: "dur" }, "sender", { sender: "2m" }, 120_000],
     [{ kind: "dur" }, "sender", { sender: "1500" }, 1500],
@@ -252,6 +252,16 @@ Deno.test("a computed value that does not fit is reported and the default used",
     assert.equal(settingOf({ type, source: "sender", default: otherwise }).evaluate(scope), expected, type.kind);
     assert.equal(scope.errors[0]?.event, "eval.error");
     assert.match(scope.errors[0]?.message ?? "", /found 'nonsense'/);
+  }
+});
+
+Deno.test("a computed fraction is reported and the default used where a whole number is wanted", () => {
+  for (const kind of ["int", "size", "dur"] as const) {
+    const setting = settingOf({ type: { kind }, source: "remote_port / 2", default: 7 });
+    const scope = scopeOf({ remote_port: 5 });
+    assert.equal(setting.evaluate(scope), 7, kind);
+    assert.deepEqual(scope.errors.map(({ event }) => event), ["eval.error"]);
+    assert.match(scope.errors[0]?.message ?? "", /found 2\.5/);
   }
 });
 
@@ -357,6 +367,10 @@ Deno.test("constants that do not fit are load errors", () => {
     errorsOf({ type, source, default: zero(type) })[0]?.message ?? "";
   assert.match(message({ kind: "int" }, "'many'"), /expected an integer, found 'many'/);
   assert.match(message({ kind: "int" }, true), /expected an integer, found true/);
+  assert.match(message({ kind: "int" }, 1.5), /expected an integer, found 1\.5/);
+  assert.match(message({ kind: "int" }, "3 / 2"), /expected an integer, found 1\.5/);
+  assert.match(message({ kind: "dur" }, 1.5), /expected a duration such as 30s .*, found 1\.5/);
+  assert.match(message({ kind: "size" }, 0.5), /expected a size in bytes .*, found 0\.5/);
   assert.match(message({ kind: "size" }, -1), /expected a size in bytes/);
   assert.match(message({ kind: "dur" }, "5 minutes"), /expected a duration such as 30s/);
   assert.match(message({ kind: "dur" }, "5y"), /expected a duration such as 30s/);
@@ -442,4 +456,23 @@ Deno.test("the examples of the reference compile and decide as they read", () =>
   });
   assert.deepEqual(mechanisms.evaluate(scopeOf({ local_port: 465 })), ["plain", "login"]);
   assert.deepEqual(mechanisms.evaluate(scopeOf({ local_port: 25 })), []);
+});
+
+Deno.test("a setting tells which variables it may depend on, under their proper names", () => {
+  const readsOf = (source: unknown, otherwise = "'mx'") =>
+    [...settingOf({ type: ROUTE, source, default: otherwise, context: "host" }).reads ?? ["?"]].sort();
+  assert.deepEqual(readsOf([{ if: "rcpt == 'a@b.example' && size > 5", then: "'local'" }, { else: "'mx'" }]), [
+    "rcpt",
+    "size",
+  ]);
+  assert.deepEqual(readsOf("if_then(matches('^(a|b)@', rcpt-domain), key_get('blocked', mx), 'mx')"), [
+    "mx",
+    "rcpt_domain",
+  ]);
+  assert.deepEqual(readsOf([{ if: "retry_num > 2", then: "'local'" }], "if_then(last_error == 'tls', 'local', 'mx')"), [
+    "last_error",
+    "retry_num",
+  ], "it may come to the default");
+  assert.deepEqual(readsOf(undefined, "if_then(last_status > 0, 'local', 'mx')"), ["last_status"]);
+  assert.deepEqual(readsOf([{ if: false, then: "rcpt" }, { else: "'mx'" }]), [], "what is constant reads nothing");
 });
