@@ -460,7 +460,10 @@ Deno.test("the examples of the reference compile and decide as they read", () =>
 
 Deno.test("a setting tells which variables it may depend on, under their proper names", () => {
   const readsOf = (source: unknown, otherwise = "'mx'") =>
-    [...settingOf({ type: ROUTE, source, default: otherwise, context: "host" }).reads ?? ["?"]].sort();
+    [
+      ...settingOf({ type: ROUTE, source, default: otherwise, context: "host", environment: ENVIRONMENT }).reads ??
+        ["?"],
+    ].sort();
   assert.deepEqual(readsOf([{ if: "rcpt == 'a@b.example' && size > 5", then: "'local'" }, { else: "'mx'" }]), [
     "rcpt",
     "size",
