@@ -156,8 +156,6 @@ class Dialogue implements FilterInstance, Holder {
     }
     const { message } = transaction;
     if (stage === "rcpt" || message === undefined) return ACCEPT;
-    const end = await this.#tell(link, STEPS.data, stage, () => packet(COMMAND.data), transaction);
-    if (end !== undefined) return this.#pass(end);
     const outcome = await sendMessage(link, transaction, message, (command, macros) => {
       this.#putMacros(link, command, macros, transaction, "");
     });
@@ -194,7 +192,6 @@ class Dialogue implements FilterInstance, Holder {
     transaction?: FilteredTransaction,
     recipient = "",
   ): Promise<FilterAnswer | undefined> {
-    if (link.version < step.since) return undefined;
     link.begin();
     this.#putMacros(link, step.command, step.macros, transaction, recipient);
     if ((link.steps & step.unwanted) !== 0) return undefined;

@@ -161,16 +161,35 @@ export function createWire(stream: MilterStream, limits: LinkLimits, clock: Cloc
     closed = true;
     output = [];
     waiting = 0;
+    timer?.cancel();
     stream.close();
+  };
+
+  // One timer for all waits: it is not set anew for each, but looks when it fires whether the present one is over.
+  let timer: Timer | undefined;
+  let deadline = Infinity;
+  let expired = false;
+  /** The longest that the timer may be late for a wait. */
+  let armed = 0;
+  const fire = () => {
+    timer = undefined;
+    const left = deadline - clock.now();
+    if (deadline === Infinity) return;
+    if (left > 0) {
+      timer = clock.after(left, fire);
+    } else {
+      expired = true;
+      close();
+    }
   };
 
   const limited = async <T>(ms: number, late: () => string, operation: () => Promise<T>): Promise<T> => {
     if (closed) throw new MilterTrouble("milter.disconnected", "the connection is closed");
-    let expired = false;
-    const timer: Timer = clock.after(ms, () => {
-      expired = true;
-      close();
-    });
+    deadline = clock.now() + ms;
+    if (timer === undefined || ms < armed) {
+      timer?.cancel();
+      timer = clock.after(armed = ms, fire);
+    }
     try {
       return await operation();
     } catch (error) {
@@ -180,7 +199,7 @@ export function createWire(stream: MilterStream, limits: LinkLimits, clock: Cloc
       const message = error instanceof Error ? error.message : String(error);
       throw new MilterTrouble("milter.disconnected", `the connection broke: ${message}`, { cause: error });
     } finally {
-      timer.cancel();
+      deadline = Infinity;
     }
   };
 
@@ -217,22 +236,33 @@ export function createWire(stream: MilterStream, limits: LinkLimits, clock: Cloc
     end += count;
   };
 
+  /** The next packet, if it has arrived whole. */
+  const arrived = (count: (length: number) => void) => {
+    if (end - start < HEAD) return undefined;
+    const length = new DataView(input.buffer, start, HEAD).getUint32(0);
+    if (length === 0) throw new MilterTrouble("milter.frame-invalid", "it sent a packet without a command");
+    if (end - start < HEAD + length) return undefined;
+    count(length);
+    const command = input[start + HEAD] as number;
+    const data = input.subarray(start + HEAD + 1, start + HEAD + length);
+    start += HEAD + length;
+    return { command, data };
+  };
+
   const readPacket = async (count: (length: number) => void) => {
     if (start === end) start = end = 0;
     makeRoom(HEAD + 1);
     while (end - start < HEAD) await read();
     const length = new DataView(input.buffer, start, HEAD).getUint32(0);
-    if (length === 0) throw new MilterTrouble("milter.frame-invalid", "it sent a packet without a command");
-    count(length);
+    if (length > limits.responseSize) count(length);
     while (end - start < HEAD + length) {
       // What is announced need not come: memory follows what has arrived.
       if (end === input.length) makeRoom(Math.min(HEAD + length, 2 * (end - start) + LARGE_READ_SIZE));
       await read();
     }
-    const command = input[start + HEAD] as number;
-    const data = input.subarray(start + HEAD + 1, start + HEAD + length);
-    start += HEAD + length;
-    return { command, data };
+    const packet = arrived(count);
+    if (packet === undefined) throw new MilterTrouble("milter.frame-invalid", "it sent a packet without a command");
+    return packet;
   };
 
   return {
@@ -250,8 +280,8 @@ export function createWire(stream: MilterStream, limits: LinkLimits, clock: Cloc
     },
     flush,
     async packet(count) {
-      await flush();
-      return await limited(
+      if (waiting > 0) await flush();
+      return arrived(count) ?? await limited(
         limits.answer,
         () => `no answer within ${limits.answer / 1000} s`,
         () => readPacket(count),
@@ -263,10 +293,11 @@ export function createWire(stream: MilterStream, limits: LinkLimits, clock: Cloc
       waiting += farewell.length;
       const bytes = take();
       closed = true;
+      timer?.cancel();
       // A filter that does not read must not keep the connection.
-      const timer = clock.after(1000, () => stream.close());
+      const giveUp = clock.after(1000, () => stream.close());
       stream.write(bytes).catch(() => {}).finally(() => {
-        timer.cancel();
+        giveUp.cancel();
         stream.close();
       });
     },

@@ -2,7 +2,7 @@
 
 import { addressDomain, addressLocal } from "../../smtp/mod.ts";
 import type { FilteredSession, FilteredTransaction } from "../filter.ts";
-import { COMMAND, type MacroStage, packet } from "./protocol.ts";
+import { COMMAND, type MacroStage, textPacket } from "./protocol.ts";
 
 /** What filters get without asking; the lists of Sendmail, which Postfix has too, and what the format adds. */
 const USUAL: Readonly<Record<MacroStage, readonly string[]>> = {
@@ -72,6 +72,11 @@ const MACROS: Readonly<Record<string, Macro>> = {
   tls_version: ({ session }) => session.tls?.version,
 };
 
+/** Macros by the names that filters use: of one letter, or in braces; a lone letter may have braces too. */
+const BY_NAME: ReadonlyMap<string, Macro> = new Map(
+  Object.entries(MACROS).flatMap(([name, macro]): [string, Macro][] => [[name, macro], [`{${name}}`, macro]]),
+);
+
 function hostOf(address: string): string | undefined {
   return address === "" || addressLocal(address) === address ? undefined : addressDomain(address);
 }
@@ -90,9 +95,9 @@ export function macroPacket(
 ): Uint8Array {
   const pairs: string[] = [];
   for (const name of names ?? USUAL[stage]) {
-    const value = MACROS[name.replace(/^\{(.*)\}$/, "$1")]?.(sources);
+    const value = BY_NAME.get(name)?.(sources);
     if (value !== undefined && value !== "") pairs.push(name, value);
   }
   // Also without any: what was told for this stage of another message must not stay.
-  return packet(COMMAND.macros, [Uint8Array.of(command), ...pairs]);
+  return textPacket(COMMAND.macros, String.fromCharCode(command), pairs);
 }

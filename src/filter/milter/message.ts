@@ -17,11 +17,23 @@ export interface MessageOutcome {
   readonly changes?: Changes;
 }
 
+const DATA = packet(COMMAND.data);
 const END_OF_HEADER = packet(COMMAND.endOfHeader);
 const END_OF_MESSAGE = packet(COMMAND.endOfMessage);
 
+/** First version of the protocol that has the command DATA. */
+const DATA_SINCE = 4;
+/** Most answers that are outstanding; well below what fits into the buffers of a connection. */
+const WINDOW = 1000;
+/** Octets sent before answers are read. */
+const WINDOW_SIZE = 65_536;
+
 /**
- * Tells header and body, as far as the filter wants them.
+ * Tells DATA, header, body and the end, as far as the filter wants them.
+ *
+ * Commands are sent without waiting for each answer, which makes one exchange of most messages. A filter reads them one
+ * by one all the same; when it decides early, what was sent behind is not answered by libmilter, and by others perhaps.
+ * The connection is then closed.
  *
  * @param putMacros puts the macros of a command before it
  * @throws {MilterTrouble} (rejects)
@@ -35,57 +47,121 @@ export async function sendMessage(
   const { steps } = link;
   const leadingSpace = (steps & STEP.leadingSpace) !== 0;
   const { packets, bodyOffset } = fieldPackets(message.content.head, leadingSpace);
-  if ((steps & STEP.noHeaders) === 0) {
-    const decision = await sendAll(link, packets, (steps & STEP.noReplyHeader) !== 0);
-    if (decision !== undefined) return { complete: false, decision };
+  const answers = createAnswers(link);
+  const wants = (step: number) => (steps & step) === 0;
+  link.begin();
+  if (link.version >= DATA_SINCE) {
+    putMacros(COMMAND.data, "data");
+    if (wants(STEP.noData)) answers.put(DATA, wants(STEP.noReplyData));
   }
-  putMacros(COMMAND.endOfHeader, "endOfHeader");
-  if ((steps & STEP.noEndOfHeader) === 0) {
-    const decision = await sendAll(link, [END_OF_HEADER], (steps & STEP.noReplyEndOfHeader) !== 0);
-    if (decision !== undefined) return { complete: false, decision };
+  if (wants(STEP.noHeaders)) {
+    for (const bytes of packets) {
+      answers.put(bytes, wants(STEP.noReplyHeader));
+      if (answers.full) await answers.collect();
+      if (answers.decision !== undefined || answers.skipped) break;
+    }
   }
-  putMacros(COMMAND.endOfMessage, "endOfMessage");
-  if ((steps & STEP.noBody) === 0) {
-    const pieces = bodyPackets(message, bodyOffset, link.dataSize);
-    const decision = await sendAll(link, pieces, (steps & STEP.noReplyBody) !== 0);
-    if (decision !== undefined) return { complete: false, decision };
+  if (answers.decision === undefined) {
+    putMacros(COMMAND.endOfHeader, "endOfHeader");
+    if (wants(STEP.noEndOfHeader)) answers.put(END_OF_HEADER, wants(STEP.noReplyEndOfHeader));
+    if (wants(STEP.noBody)) await sendBody(answers, message, bodyOffset, link.dataSize, wants(STEP.noReplyBody));
+  }
+  if (answers.decision === undefined) {
+    putMacros(COMMAND.endOfMessage, "endOfMessage");
+    link.put(END_OF_MESSAGE);
+    answers.sentMore();
+    await answers.collect();
+  }
+  const { decision } = answers;
+  if (decision !== undefined) {
+    if (!answers.inStep) link.close();
+    return { complete: false, decision };
   }
   return await endMessage(link, transaction, leadingSpace);
 }
 
-/** Sends packets of one kind, until the filter has decided or wants no more of them. */
-async function sendAll(
-  link: MilterLink,
-  packets: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  silent: boolean,
-): Promise<Decision | undefined> {
-  for await (const bytes of packets) {
-    link.begin();
-    link.put(bytes);
-    if (silent) {
-      await link.drain();
-      continue;
+async function sendBody(
+  answers: Answers,
+  { content }: FilteredMessage,
+  offset: number,
+  pieceSize: number,
+  answered: boolean,
+): Promise<void> {
+  let skip = offset;
+  for await (const chunk of content.chunks()) {
+    const from = Math.min(skip, chunk.length);
+    skip -= from;
+    for (let at = from; at < chunk.length; at += pieceSize) {
+      answers.put(packet(COMMAND.body, [chunk.subarray(at, at + pieceSize)]), answered);
+      if (answers.full) await answers.collect();
+      // What was said to the header before is no word about the body.
+      if (answers.decision !== undefined || answers.skipped) return;
     }
-    const decision = await decisionOf(link);
-    if (decision === "skip") return undefined;
-    if (decision !== undefined) return decision;
   }
-  return undefined;
 }
 
-async function decisionOf(link: MilterLink): Promise<Decision | "skip" | undefined> {
-  while (true) {
-    const answer = await link.answer();
-    if (answer.kind === "continue") return undefined;
-    if (answer.kind === "skip") return "skip";
-    if (answer.kind !== "change") return answer;
-    if (answer.change.kind !== "quarantine") {
-      throw link.fail(
-        "milter.unexpected-response",
-        `it asks for a change (${answer.change.kind}) before the end of the message`,
-      );
-    }
-  }
+/** Commands on their way, and what was answered to them. */
+interface Answers {
+  /** Whether answers should be read before more is sent. */
+  readonly full: boolean;
+  readonly decision: Decision | undefined;
+  /** Whether the last of the answers that were read asks for no more commands of its kind. */
+  readonly skipped: boolean;
+  /** Whether nothing was sent behind the command that was decided about. */
+  readonly inStep: boolean;
+  put(bytes: Uint8Array, answered: boolean): void;
+  /** Something without an answer of its own was sent. */
+  sentMore(): void;
+  /** Sends what waits and reads what is to be answered. */
+  collect(): Promise<void>;
+}
+
+function createAnswers(link: MilterLink): Answers {
+  let outstanding = 0;
+  let size = 0;
+  let trailing = false;
+  let decision: Decision | undefined;
+  let skipped = false;
+  return {
+    get full() {
+      return outstanding >= WINDOW || size >= WINDOW_SIZE;
+    },
+    get decision() {
+      return decision;
+    },
+    get skipped() {
+      return skipped;
+    },
+    get inStep() {
+      return outstanding === 0 && !trailing;
+    },
+    put(bytes, answered) {
+      link.put(bytes);
+      size += bytes.length;
+      skipped = false;
+      if (answered) outstanding++;
+      trailing = !answered;
+    },
+    sentMore: () => trailing = true,
+    async collect() {
+      size = 0;
+      skipped = false;
+      if (outstanding === 0) return await link.flush();
+      while (outstanding > 0 && decision === undefined) {
+        const answer = await link.answer();
+        if (answer.kind === "change") {
+          if (answer.change.kind === "quarantine") continue;
+          throw link.fail(
+            "milter.unexpected-response",
+            `it asks for a change (${answer.change.kind}) before the end of the message`,
+          );
+        }
+        outstanding--;
+        skipped = answer.kind === "skip";
+        if (answer.kind !== "continue" && answer.kind !== "skip") decision = answer;
+      }
+    },
+  };
 }
 
 async function endMessage(
@@ -93,8 +169,6 @@ async function endMessage(
   transaction: FilteredTransaction,
   leadingSpace: boolean,
 ): Promise<MessageOutcome> {
-  link.begin();
-  link.put(END_OF_MESSAGE);
   const changes = changeList(transaction, leadingSpace);
   while (true) {
     const answer = await link.answer();
@@ -111,22 +185,6 @@ async function endMessage(
         throw link.fail("milter.unexpected-response", "it wants to skip the end of the message");
       default:
         return { complete: true, decision: answer };
-    }
-  }
-}
-
-/** The body in pieces that fit into packets. */
-async function* bodyPackets(
-  { content }: FilteredMessage,
-  offset: number,
-  pieceSize: number,
-): AsyncIterable<Uint8Array> {
-  let skip = offset;
-  for await (const chunk of content.chunks()) {
-    const from = Math.min(skip, chunk.length);
-    skip -= from;
-    for (let at = from; at < chunk.length; at += pieceSize) {
-      yield packet(COMMAND.body, [chunk.subarray(at, at + pieceSize)]);
     }
   }
 }

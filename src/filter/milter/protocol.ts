@@ -87,16 +87,36 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** A packet of a command with the parts of its data; a text is followed by NUL. */
 export function packet(command: number, parts: readonly (string | Uint8Array)[] = []): Uint8Array {
   const octets = parts.map((part) => typeof part === "string" ? textOctets(part) : part);
-  const length = 1 + octets.reduce((sum, part) => sum + part.length, 0);
+  let length = 1;
+  for (const part of octets) length += part.length;
   const whole = new Uint8Array(4 + length);
-  new DataView(whole.buffer).setUint32(0, length);
-  whole[4] = command;
+  putHead(whole, 0, command, length);
   let at = 5;
   for (const part of octets) {
     whole.set(part, at);
     at += part.length;
   }
   return whole;
+}
+
+/** A packet of texts alone, which is made in one go. */
+export function textPacket(command: number, first: string, texts: readonly string[]): Uint8Array {
+  let text = first;
+  // What stands behind a NUL in a text would be read as the next one.
+  for (const each of texts) text += (each.includes("\0") ? each.replaceAll("\0", "") : each) + "\0";
+  const whole = new Uint8Array(5 + 3 * text.length);
+  const { written } = encoder.encodeInto(text, whole.subarray(5));
+  putHead(whole, 0, command, 1 + written);
+  return whole.subarray(0, 5 + written);
+}
+
+/** Writes length and command of a packet. */
+export function putHead(into: Uint8Array, at: number, command: number, length: number): void {
+  into[at] = length >>> 24;
+  into[at + 1] = (length >>> 16) & 0xff;
+  into[at + 2] = (length >>> 8) & 0xff;
+  into[at + 3] = length & 0xff;
+  into[at + 4] = command;
 }
 
 /** A text with NUL behind it; what stands behind a NUL in it would be read as the next one. */

@@ -10,7 +10,7 @@ import {
   type RcptParameters,
 } from "../../smtp/mod.ts";
 import type { FilteredSession } from "../filter.ts";
-import { COMMAND, type MacroStage, packet, STEP, uint16 } from "./protocol.ts";
+import { COMMAND, type MacroStage, packet, STEP, textPacket, uint16 } from "./protocol.ts";
 
 /** A command with what tells whether it is sent, and whether it is answered. */
 export interface Step {
@@ -20,8 +20,6 @@ export interface Step {
   readonly unwanted: number;
   /** The filter does not answer it. */
   readonly silent: number;
-  /** First version of the protocol that has it. */
-  readonly since: number;
 }
 
 /** The commands that come one at a time. */
@@ -31,12 +29,10 @@ export const STEPS = {
     macros: "connect",
     unwanted: STEP.noConnect,
     silent: STEP.noReplyConnect,
-    since: 2,
   },
-  helo: { command: COMMAND.helo, macros: "helo", unwanted: STEP.noHelo, silent: STEP.noReplyHelo, since: 2 },
-  mail: { command: COMMAND.mail, macros: "mail", unwanted: STEP.noMail, silent: STEP.noReplyMail, since: 2 },
-  rcpt: { command: COMMAND.rcpt, macros: "rcpt", unwanted: STEP.noRcpt, silent: STEP.noReplyRcpt, since: 2 },
-  data: { command: COMMAND.data, macros: "data", unwanted: STEP.noData, silent: STEP.noReplyData, since: 4 },
+  helo: { command: COMMAND.helo, macros: "helo", unwanted: STEP.noHelo, silent: STEP.noReplyHelo },
+  mail: { command: COMMAND.mail, macros: "mail", unwanted: STEP.noMail, silent: STEP.noReplyMail },
+  rcpt: { command: COMMAND.rcpt, macros: "rcpt", unwanted: STEP.noRcpt, silent: STEP.noReplyRcpt },
 } as const satisfies Record<string, Step>;
 
 /** CONNECT: how the client is called, and where it is. */
@@ -83,5 +79,5 @@ export function rcptPacket(address: string, parameters: RcptParameters): Uint8Ar
 function envelopePacket(command: number, address: string, line: string, verb: string): Uint8Array {
   const path = formatPath(address);
   const parameters = line.slice(verb.length + path.length).split(" ").filter((text) => text !== "");
-  return packet(command, [path, ...parameters]);
+  return textPacket(command, "", [path, ...parameters]);
 }

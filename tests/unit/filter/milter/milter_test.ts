@@ -379,3 +379,41 @@ Deno.test("a filter that hangs up at the usual offer is offered everything, once
   const fixed = world(other, { flags: { actions: 0xff, protocol: 0x42, fixed: true } });
   assert.equal((await deliver(fixed)).verdict.kind, "reply");
 });
+
+Deno.test("after a decision before the end of the message the next one finds a filter that is in step", async () => {
+  for (
+    const [at, letter, connections] of [["L", "r", 2], ["N", "a", 2], ["T", "t", 2], ["B", "d", 2], [
+      "E",
+      "r",
+      1,
+    ]] as const
+  ) {
+    let first = true;
+    await using milter = await startFakeMilter({
+      on: ({ command }) => {
+        if (command !== at || !first) return undefined;
+        first = false;
+        return [milterPacket(letter)];
+      },
+    });
+    const it = world(milter);
+    const { verdict } = await deliver(it);
+    assert.equal(verdict.kind, letter === "a" ? "accept" : letter === "d" ? "discard" : "reply");
+    it.run.reset();
+    assert.equal((await deliver(it)).verdict.kind, "accept");
+    assert.equal(milter.commands(milter.connections).endsWith("MRTLLNBE"), true);
+    assert.equal(milter.connections, connections);
+    assert.equal(it.names().length, 1);
+  }
+});
+
+Deno.test("a header of many fields and a long body are told with an answer to each", async () => {
+  await using milter = await startFakeMilter();
+  const fields = Array.from({ length: 3000 }, (_, index) => `X-${index}: ${"v".repeat(60)}\r\n`).join("");
+  const body = "0123456789abcdef\r\n".repeat(40_000);
+  const outcome = await deliver(world(milter), transaction(`${fields}\r\n${body}`));
+  assert.equal(outcome.verdict.kind, "accept");
+  assert.equal(milter.heard.filter(({ command }) => command === "L").length, 3000);
+  const told = milter.heard.filter(({ command }) => command === "B").map(({ text }) => text).join("");
+  assert.equal(told, body);
+});
