@@ -151,7 +151,7 @@ function numeric(
   expected: string,
   format: (limit: number) => string,
 ): Coerced {
-  const number = typeof value === "number" ? Math.trunc(value) : typeof value === "string" ? parse(value) : undefined;
+  const number = typeof value === "number" ? value : typeof value === "string" ? parse(value) : undefined;
   if (number === undefined || number < smallest || !Number.isSafeInteger(number)) return wrong(expected, value);
   const { least = smallest, most = Infinity } = limits;
   if (number < least) return wrong(`${expected} of at least ${format(least)}`, value);
