@@ -44,8 +44,8 @@ export function buildInboundLimiters(
     const concurrency = reader.get("queue.limiter.inbound[].concurrency", index);
     const key = reader.get("queue.limiter.inbound[].key", index);
     const match = reader.get("queue.limiter.inbound[].match", index);
-    if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.inbound[]", [index], NO_LIMIT);
     if (!enable) continue;
+    if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.inbound[]", [index], NO_LIMIT);
     const stages = [matchStage(context, environment, index), ...key.map((name) => KNOWN_LATER[name] ?? "connection")];
     const stage = STAGES[Math.max(...stages.map((name) => STAGES.indexOf(name)))] ?? "recipient";
     limiters.push({ id: `queue.limiter.inbound[${index}]`, stage, rate, concurrency, key, match });
@@ -65,12 +65,13 @@ export function buildOutboundLimiters(context: BuildContext): readonly OutboundL
     const concurrency = reader.get("queue.limiter.outbound[].concurrency", index);
     const key = reader.get("queue.limiter.outbound[].key", index);
     const match = reader.get("queue.limiter.outbound[].match", index);
+    if (!enable) continue;
     if (rate === undefined && concurrency === undefined) reader.error("queue.limiter.outbound[]", [index], NO_LIMIT);
-    if (enable && key.includes("local_ip") && !hasSources) {
+    if (key.includes("local_ip") && !hasSources) {
       const text = "local_ip is empty for every attempt, as no connection has source-ips: this is one count for all";
       reader.warning("queue.limiter.outbound[].key", [index], text);
     }
-    if (enable) limiters.push({ id: `queue.limiter.outbound[${index}]`, rate, concurrency, key, match });
+    limiters.push({ id: `queue.limiter.outbound[${index}]`, rate, concurrency, key, match });
   }
   return limiters;
 }
@@ -85,6 +86,7 @@ export function buildQuotas(context: BuildContext): readonly QuotaConfig[] {
     const size = reader.get("queue.quota[].size", index);
     const key = reader.get("queue.quota[].key", index);
     const match = reader.get("queue.quota[].match", index);
+    if (!enable) continue;
     if (messages === undefined && size === undefined) {
       reader.error(
         "queue.quota[]",
@@ -95,7 +97,7 @@ export function buildQuotas(context: BuildContext): readonly QuotaConfig[] {
     const node = reader.node("queue.quota[].match", index);
     const condition = node === undefined || isBroken(node) ? true : toSource(node);
     const counts = JSON.stringify([[...key].sort(), condition]);
-    if (enable) quotas.push({ id: `queue.quota[${index}]`, counts, messages, size, key, match });
+    quotas.push({ id: `queue.quota[${index}]`, counts, messages, size, key, match });
   }
   return quotas;
 }

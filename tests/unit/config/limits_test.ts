@@ -54,6 +54,20 @@ match = "colour == 'red'"
   assert.match(problems, /queue\.limiter\.inbound\S*match.*'colour'/);
 });
 
+Deno.test("a limiter or quota that is not switched on is ignored, whatever it lacks", () => {
+  for (const entry of ["queue.limiter.inbound", "queue.limiter.outbound", "queue.quota"]) {
+    assert.deepEqual(problemsOf(`${entry} = [{ enable = false }, { key = "rcpt" }]`), [], entry);
+    // What is there is read all the same, so that switching it on brings no surprise.
+    assert.match(problemsOf(`${entry} = [{ key = "colour" }]`).join("\n"), /\.key/, entry);
+  }
+  const { inboundLimiters, queue } = configOf(`
+queue.limiter.inbound = [{ rate = "1/1s" }]
+queue.limiter.outbound = [{ rate = "1/1s" }]
+queue.quota = [{ messages = 1 }]
+`);
+  assert.deepEqual([inboundLimiters, queue.outboundLimiters, queue.quotas], [[], [], []]);
+});
+
 Deno.test("what limiters and quotas without a limit are advised to have is understood", () => {
   for (const entry of ["queue.limiter.inbound.0", "queue.limiter.outbound.0", "queue.quota.0"]) {
     const [problem = ""] = problemsOf(`${entry}.enable = true`);
