@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
 import type { CertificateConfig, ListenerConfig } from "../config/config.ts";
+import { CAN_REUSE_PORT } from "../net/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { HttpApp } from "./app.ts";
 import { problem } from "./problem.ts";
@@ -76,6 +77,9 @@ export function startHttpListener(config: ListenerConfig, app: HttpApp, options:
       const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve({
         hostname: ip,
         port,
+        tcpBacklog: config.socket.backlog,
+        // The runtime ends the program if it is asked for this without --unstable-net.
+        reusePort: config.socket.reusePort && CAN_REUSE_PORT,
         onListen: () => {},
         onError: () => problem(500, "Something went wrong here; the log says what."),
         ...tls,

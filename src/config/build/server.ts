@@ -6,6 +6,7 @@ import type { Pattern } from "../schema/mod.ts";
 import { SUITES } from "../schema/server.ts";
 import { parseHostname } from "../syntax.ts";
 import { isSecret } from "../toml/node.ts";
+import { keyKindOf } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildAutoBan } from "./limits.ts";
 
@@ -159,10 +160,12 @@ function checkBinds({ reader }: BuildContext, listeners: readonly ListenerConfig
 }
 
 function checkTls(
-  { reader }: BuildContext,
-  { id, tls }: ListenerConfig,
+  context: BuildContext,
+  listener: ListenerConfig,
   certificates: readonly CertificateConfig[],
 ): void {
+  const { reader } = context;
+  const { id, tls } = listener;
   const ids = certificates.map((certificate) => certificate.id);
   if (tls.implicit && ids.length === 0) {
     reader.error(
@@ -195,12 +198,39 @@ function checkTls(
         [id],
         `no ${what} of TLS is left; to offer no TLS set tls.enable = false`,
       );
-    }
+    } else if (listener.protocol !== "http") checkSuites(context, listener, certificates, left);
+  }
+}
+
+/** Suites of TLS 1.2 are for one kind of key, so what is left may be of no use to a certificate. */
+function checkSuites(
+  { reader }: BuildContext,
+  { id, tls }: ListenerConfig,
+  certificates: readonly CertificateConfig[],
+  left: readonly (typeof SUITES[number])[],
+): void {
+  if (left.some((suite) => versionOf(suite) === "TLSv1.3")) return;
+  const usual = certificates.find((one) => one.id === tls.certificate) ??
+    certificates.find((one) => one.default) ?? certificates[0];
+  for (const certificate of certificates) {
+    const kind = keyKindOf(certificate);
+    if (kind === undefined || left.some((suite) => suite.includes(`_${kind}_`))) continue;
+    const text = `no suite of TLS is left for the certificate '${certificate.id}', whose key is for ${kind}`;
+    const pattern = "server.listener.<id>.tls.disable-ciphers";
+    // Clients that send no name, or one that nobody has, get the usual one: most of those that bring mail.
+    if (certificate === usual) reader.error(pattern, [id], `${text}; to offer no TLS set tls.enable = false`);
+    else reader.warning(pattern, [id], `${text}, so listener '${id}' refuses TLS to clients that ask for its names`);
   }
 }
 
 /** HTTP listeners run on the runtime's own server, which leaves less to say than those of mail. */
-function checkHttp({ reader }: BuildContext, { id, tls, proxyTrustedNetworks }: ListenerConfig): void {
+function checkHttp({ reader }: BuildContext, { id, tls, socket, proxyTrustedNetworks }: ListenerConfig): void {
+  if (!socket.nodelay) {
+    const message = `the HTTP listener '${id}' sends small packets without delay, whatever is set`;
+    const own = reader.isSet("server.listener.<id>.socket.nodelay", id);
+    if (own) reader.warning("server.listener.<id>.socket.nodelay", [id], message);
+    else reader.warning("server.socket.nodelay", [], message);
+  }
   if (proxyTrustedNetworks.length > 0) {
     if (reader.get("http.use-x-forwarded")) {
       reader.error(

@@ -69,6 +69,10 @@ function buildStore(context: BuildContext, id: string): StoreConfig | undefined 
 }
 
 function buildDatabase({ reader }: BuildContext, id: string, url: string): StoreConfig {
+  if (reader.isSet("store.<id>.pool.workers", id) && reader.get("store.<id>.pool.workers", id) > 0) {
+    const why = "a database file is used by one thread, and a server by none; what waits for it shares commits";
+    reader.warning("store.<id>.pool.workers", [id], `has no effect: ${why}`);
+  }
   const queries = new Map<string, string>();
   for (const name of reader.names("store.<id>.query", id)) {
     queries.set(name, reader.get("store.<id>.query.<name>", id, name));

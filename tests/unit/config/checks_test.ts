@@ -198,6 +198,11 @@ store.m = { type = "memory", format = "LIST" }
 directory.d = { type = "memory", cache.size = 0, cache.ttl.positive = "1h", cache.ttl.negative = "1m", principals = [{ name = "a", quota = 5 }] }`,
     [],
   ],
+  [
+    "workers for a database",
+    `store.x = { type = "sqlite", path = "x.db", pool.workers = 4 }`,
+    [/^store\.x\.pool\.workers: warning: line 1: has no effect: a database file is used by one thread/],
+  ],
   ["such a key with a wrong value", `store.x = { type = "libsql", url = "file:x.db", pool.workers = "many" }`, [
     'store.x.pool.workers: line 1: expected an integer from 0 to 1024, found "many"',
   ]],

@@ -23,3 +23,11 @@ Deno.test("a version of TLS that is switched off is said to be offered by an HTT
   assert.match(problem, /^server\.listener\.web\.tls\.implicit: warning: line 2: .* offers every version and suite/);
   assert.deepEqual(others, []);
 });
+
+Deno.test("packets that shall wait are said not to wait on an HTTP listener", () => {
+  const own = PLAIN.replace("}", ", socket.nodelay = false }");
+  assert.match(problemsOf(own).join("\n"), /^server\.listener\.web\.socket\.nodelay: warning: line 1: .*'web'.*$/);
+  const inherited = problemsOf(`server.socket.nodelay = false\n${PLAIN}`).join("\n");
+  assert.match(inherited, /^server\.socket\.nodelay: warning: line 1: the HTTP listener 'web' sends small packets.*$/);
+  assert.deepEqual(problemsOf(`server.socket = { nodelay = true, backlog = 5, reuse-port = false }\n${PLAIN}`), []);
+});

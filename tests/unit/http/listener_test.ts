@@ -139,3 +139,18 @@ async function untilBusy(running: { connections(): number }): Promise<undefined>
   while (running.connections() === 0) await new Promise((resolve) => setImmediate(resolve));
   return undefined;
 }
+
+Deno.test("processes share the port of a listener where socket.reuse-port lets them", async () => {
+  const first = startHttpListener(listener(), echo(), silent);
+  const port = Number(first.addresses[0]?.split(":")[1]);
+  const bind = [{ ip: "127.0.0.1", port }];
+  const second = startHttpListener(listener({ bind }), echo(), silent);
+  assert.deepEqual(second.addresses, first.addresses);
+  const { socket } = listener();
+  assert.throws(
+    () => startHttpListener(listener({ bind, socket: { ...socket, reusePort: false } }), echo(), silent),
+    Deno.errors.AddrInUse,
+  );
+  await first.close();
+  await second.close();
+});
