@@ -1,6 +1,6 @@
 /** Builds `certificate.*`: reads the PEM texts and checks that key and certificate can be used (reference §4). */
 
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { CertificateConfig } from "../config.ts";
 import type { BuildContext } from "./context.ts";
 import { readPem, readPrivateKey } from "./pem.ts";
@@ -63,4 +63,14 @@ function readLeaf({ reader }: BuildContext, id: string, pem: string): X509Certif
   const expected = "expected a certificate in PEM, or a chain of them that begins with the server's own";
   reader.error("certificate.<id>.cert", [id], `${expected}; the text could not be read as one`);
   return undefined;
+}
+
+/** Kind of a certificate's key as names of suites have it; `undefined` if it is another one or could not be read. */
+export function keyKindOf({ privateKey }: CertificateConfig): "RSA" | "ECDSA" | undefined {
+  try {
+    const kind = createPrivateKey(privateKey).asymmetricKeyType;
+    return kind === "rsa" ? "RSA" : kind === "ec" ? "ECDSA" : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -106,3 +106,32 @@ Deno.test("what is wrong with a certificate or key is said without showing it", 
   );
   assert.equal(problemsOf("[certificate.x]").length, 2);
 });
+
+Deno.test("suites that are left but not for the key of a certificate are as good as none", () => {
+  const certificates = (usual: string) => `
+certificate.ec = { cert = "tls/cert.pem", private-key = "tls/key.pem", default = ${usual === "ec"} }
+certificate.rsa = { cert = "/srv/second.pem", private-key = "/srv/second.key", default = ${usual === "rsa"} }
+`;
+  const only = 'certificate.ec = { cert = "tls/cert.pem", private-key = "tls/key.pem" }\n';
+  const off = (kind: "ECDSA" | "RSA") =>
+    `server.listener.a = { bind = "192.0.2.1:25", protocol = "smtp" }
+server.tls = { disable-protocols = "TLSv1.3", disable-ciphers = ["TLS_ECDHE_${kind}_WITH_AES_256_GCM_SHA384", \
+"TLS_ECDHE_${kind}_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_${kind}_WITH_CHACHA20_POLY1305_SHA256"] }
+`.replaceAll("\\\n", "");
+  /** What is said beside the advice that every list of suites gets. */
+  const said = (text: string) =>
+    problemsOf(text, { files: FILES }).filter((problem) => !problem.includes("leaves the choice to the client"));
+  const about = "server\\.listener\\.a\\.tls\\.disable-ciphers";
+  for (const text of [only, certificates("ec")]) {
+    const [problem = "", ...others] = said(off("ECDSA") + text);
+    assert.match(problem, new RegExp(`^${about}: line 1: no suite of TLS is left for the certificate 'ec', .* ECDSA;`));
+    assert.deepEqual(others, []);
+  }
+  const [warning = "", ...others] = said(off("ECDSA") + certificates("rsa"));
+  assert.match(warning, new RegExp(`^${about}: warning: line 1: no suite .* 'ec', .*, so listener 'a' refuses TLS`));
+  assert.deepEqual(others, []);
+  assert.match(said(off("RSA") + certificates("rsa"))[0] ?? "", /certificate 'rsa', whose key is for RSA;/);
+  assert.deepEqual(said(off("RSA") + only), []);
+  // TLS 1.3 leaves the kind of key open (RFC 8446 §4.2.3).
+  assert.deepEqual(said(off("ECDSA").replace("TLSv1.3", "TLSv1.2") + only), []);
+});
