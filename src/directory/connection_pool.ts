@@ -3,6 +3,7 @@
 import type { Clock, Timer } from "../clock/mod.ts";
 import type { DirectoryPoolConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
+import { type ConnectionBound, createConnectionBound } from "./connection_bound.ts";
 
 /** A connection as the pool sees it. */
 export interface Pooled {
@@ -26,6 +27,8 @@ export interface ConnectionPoolOptions<T extends Pooled> {
   readonly open: () => Promise<T>;
   /** Longest time that `work` may take, both attempts together, in milliseconds; for ever if it is left out. */
   readonly limit?: number;
+  /** Counts the connections of other pools as well; left out: the pool has `config.maxConnections` by itself. */
+  readonly bound?: ConnectionBound;
   /** Makes a used connection as good as new. */
   readonly recycle?: (connection: T) => Promise<void>;
 }
@@ -49,34 +52,19 @@ const LONGEST_IDLE = 60_000;
 export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOptions<T>): ConnectionPool<T> {
   const { label, config, clock } = options;
   const idle: { readonly connection: T; readonly timer: Timer }[] = [];
-  const waiting: (() => void)[] = [];
-  let busy = 0;
   let closed = false;
 
-  const takeSlot = async () => {
-    if (busy < config.maxConnections) {
-      busy++;
-      return;
-    }
-    await new Promise<void>((resolve, reject) => {
-      const turn = () => {
-        timer.cancel();
-        resolve();
-      };
-      const timer = clock.after(config.wait, () => {
-        waiting.splice(waiting.indexOf(turn), 1);
-        const text = `all ${config.maxConnections} connections were busy for ${config.wait / 1000} s`;
-        reject(new LookupUnavailable(`${label}: ${text}`));
-      });
-      waiting.push(turn);
-    });
-  };
-  /** Hands the slot on, or gives it up. */
-  const giveSlot = () => {
-    const next = waiting.shift();
-    if (next === undefined) busy--;
-    else next();
-  };
+  const bound = options.bound ?? createConnectionBound(label, config, clock);
+  bound.join({
+    get count() {
+      return idle.length;
+    },
+    closeOne() {
+      const oldest = idle.shift();
+      oldest?.timer.cancel();
+      oldest?.connection.close();
+    },
+  });
 
   const putBack = (connection: T) => {
     if (closed || !connection.alive) return connection.close();
@@ -108,7 +96,10 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
     }
   };
 
-  const openNew = () => within(clock, config.create, options.open(), (late) => late.close());
+  const openNew = () => {
+    bound.makeRoom();
+    return within(clock, config.create, options.open(), (late) => late.close());
+  };
 
   const attempt = async <R>(connection: T, work: (connection: T) => Promise<R>, end: number): Promise<R> => {
     if (options.limit === undefined) {
@@ -130,7 +121,7 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
 
   return {
     async use(work) {
-      await takeSlot();
+      await bound.take();
       try {
         const kept = await takeIdle();
         const end = () => clock.now() + (options.limit ?? 0);
@@ -149,7 +140,7 @@ export function createConnectionPool<T extends Pooled>(options: ConnectionPoolOp
         const message = error instanceof Error ? error.message : String(error);
         throw new LookupUnavailable(`${label}: ${message}`, { cause: error });
       } finally {
-        giveSlot();
+        bound.give();
       }
     },
     close() {

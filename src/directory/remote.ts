@@ -2,6 +2,7 @@
 
 import type { RemoteDirectoryConfig } from "../config/config.ts";
 import { domainOf, localPartOf, lowerDomain } from "./address.ts";
+import { createConnectionBound } from "./connection_bound.ts";
 import { createConnectionPool, type Pooled } from "./connection_pool.ts";
 import type { Account, Directory } from "./directory.ts";
 import { openImapLink } from "./remote_imap.ts";
@@ -25,11 +26,9 @@ function hasControls(text: string): boolean {
  */
 export function createRemoteDirectory(config: RemoteDirectoryConfig, options: RemoteOptions): Directory {
   const domains = new Set(config.domains);
-  const shared = {
-    label: `directory ${config.id}: ${config.address}`,
-    config: config.pool,
-    clock: options.clock,
-  };
+  const label = `directory ${config.id}: ${config.address}`;
+  const { clock } = options;
+  const shared = { label, config: config.pool, clock, bound: createConnectionBound(label, config.pool, clock) };
   // Sessions for logins are apart: a server counts what fails in a session, and may slow down its next answers.
   const logins = createConnectionPool<LoginLink>({
     ...shared,

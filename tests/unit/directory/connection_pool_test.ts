@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createConnectionBound } from "../../../src/directory/connection_bound.ts";
 import { ConnectionBroken, createConnectionPool, type Pooled } from "../../../src/directory/connection_pool.ts";
 import { LookupUnavailable } from "../../../src/expression/mod.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
@@ -152,4 +153,48 @@ Deno.test("both attempts together stay within the limit", async () => {
   await clock.advance(10_000);
   await broken;
   pool.close();
+});
+
+Deno.test("pools with one bound have so many connections together, idle ones included", async () => {
+  const clock = new FakeClock();
+  const config = { maxConnections: 2, create: 30_000, wait: 20_000, recycle: 10_000 };
+  const bound = createConnectionBound("directory d: server", config, clock);
+  let open = 0;
+  let most = 0;
+  const makePool = () =>
+    createConnectionPool({
+      label: "directory d: server",
+      config,
+      clock,
+      bound,
+      open: () => {
+        most = Math.max(most, ++open);
+        return Promise.resolve({ alive: true, close: () => void open-- });
+      },
+    });
+  const logins = makePool();
+  const callouts = makePool();
+  const both = async (pool: typeof logins) => {
+    await Promise.all([1, 2].map(() => pool.use(() => settle())));
+    return open;
+  };
+  assert.equal(await both(logins), 2);
+  // The two that are kept by one pool make room for those of the other.
+  assert.equal(await both(callouts), 2);
+  assert.equal(await both(logins), 2);
+  const held = Promise.withResolvers<void>();
+  const holding = Promise.all([logins, callouts].map((pool) => pool.use(() => held.promise)));
+  await settle();
+  const late = assert.rejects(logins.use(() => Promise.resolve()), /all 2 connections were busy for 20 s/);
+  await clock.advance(20_000);
+  await late;
+  // Who waits is served whichever pool gives up its place.
+  const next = logins.use(() => Promise.resolve("served"));
+  held.resolve();
+  await holding;
+  assert.equal(await next, "served");
+  assert.equal(most, 2);
+  logins.close();
+  callouts.close();
+  assert.deepEqual([open, clock.pending], [0, 0]);
 });
