@@ -107,13 +107,18 @@ class Dialogue implements FilterInstance, Holder {
     this.#engine.pool.giveBack(link);
   }
 
-  /** A kept connection may have ended meanwhile, which is seen only when it is used: then a new one is tried. */
+  /**
+   * A kept connection may have ended meanwhile, which is seen only when it is used: then a new one is tried, on which the
+   * filter hears again what it knew.
+   */
   async #tryTwice(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
+    const held = this.#link !== undefined && !this.#link.closed;
+    if (this.#link !== undefined) this.#link.answered = false;
     try {
       return await this.#run(stage, transaction, false);
     } catch (error) {
-      const stale = error instanceof MilterTrouble && error.event === "milter.disconnected" && this.#reused &&
-        this.#link?.answered === false;
+      const stale = error instanceof MilterTrouble && error.event === "milter.disconnected" &&
+        (held || this.#reused) && this.#link?.answered === false;
       if (!stale) throw error;
       this.#drop();
     }
@@ -165,18 +170,17 @@ class Dialogue implements FilterInstance, Holder {
       this.#told.recipients = 0;
     }
     const { changes, decision } = outcome;
-    const answer = this.#concluded(decision, stage);
-    if (answer.verdict.kind !== "accept" || changes === undefined) return this.#pass(answer);
+    if (changes === undefined) return this.#pass(this.#concluded(decision, stage));
     for (const reason of changes.problems) {
       this.#engine.emit("smtp.filter-error", { ...this.#fields(stage), kind: "milter", reason });
     }
     this.#passed = true;
     const { modifications, quarantine } = changes;
-    if (modifications.length > 0 || quarantine !== undefined) {
+    if (decision !== undefined || modifications.length > 0 || quarantine !== undefined) {
       this.#engine.emit("milter.action-accept", {
         ...this.#fields(stage),
         id: message.id,
-        changes: modifications.map(({ kind }) => kind),
+        ...(modifications.length === 0 ? {} : { changes: modifications.map(({ kind }) => kind) }),
         ...(quarantine === undefined ? {} : { quarantine }),
       });
     }

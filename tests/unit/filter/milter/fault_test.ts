@@ -172,6 +172,22 @@ Deno.test("a kept connection that the filter has closed meanwhile is noticed, an
   assert.equal(milter.connections, 2);
 });
 
+Deno.test("a filter that was started anew in the middle of a session is told everything again", async () => {
+  let restarted = false;
+  await using milter = await startFakeMilter({
+    on: ({ command }) => {
+      if (command !== "R" || restarted) return undefined;
+      restarted = true;
+      return "close";
+    },
+  });
+  const it = world(milter);
+  assert.deepEqual(await codes(it), {});
+  assert.deepEqual(it.events, []);
+  assert.equal(milter.commands(1), "OCHMR");
+  assert.equal(milter.commands(2), "OCHMRTLLNBE");
+});
+
 Deno.test("a session that waits for its client lends its connection, and tells everything again later", async () => {
   await using milter = await startFakeMilter();
   const it = world(milter);
