@@ -1,7 +1,12 @@
-/** DMARC of messages as OpenDMARC's library judges it, and as godwit does. */
+/** DMARC of messages as OpenDMARC judges it, and as godwit does. */
 
 import assert from "node:assert/strict";
-import { type AuthResults, evaluateDmarc } from "../../src/authentication/mod.ts";
+import {
+  authenticationResultsField,
+  type AuthResults,
+  evaluateDmarc,
+  receivedSpfField,
+} from "../../src/authentication/mod.ts";
 import { checkContext, received } from "../support/signed_message.ts";
 import { run } from "./server.ts";
 
@@ -81,9 +86,11 @@ for case in given["cases"]:
     library.opendmarc_policy_connect_shutdown(message)
 `;
 
-async function ours({ from, spf, dkim }: Case): Promise<string> {
+const ZONE = Object.fromEntries(Object.entries(POLICIES).map(([name, text]) => [`_dmarc.${name}`, { txt: [text] }]));
+
+function resultsOf({ spf, dkim }: Case): Pick<AuthResults, "spfMailFrom" | "dkim"> {
   const named = { selector: "s", algorithm: "rsa-sha256", auid: "", signature: "", testing: false };
-  const results: Pick<AuthResults, "spfMailFrom" | "dkim"> = {
+  return {
     ...(spf === "" ? {} : {
       spfMailFrom: { method: "spf", result: "pass", identity: "mailfrom", domain: spf, sender: `a@${spf}` },
     }),
@@ -91,9 +98,11 @@ async function ours({ from, spf, dkim }: Case): Promise<string> {
       ? {}
       : { dkim: [{ method: "dkim", result: "pass", domain: dkim, ...named, reportRequested: false }] }),
   };
-  const zone = Object.fromEntries(Object.entries(POLICIES).map(([name, text]) => [`_dmarc.${name}`, { txt: [text] }]));
-  const { header } = received(`From: A <a@${from}>\r\n\r\n`);
-  const { result, disposition } = await evaluateDmarc(header, results, checkContext(zone));
+}
+
+async function ours(one: Case): Promise<string> {
+  const { header } = received(`From: A <a@${one.from}>\r\n\r\n`);
+  const { result, disposition } = await evaluateDmarc(header, resultsOf(one), checkContext(ZONE));
   return result === "fail" ? `fail ${disposition}` : result;
 }
 
@@ -107,4 +116,73 @@ Deno.test("OpenDMARC judges every message of every author as godwit does", async
     if (verdict !== theirs[index]) differences.push({ ...one, ours: verdict, theirs: theirs[index] });
   }
   assert.deepEqual(differences, []);
+});
+
+/** Ways to write an author. */
+const FORMS: readonly ((address: string) => string)[] = [
+  (address) => address,
+  (address) => `Ana <${address}>`,
+  (address) => `"Ana \\" <a@example.net>" <${address}>`,
+  (address) => `${address} (a@example.net)`,
+  (address) => `=?utf-8?q?a=40example=2Enet?= <${address}>`,
+  (address) => `Ana\r\n\t<${address}>`,
+];
+
+/** Reading a message from a file, it takes `sender@example.org` for the return path, and SPF of others for somebody's. */
+const FILTERED: readonly Case[] = AUTHORS.flatMap((from) => [
+  { from, spf: "", dkim: "" },
+  { from, spf: "example.org", dkim: "" },
+  ...["example.com", "mail.example.org", "example.co.uk", "capitals.info"].map((dkim) => ({ from, spf: "", dkim })),
+]).filter(({ from, spf, dkim }) => !isUnderStrict(spf || dkim, from, spf === "" ? "adkim" : "aspf"));
+
+/** A message as godwit hands it on, and its verdict. */
+async function handedOn(one: Case, author: string): Promise<{ readonly message: string; readonly verdict: string }> {
+  const fields = `From: ${author}\r\nTo: bob@example.net\r\nSubject: x\r\n\r\nbody\r\n`;
+  const { header } = received(fields);
+  const results = resultsOf(one);
+  const dmarc = await evaluateDmarc(header, results, checkContext(ZONE));
+  const trace = [authenticationResultsField("mx.example.net", { ...results, dmarc }, "192.0.2.1")];
+  // From this it takes SPF: of `smtp.mailfrom` it understands domains alone, no addresses.
+  if (results.spfMailFrom !== undefined) {
+    const { sender } = results.spfMailFrom;
+    const about = { ip: "192.0.2.1", helo: "mail.example.org", sender, receiver: "mx.example.net" };
+    trace.push(receivedSpfField(results.spfMailFrom, about));
+  }
+  return {
+    message: (trace.map((field) => new TextDecoder().decode(field)).join("") + fields).replaceAll("\r\n", "\n"),
+    verdict: dmarc.disposition === "reject" ? "refused" : dmarc.result,
+  };
+}
+
+Deno.test("the filter of OpenDMARC reads the results that godwit writes, and decides alike", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      `${folder}/zone`,
+      Object.entries(POLICIES).map(([name, text]) => `_dmarc.${name} ${text}\n`).join(""),
+    );
+    await Deno.writeTextFile(
+      `${folder}/conf`,
+      [
+        "AuthservID filter.example.net",
+        "TrustedAuthservIDs mx.example.net",
+        "RejectFailures true",
+        "PublicSuffixList /usr/share/publicsuffix/public_suffix_list.dat",
+        `TestDNSData ${folder}/zone`,
+        "",
+      ].join("\n"),
+    );
+    const differences: unknown[] = [];
+    for (const [index, one] of FILTERED.entries()) {
+      const author = FORMS[index % FORMS.length]?.(`ana@${one.from}`) ?? "";
+      const { message, verdict } = await handedOn(one, author);
+      await Deno.writeTextFile(`${folder}/message`, message);
+      const output = await run("opendmarc", ["-v", "-v", "-c", `${folder}/conf`, "-t", `${folder}/message`]);
+      const theirs = output.includes("SMFIS_REJECT") ? "refused" : /; dmarc=([a-z]+)/.exec(output)?.[1];
+      if (theirs !== verdict) differences.push({ ...one, author, ours: verdict, theirs });
+    }
+    assert.deepEqual(differences, []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
