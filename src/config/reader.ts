@@ -79,8 +79,9 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
 
   const configGet = (text: string): Value | undefined => {
     const path = parsePath(text);
-    const known = path === undefined ? undefined : patternOf(path);
-    if (known === undefined) return undefined;
+    if (path === undefined) return undefined;
+    const known = patternOf(path);
+    if (known === undefined) return listEntry(path);
     const spec: Key = SCHEMA[known.pattern];
     const key = keyAt(known.pattern, known.ids);
     if (spec.form === "value" && key !== undefined) {
@@ -91,6 +92,16 @@ export function createReader(set: KeySet, options: ReaderOptions): Reader {
     }
     const source = sources.source(known.pattern, ...known.ids);
     return source === undefined ? "" : toValue(source);
+  };
+
+  /** An entry of a list in the file; `undefined` if it is not there. */
+  const listEntry = (path: KeyPath): Value | undefined => {
+    const spec = SCHEMA["lookup.<name>"];
+    const list = path[0] === "lookup" ? set.keys.get(formatPath(path.slice(0, 2))) : undefined;
+    if (list === undefined || spec.form !== "value") return undefined;
+    const entries = isBroken(list.node) ? undefined : spec.type.read(list.node, () => {});
+    // What is wrong with the list is reported where it is read.
+    return entries === undefined ? "" : entries.get(path.slice(2).join("."));
   };
 
   const lineOf = (path: KeyPath): number => {

@@ -5,7 +5,7 @@ import { developmentConfig, findConfigFile, formatProblem, loadConfig, parseConf
 import { SCHEMA } from "../../../src/config/schema/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { signingKey } from "../../support/signing_keys.ts";
-import { load, MINIMAL, principalsOf, printed, valueOf } from "./loading.ts";
+import { configOf, load, MINIMAL, principalsOf, printed, problemsOf, valueOf } from "./loading.ts";
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -209,4 +209,18 @@ Deno.test("no octets crash the loader", () => {
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
     load(text);
   }));
+});
+
+Deno.test("config_get knows the entries of the lists in the file, and no others", () => {
+  const lists = `lookup.words = { hello = "welcome", "b.example" = 25, "@c" = true }\nlookup.names = ["ana"]\n`;
+  const greeting = (expression: string) =>
+    valueOf(configOf(`${lists}session.connect.greeting = "${expression}"`).session.connect.greeting);
+  assert.equal(greeting("config_get('lookup.words.hello') + '!'"), "welcome!");
+  assert.equal(greeting("config_get('lookup.words.b.example') + 1"), "26");
+  assert.equal(greeting("if_then(config_get('lookup.names.ana'), 'known', 'unknown')"), "known");
+  for (const key of ["lookup.words.helo", "lookup.word.hello", "lookups.words.hello"]) {
+    const [problem = "", ...others] = problemsOf(`${lists}session.connect.greeting = "config_get('${key}')"`);
+    assert.match(problem, new RegExp(`^session\\.connect\\.greeting: line 3: .*there is no setting '${key}'`));
+    assert.deepEqual(others, []);
+  }
 });
