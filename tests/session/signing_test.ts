@@ -135,6 +135,25 @@ Deno.test("what somebody has signed before keeps its body, whatever is in it", a
   assert.deepEqual(verdicts(await receive(message.content, rsa))[0], "r1 pass");
 });
 
+Deno.test("a message that needs SMTPUTF8 is signed as it stands: whoever takes it takes 8 bits (RFC 6531 §3.1)", async () => {
+  await using peer = await startFakePeer({ extensions: ["PIPELINING", "8BITMIME", "SMTPUTF8"] });
+  await using test = await startTestServer(relayTo(peer.port, `auth.dkim.sign = "'rsa'"\n${toml(rsa, "rsa")}`), {
+    resolver: zone(),
+  });
+  const content = "From: J\u00fcrg <ana@example.org>\r\nSubject: Gr\u00fc\u00dfe\r\n\r\nGr\u00fc\u00dfe\r\n";
+  await submit(test.address("smtp"), {
+    from: "ana@example.org",
+    to: ["x@elsewhere.example"],
+    content,
+    mailParameters: " SMTPUTF8 BODY=8BITMIME",
+  });
+  await test.event("delivery.delivered");
+  const [message] = peer.messages;
+  assert.ok(message);
+  assert.ok(message.content.endsWith(latin1(content)));
+  assert.deepEqual(verdicts(await receive(message.content, rsa)), ["r1 pass"]);
+});
+
 Deno.test("a bare CR that is mended and binary content that is encoded do not break the signature", async () => {
   await using peer = await startFakePeer({ extensions: ["PIPELINING"] });
   await using test = await startTestServer(
