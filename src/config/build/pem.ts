@@ -20,7 +20,11 @@ export function readPem(context: BuildContext, pattern: PemKey, id: string): str
   try {
     return context.readFile(absolutePath(context, text));
   } catch (error) {
-    reader.error(pattern, [id], `cannot read the file ${reader.found(pattern, id)}: ${reasonOf(error)}`);
+    const node = reader.node(pattern, id);
+    const message = node?.kind === "scalar" && FILE_MACRO.test(node.macro?.written ?? "")
+      ? `what the file of ${reader.found(pattern, id)} holds is neither PEM nor the path of a PEM file`
+      : `cannot read the file ${reader.found(pattern, id)}: ${reasonOf(error)}`;
+    reader.error(pattern, [id], message);
     return undefined;
   }
 }

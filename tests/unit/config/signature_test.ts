@@ -140,6 +140,11 @@ for (
     ["a key of another kind", signature("", "keys/ec.pem"), /kind rsa, found ec$/],
     ["a file without a key", signature("", "keys/none.pem"), /line 2: expected a private key in PEM/],
     [
+      "a file without a key, by a macro",
+      signature("", "%{file:keys/none.pem}%"),
+      /s\.private-key: line 2: what the file of "%\{file:keys\/none\.pem\}%" holds is neither PEM nor the path/,
+    ],
+    [
       "a file that is not there",
       signature("", "keys/gone.pem"),
       /line 2: cannot read the file "keys\/gone\.pem": there/,
