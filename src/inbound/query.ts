@@ -27,6 +27,7 @@ export async function vrfy(session: Session, command: QueryCommand): Promise<Rep
   if (command.nonAscii && !utf8) return NEEDS_UTF8;
   const found = await find(session, name);
   if (found === undefined) return reply(252, "2.5.2", "Not an address of this server, mail for it may be tried");
+  if (found === "ambiguous") return AMBIGUOUS;
   if (found.accounts.length === 0) return reply(550, "5.1.1", "Mailbox does not exist");
   return expressible(reply(250, "2.1.5", `<${found.address}>`), utf8);
 }
@@ -39,6 +40,7 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
   const { name: sought, utf8 } = readQuery(session, command);
   if (command.nonAscii && !utf8) return NEEDS_UTF8;
   const found = await find(session, sought);
+  if (found === "ambiguous") return AMBIGUOUS;
   if (found === undefined || found.accounts.length === 0) return reply(550, "5.1.1", "Mailing list does not exist");
   const lines: string[] = [];
   for (const name of found.accounts) {
@@ -52,6 +54,8 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
   return expressible(reply(250, "2.1.5", ...lines), utf8);
 }
 
+// RFC 5321 §3.5.1; RFC 3463 §3.2.
+const AMBIGUOUS = reply(553, "5.1.4", "User ambiguous, ask with a domain");
 const NEEDS_UTF8 = reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
 
 /** What is asked for, and whether the client may be answered in UTF-8 (RFC 6531 §3.7.4.2). */
@@ -76,13 +80,20 @@ interface Found {
   readonly accounts: readonly string[];
 }
 
-/** Looks an address up; nothing if it is no address, not in a local domain, or taken only because all are. */
-async function find(session: Session, argument: string): Promise<Found | undefined> {
+/** Looks up an address, or a name without a domain; nothing if it cannot be told whether there is such a mailbox. */
+async function find(session: Session, argument: string): Promise<Found | "ambiguous" | undefined> {
   const { config, directories } = session.deps;
   const id = await session.evaluate(config.rcpt.directory);
   const directory = id === false ? undefined : directories.get(id);
-  const address = asAddress(argument.trim().replace(/^<(.*)>$/, "$1"));
-  if (directory === undefined || address === undefined) return undefined;
+  if (directory === undefined) return undefined;
+  const text = argument.trim().replace(/^<(.*)>$/, "$1");
+  const address = asAddress(text);
+  return address === undefined ? findName(session, directory, text) : findAddress(session, directory, address);
+}
+
+/** Nothing if the address is not in a local domain, or taken only because all are. */
+async function findAddress(session: Session, directory: Directory, address: string): Promise<Found | undefined> {
+  const { config } = session.deps;
   const subAddressing = await session.evaluate(config.rcpt.subAddressing);
   const found = await resolveInAnySpelling(directory, address, { subAddressing, catchAll: false });
   if (found.kind === "not-local") return undefined;
@@ -91,4 +102,33 @@ async function find(session: Session, argument: string): Promise<Found | undefin
   const caught = await resolveInAnySpelling(directory, address, { subAddressing, catchAll });
   if (caught.kind === "local") return undefined;
   return { directory, address, accounts: [] };
+}
+
+/** A name is looked up in so many local domains at most: each may be a question to somebody else's server. */
+const MOST_DOMAINS = 16;
+
+/**
+ * A user name alone (RFC 5321 §3.5.1) is that of the one mailbox that has it at a local domain. Several addresses of
+ * one account are no ambiguity. Nothing where there is none: the directory may have domains that it does not list.
+ */
+async function findName(
+  session: Session,
+  directory: Directory,
+  name: string,
+): Promise<Found | "ambiguous" | undefined> {
+  const domains = directory.localDomains();
+  if (domains.length > MOST_DOMAINS) return undefined;
+  const subAddressing = await session.evaluate(session.deps.config.rcpt.subAddressing);
+  let only: Found | undefined;
+  for (const domain of domains) {
+    const address = asAddress(`${name}@${domain}`);
+    if (address === undefined) continue;
+    const found = await resolveInAnySpelling(directory, address, { subAddressing, catchAll: false });
+    if (found.kind !== "local") continue;
+    const { accounts } = found;
+    const same = only?.accounts.length === accounts.length && only.accounts.every((one) => accounts.includes(one));
+    if (only !== undefined && !same) return "ambiguous";
+    only ??= { directory, address: found.address, accounts };
+  }
+  return only;
 }

@@ -203,6 +203,7 @@ Deno.test("curl asks VRFY and EXPN", async () => {
     const ask = (...args: readonly string[]) =>
       tryRun("curl", ["--silent", "--show-error", `smtp://127.0.0.1:${ports.mx}/client.example`, ...args]);
     assert.match((await ask("--mail-rcpt", "bob@example.net")).output, /^250 2\.1\.5 .*<bob@example\.net>/m);
+    assert.match((await ask("--mail-rcpt", "bob")).output, /^250 2\.1\.5 .*<bob@example\.net>/m);
     assert.match((await ask("--mail-rcpt", "nobody@example.net", "--verbose")).output, /550 5\.1\.1 /);
     const { output } = await ask("--request", "EXPN", "--mail-rcpt", "all@example.net");
     assert.match(output, /<carol@example\.net>/);

@@ -424,6 +424,43 @@ Deno.test("VRFY and EXPN answer from the directory where they are on, and keep s
   );
 });
 
+Deno.test("VRFY and EXPN take a name without a domain for the one that a local domain has", async () => {
+  const people: Readonly<Record<string, readonly string[]>> = {
+    "ana@example.org": ["ana"],
+    "ana@example.net": ["ana"],
+    "info@example.org": ["ana"],
+    "info@example.net": ["bob"],
+    "all@example.net": ["ana", "bob"],
+  };
+  const listed = { domains: ["example.org", "example.net"] };
+  const directory: Directory = {
+    id: "staff",
+    isLocalDomain: (domain) => domain.startsWith("example."),
+    localDomains: () => listed.domains,
+    recipients: (address) => people[address] ?? [],
+    account: (name) => ({ name, class: "individual", emails: [`${name}@example.org`] }),
+    login: () => Promise.resolve({ kind: "refused" }),
+  };
+  const client = await greeted(sessionWorld({ settings: ALL, directory }));
+  await dialogue(
+    client,
+    ["VRFY ana", "250 2.1.5 <ana@example.org>"],
+    ["VRFY <ana+list>", "250 2.1.5 <ana+list@example.org>"],
+    ["VRFY all", "250 2.1.5 <all@example.net>"],
+    ["EXPN all", "250-2.1.5 <ana@example.org>\n250 2.1.5 <bob@example.org>"],
+    // RFC 5321 §3.5.1: no one of them is meant more than the other.
+    ["VRFY info", "553 5.1.4"],
+    ["EXPN info", "553 5.1.4"],
+    // Not all domains have to be listed, so nobody is denied.
+    ["VRFY nobody", "252 2.5.2"],
+    ["EXPN nobody", "550 5.1.1"],
+    ["VRFY no body", "252 2.5.2"],
+    ["VRFY a@b@c", "252 2.5.2"],
+  );
+  listed.domains = Array.from({ length: 17 }, (_, i) => i === 0 ? "example.org" : `d${i}.example.net`);
+  await dialogue(client, ["VRFY ana", "252 2.5.2"], ["VRFY ana@example.org", "250 2.1.5"]);
+});
+
 Deno.test("VRFY does not deny an address that RCPT would take by the catch-all", async () => {
   const world = sessionWorld({ settings: `${ALL}\nsession.rcpt.catch-all = "'bob@example.org'"` });
   const client = await greeted(world);
