@@ -6,11 +6,10 @@ import {
   formatPath,
   formatRcptCommand,
   type MailParameters,
-  NO_EXTENSIONS,
-  type PeerExtensions,
   type RcptParameters,
 } from "../../smtp/mod.ts";
 import type { FilteredMessage, FilteredSession, FilteredTransaction, Stage } from "../filter.ts";
+import { LISTENER } from "../parameters.ts";
 import { textOf } from "./text.ts";
 
 const COLON = 0x3a;
@@ -82,21 +81,6 @@ function envelopeOf({ sender, parameters, recipients, recipient }: FilteredTrans
     to: all.map(({ address, parameters }) => ({ address, parameters: rcptParameters(address, parameters) })),
   };
 }
-
-/** Who is told everything a client said. */
-const LISTENER: PeerExtensions = {
-  ...NO_EXTENSIONS,
-  eightBitMime: true,
-  chunking: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  requiretls: true,
-  auth: ["PLAIN"],
-  mtPriority: true,
-  deliverBy: true,
-  noSoliciting: true,
-};
 
 function mailParameters(sender: string, parameters: MailParameters): Parameters {
   const { size } = parameters;

@@ -1,15 +1,9 @@
 /** What a hook answers: the JSON of a response, checked and read (reference §5.3). */
 
 import * as v from "valibot";
-import {
-  type EsmtpParameter,
-  type Offered,
-  readMailParameters,
-  readRcptParameters,
-  type Reply,
-  reply,
-} from "../../smtp/mod.ts";
+import { type EsmtpParameter, readMailParameters, readRcptParameters, type Reply, reply } from "../../smtp/mod.ts";
 import type { FilteredTransaction, Modification } from "../filter.ts";
+import { EVERYTHING } from "../parameters.ts";
 import { octetsOf } from "./text.ts";
 
 /** A response that can be acted on. */
@@ -154,20 +148,6 @@ function valueOf(value: string): string | Uint8Array {
 function bare(address: string): string {
   return address.trim().replace(/^<(.*)>$/s, "$1");
 }
-
-const EVERYTHING: Offered = {
-  size: true,
-  body: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  auth: true,
-  requiretls: true,
-  futureRelease: true,
-  deliverBy: true,
-  mtPriority: true,
-  solicit: true,
-};
 
 function parametersOf(given: v.InferOutput<typeof parameters>): readonly EsmtpParameter[] {
   return Object.entries(given ?? {}).filter(([, value]) => value !== false).map(([name, value]) => ({

@@ -1,23 +1,9 @@
 /** What a milter wants changed, in the words of all filters. */
 
-import { type EsmtpParameter, type Offered, readMailParameters, readRcptParameters } from "../../smtp/mod.ts";
+import { type EsmtpParameter, readMailParameters, readRcptParameters } from "../../smtp/mod.ts";
 import type { FilteredRecipient, FilteredTransaction, Modification } from "../filter.ts";
+import { EVERYTHING } from "../parameters.ts";
 import type { Change } from "./answer.ts";
-
-/** What a filter may say in parameters: what can be passed on. */
-const EVERYTHING: Offered = {
-  size: true,
-  body: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  auth: true,
-  requiretls: true,
-  futureRelease: true,
-  deliverBy: true,
-  mtPriority: true,
-  solicit: true,
-};
 
 const SPACE = Uint8Array.of(0x20);
 

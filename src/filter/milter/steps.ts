@@ -5,11 +5,10 @@ import {
   formatPath,
   formatRcptCommand,
   type MailParameters,
-  NO_EXTENSIONS,
-  type PeerExtensions,
   type RcptParameters,
 } from "../../smtp/mod.ts";
 import type { FilteredSession } from "../filter.ts";
+import { LISTENER } from "../parameters.ts";
 import { COMMAND, type MacroStage, packet, STEP, textPacket, uint16 } from "./protocol.ts";
 
 /** A command with what tells whether it is sent, and whether it is answered. */
@@ -48,21 +47,6 @@ export function connectPacket(session: FilteredSession, name: string): Uint8Arra
 export function heloPacket(name: string): Uint8Array {
   return packet(COMMAND.helo, [name]);
 }
-
-/** Who is told everything a client said. */
-const LISTENER: PeerExtensions = {
-  ...NO_EXTENSIONS,
-  eightBitMime: true,
-  chunking: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  requiretls: true,
-  auth: ["PLAIN"],
-  mtPriority: true,
-  deliverBy: true,
-  noSoliciting: true,
-};
 
 /** MAIL: the path, then each parameter. */
 export function mailPacket(sender: string, parameters: MailParameters): Uint8Array {
