@@ -1,7 +1,7 @@
 /** What strategy settings are evaluated against: the variables of the contexts `queue` and `host` (reference §2.5). */
 
 import type { FunctionHost, Scope, Value } from "../expression/types.ts";
-import type { DeliveryJob } from "../queue/types.ts";
+import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import { addressDomain } from "../smtp/mod.ts";
 
 /** A scope whose `host` variables change from host to host of one attempt. */
@@ -10,8 +10,28 @@ export interface HostScope extends Scope {
 }
 
 /**
- * The scope of a job. Recipients of one job share the transaction, so `rcpt` and what is kept per recipient
- * (`retry_num`, `notify_num`, `last_error`, `last_status`) is that of the first.
+ * Variables of which the recipients of one job may have different values. `rcpt_domain` is one of them: only routes by
+ * MX part a message by domain.
+ */
+export const OF_RECIPIENT: ReadonlyMap<string, (recipient: QueuedRecipient) => Value> = new Map<
+  string,
+  (recipient: QueuedRecipient) => Value
+>([
+  ["rcpt", ({ address }) => address],
+  ["rcpt_domain", ({ domain }) => domain],
+  ["retry_num", ({ attempts }) => attempts],
+  ["notify_num", ({ notified }) => notified],
+  ["last_error", ({ lastError }) => lastError],
+  ["last_status", ({ lastStatus }) => lastStatus],
+]);
+
+/** Brings a recipient of the job into view. */
+export function lookAt({ variables }: HostScope, recipient: QueuedRecipient): void {
+  for (const [name, valueOf] of OF_RECIPIENT) variables[name] = valueOf(recipient);
+}
+
+/**
+ * The scope of a job, with the first of its recipients in view.
  *
  * @param now milliseconds since the epoch
  */

@@ -10,7 +10,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { OutboundLimiterConfig } from "../config/config.ts";
 import type { QueuedRecipient } from "../queue/types.ts";
 import { countKey, type RateCounter, type Release, type SlotCounter } from "../throttle/mod.ts";
-import type { HostScope } from "./host_scope.ts";
+import { type HostScope, lookAt } from "./host_scope.ts";
 import { type Failure, failure } from "./verdict.ts";
 import type { WaitingRoom } from "./waiting_room.ts";
 
@@ -73,26 +73,19 @@ export function createOutboundLimits(
   /** What is counted for these recipients, each thing once. */
   const countsOf = async (scope: HostScope, recipients: readonly QueuedRecipient[], open: readonly number[]) => {
     const counts = new Map<string, Count>();
-    const { rcpt, rcpt_domain } = scope.variables;
-    try {
-      for (const index of open) {
-        const recipient = recipients[index];
-        if (recipient === undefined) continue;
-        scope.variables.rcpt = recipient.address;
-        scope.variables.rcpt_domain = recipient.domain;
-        for (const limiter of limiters) {
-          const matches = limiter.match.evaluate(scope);
-          if (!(matches instanceof Promise ? await matches : matches)) continue;
-          const values = limiter.key.flatMap((name) => [name, String(scope.variables[name] ?? "").toLowerCase()]);
-          const key = countKey(limiter.id, ...values);
-          const known = counts.get(key);
-          if (known === undefined) counts.set(key, { limiter, key, concerned: [index] });
-          else known.concerned.push(index);
-        }
+    for (const index of open) {
+      const recipient = recipients[index];
+      if (recipient === undefined) continue;
+      lookAt(scope, recipient);
+      for (const limiter of limiters) {
+        const matches = limiter.match.evaluate(scope);
+        if (!(matches instanceof Promise ? await matches : matches)) continue;
+        const values = limiter.key.flatMap((name) => [name, String(scope.variables[name] ?? "").toLowerCase()]);
+        const key = countKey(limiter.id, ...values);
+        const known = counts.get(key);
+        if (known === undefined) counts.set(key, { limiter, key, concerned: [index] });
+        else known.concerned.push(index);
       }
-    } finally {
-      scope.variables.rcpt = rcpt;
-      scope.variables.rcpt_domain = rcpt_domain;
     }
     return counts.values();
   };

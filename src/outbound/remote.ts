@@ -1,17 +1,19 @@
 /** Delivery to other hosts: host after host, address after address, until every recipient has an answer. */
 
 import type { Clock } from "../clock/mod.ts";
-import type { ConnectionConfig, QueueConfig, RouteConfig, TlsPolicyConfig } from "../config/config.ts";
-import { type FunctionHost, LookupUnavailable, type Setting } from "../expression/types.ts";
+import type { QueueConfig, RouteConfig } from "../config/config.ts";
+import { type FunctionHost, LookupUnavailable } from "../expression/types.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import { domainToAscii } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
+import { type Answers, createAnswers } from "./answers.ts";
+import { chooseForHost, type HostChoice } from "./host_choice.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts, relayHosts } from "./hosts.ts";
 import type { Caution } from "./caution.ts";
 import type { Down, DownHosts } from "./down_hosts.ts";
-import { type Connect, type OpenOptions, openSession, sourceAddress } from "./open_session.ts";
+import { type Connect, type OpenOptions, openSession } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
 import type { PeerCapacity } from "./peer_capacity.ts";
 import type { Pool } from "./pool.ts";
@@ -76,19 +78,14 @@ export function attemptRemote(
   signal: AbortSignal,
 ): RemoteAttempt {
   const attempt = new Attempt(job, route, config, context, signal);
-  return { verdicts: attempt.verdicts, done: attempt.run(), abort: () => attempt.abort() };
+  return { verdicts: attempt.answers.verdicts, done: attempt.run(), abort: () => attempt.abort() };
 }
 
 class Attempt {
-  readonly verdicts: (Verdict | undefined)[];
+  readonly answers: Answers;
   #aborted = false;
   #session: Session | undefined;
   #scope: HostScope;
-  /** What failed last, and whether it may pass: what is left without an answer gets it. */
-  #deferred: Failure | undefined;
-  #failed: Failure | undefined;
-  /** A limit of ours that ends this attempt. */
-  #limited: Failure | undefined;
 
   constructor(
     readonly job: DeliveryJob,
@@ -97,7 +94,7 @@ class Attempt {
     readonly context: RemoteContext,
     readonly signal: AbortSignal,
   ) {
-    this.verdicts = new Array(job.recipients.length);
+    this.answers = createAnswers(job.recipients.length);
     this.#scope = hostScope(job, context.functions, context.clock.now(), ({ key, message }) => {
       context.emit("eval.error", { key, details: message });
     });
@@ -113,16 +110,14 @@ class Attempt {
       await this.#tryHosts();
     } catch (error) {
       if (!(error instanceof LookupUnavailable)) throw error;
-      this.#note(failure("deferred", "io", "4.3.0", `a setting could not be evaluated: ${error.message}`));
+      this.#noteForAll(failure("deferred", "io", "4.3.0", `a setting could not be evaluated: ${error.message}`));
     }
-    // One host with a passing trouble is reason enough to come back.
-    let rest = this.#deferred ?? this.#limited ?? this.#failed ??
-      failure("deferred", "io", "4.3.0", "no host was tried");
     // RFC 8689 §4.2.1: a message that asks for REQUIRETLS does not wait for hosts to learn TLS.
-    if (this.#requiretls && rest.detail.enhanced === NO_TLS) {
-      rest = { ...rest, kind: "failed", detail: { ...rest.detail, enhanced: "5.7.30" } };
-    }
-    for (let i = 0; i < this.verdicts.length; i++) this.verdicts[i] ??= rest;
+    this.answers.conclude((failed) =>
+      this.#requiretls && failed.detail.enhanced === NO_TLS
+        ? { ...failed, kind: "failed", detail: { ...failed.detail, enhanced: "5.7.30" } }
+        : failed
+    );
   }
 
   async #tryHosts(): Promise<void> {
@@ -130,7 +125,7 @@ class Attempt {
     let hosts: readonly Host[];
     if (route.type === "mx") {
       const found = await mailHosts(this.#domain, route.limits.mx, context.lookup);
-      if ("kind" in found) return this.#note(found);
+      if ("kind" in found) return this.#noteForAll(found);
       hosts = found;
     } else {
       hosts = relayHosts(route);
@@ -144,47 +139,72 @@ class Attempt {
       if (this.#aborted || tried >= most) return;
       const addresses = await hostAddresses(host, route.ipLookup, limit, context.lookup, nameless);
       if ("kind" in addresses) {
-        this.#note(addresses);
+        this.#noteForAll(addresses);
         continue;
       }
-      let asked = false;
-      for (const ip of addresses.ips) {
-        if (this.#aborted) return;
-        const how = await this.#tryAddress(host, ip, addresses);
-        if (how !== "down") asked = true;
-        if (how === "limited" || !this.verdicts.includes(undefined)) return;
-        // A host that took part in a transaction has answered for all its addresses.
-        if (how === "used") break;
-      }
       // Neither does one that is known to be down.
-      if (asked) tried++;
+      if (await this.#tryHost(host, addresses)) tried++;
+      if (this.answers.complete) return;
     }
   }
 
-  /** Tries one address. */
-  async #tryAddress(host: Host, ip: string, addresses: HostAddresses): Promise<Way> {
-    const options = await this.#openOptions(host, ip, addresses);
+  /** Tries the addresses of a host, and tells whether any of them was asked. */
+  async #tryHost(host: Host, addresses: HostAddresses): Promise<boolean> {
+    const { answers, config, context, job: { recipients } } = this;
+    const { variables } = this.#scope;
+    const { lookup: { random }, emit } = context;
+    let asked = false;
+    let waiting = answers.open();
+    for (const ip of addresses.ips) {
+      if (waiting.length === 0) return asked;
+      variables.mx = host.name;
+      variables.remote_ip = ip;
+      const choices = await chooseForHost(this.#scope, waiting, { config, recipients, random, emit });
+      waiting = [];
+      for (const choice of choices) {
+        if (this.#aborted) return asked;
+        variables.local_ip = choice.localIp ?? "";
+        const how = await this.#tryAddress(host, ip, addresses, choice);
+        if (how !== "down") asked = true;
+        // A host that took part in a transaction has answered for all its addresses.
+        if (how === "failed" || how === "down") waiting.push(...answers.open(choice.positions));
+      }
+    }
+    return asked;
+  }
+
+  /** Tries one address for those that go there in the same way. */
+  async #tryAddress(host: Host, ip: string, addresses: HostAddresses, choice: HostChoice): Promise<Way> {
+    const { positions } = choice;
+    const options = await this.#openOptions(host, ip, addresses, choice);
     if ("kind" in options) {
       if (options.tlsFault !== undefined) {
         this.context.emit("delivery.start-tls-error", { host: host.name, remoteIp: ip, details: options.detail.text });
       }
-      this.#note(options);
+      this.answers.note(positions, options);
       return "failed";
     }
     const key = poolKey(this.route.id, options);
     const { limits } = this.context;
-    return limits === undefined ? await this.#deliver(options, key) : await this.#deliverWithin(limits, options, key);
+    return limits === undefined
+      ? await this.#deliver(options, key, positions)
+      : await this.#deliverWithin(limits, options, key, positions);
   }
 
   /** As {@link #deliver}, for the recipients that the limiters let pass. */
-  async #deliverWithin(limits: OutboundLimits, options: OpenOptions, key: string): Promise<Way> {
+  async #deliverWithin(
+    limits: OutboundLimits,
+    options: OpenOptions,
+    key: string,
+    positions: readonly number[],
+  ): Promise<Way> {
     let admission: OutboundAdmission;
     try {
-      admission = await limits.admit(this.#scope, this.job.recipients, this.#open(), this.signal);
+      admission = await limits.admit(this.#scope, this.job.recipients, positions, this.signal);
     } catch (error) {
       if (!(error instanceof LookupUnavailable)) throw error;
       const text = `the limits of queue.limiter.outbound cannot be told for now: ${error.message}`;
-      this.#limited = failure("deferred", "io", "4.3.0", text, { retryAfter: UNTOLD });
+      this.answers.limit(positions, failure("deferred", "io", "4.3.0", text, { retryAfter: UNTOLD }));
       return "limited";
     }
     let way: Way = "limited";
@@ -193,21 +213,21 @@ class Attempt {
         const { lastError, host, text } = limited.detail;
         const event = lastError === "rate" ? "delivery.rate-limit-exceeded" : "delivery.concurrency-limit-exceeded";
         this.context.emit(event, { host, to: this.job.recipients[index]?.address, details: text });
-        this.verdicts[index] = this.#deferred ?? limited;
+        this.answers.limit([index], limited);
       }
-      if (admission.admitted > 0) way = await this.#deliver(options, key);
+      if (admission.admitted > 0) way = await this.#deliver(options, key, positions);
       return way;
     } finally {
       admission.end(way === "used" || way === "failed");
     }
   }
 
-  async #deliver(options: OpenOptions, key: string): Promise<Way> {
+  async #deliver(options: OpenOptions, key: string, positions: readonly number[]): Promise<Way> {
     const { host, ip } = options;
     const kept = this.context.pool.take(key);
     if (kept !== undefined) {
       this.context.emit("delivery.connection-reused", { host, remoteIp: ip });
-      if (await this.#use(kept, options) || this.#aborted) return "used";
+      if (await this.#use(kept, options, positions) || this.#aborted) return "used";
       // The kept connection had died meanwhile; that says nothing about the host.
     }
     let opened = await this.#connect(options, key);
@@ -221,11 +241,11 @@ class Attempt {
       opened = await this.#connect(options, key);
     }
     if ("kind" in opened) {
-      if (opened.retryAfter === undefined) this.#note(opened);
-      else this.#limited = opened;
+      if (opened.retryAfter === undefined) this.answers.note(positions, opened);
+      else this.answers.limit(positions, opened);
       return opened.untried ? "down" : opened.retryAfter === undefined ? "failed" : "limited";
     }
-    await this.#use(opened, options, true);
+    await this.#use(opened, options, positions, true);
     return "used";
   }
 
@@ -301,16 +321,9 @@ class Attempt {
     host: Host,
     ip: string,
     addresses: HostAddresses,
+    { connection, localIp, tls }: HostChoice,
   ): Promise<OpenOptions | Failure> {
     const { route, config, context } = this;
-    const { variables } = this.#scope;
-    variables.mx = host.name;
-    variables.remote_ip = ip;
-    variables.local_ip = "";
-    const connection = await this.#choose(config.strategy.connection, config.connection);
-    const localIp = sourceAddress(connection, ip, context.lookup.random);
-    variables.local_ip = localIp ?? "";
-    const tls = await this.#choose(config.strategy.tls, config.tls);
     if (connection === undefined || tls === undefined) {
       return failure("deferred", "io", "4.3.5", "no connection or TLS definition is there to use");
     }
@@ -365,29 +378,21 @@ class Attempt {
     return failure("deferred", "tls", "4.7.0", `no TLS policy decides about ${host.name}`, { host: host.name });
   }
 
-  /** The definition that a strategy names; an unknown name means the built-in one (reference §2.7). */
-  async #choose<T extends ConnectionConfig | TlsPolicyConfig>(
-    strategy: Setting<string>,
-    definitions: ReadonlyMap<string, T>,
-  ): Promise<T | undefined> {
-    const chosen = strategy.evaluate(this.#scope);
-    const id = chosen instanceof Promise ? await chosen : chosen;
-    const definition = definitions.get(id);
-    if (definition !== undefined) return definition;
-    this.context.emit("smtp.id-not-found", { key: strategy.key, id });
-    return definitions.get("default");
-  }
-
   /**
-   * Sends to the open recipients, in as many transactions as the peer's limits ask for.
+   * Sends to those of the recipients that are open, in as many transactions as the peer's limits ask for.
    *
    * @returns false if a kept session turned out to be dead before it took anything
    */
-  async #use(session: Session, options: OpenOptions, fresh = false): Promise<boolean> {
+  async #use(
+    session: Session,
+    options: OpenOptions,
+    positions: readonly number[],
+    fresh = false,
+  ): Promise<boolean> {
     this.#session = session;
     const rcptMax = session.peer.limits.rcptMax ?? Infinity;
     const now = this.context.clock.now();
-    const open = this.#open();
+    const open = this.answers.open(positions);
     try {
       while (open.length > 0 && !session.closed) {
         const indexes = open.splice(0, rcptMax);
@@ -410,7 +415,7 @@ class Attempt {
       if (open.length > 0) {
         const text = `${session.label} closed the connection before all recipients could be named`;
         const dialogue = session.dialogue.lines("connection closed");
-        this.#note(failure("deferred", "connection", "4.4.2", text, { host: session.host, dialogue }));
+        this.answers.note(open, failure("deferred", "connection", "4.4.2", text, { host: session.host, dialogue }));
       }
     } finally {
       this.#session = undefined;
@@ -424,9 +429,9 @@ class Attempt {
   #settle(index: number, verdict: Verdict): void {
     if (verdict.kind !== "delivered") {
       this.#report(verdict);
-      if (verdict.elsewhere) return this.#note(verdict);
+      if (verdict.elsewhere) return this.answers.note([index], verdict);
     }
-    this.verdicts[index] = verdict;
+    this.answers.settle(index, verdict);
   }
 
   #report({ detail }: Failure): void {
@@ -436,11 +441,8 @@ class Attempt {
     else this.context.emit("delivery.message-rejected", fields);
   }
 
-  #note(failed: Failure): void {
-    // What was tried says more than what was left alone.
-    if (failed.untried && this.#deferred !== undefined && !this.#deferred.untried) return;
-    if (failed.kind === "deferred") this.#deferred = failed;
-    else this.#failed = failed;
+  #noteForAll(failed: Failure): void {
+    this.answers.note(this.answers.open(), failed);
   }
 
   #afterTlsFailure(failed: TlsAllowed | undefined, target: TlsTarget): TlsAllowed | undefined {
@@ -459,12 +461,6 @@ class Attempt {
 
   get #requested(): boolean {
     return this.job.recipients.some(({ requested }) => requested === true);
-  }
-
-  #open(): number[] {
-    const open: number[] = [];
-    for (let i = 0; i < this.verdicts.length; i++) if (this.verdicts[i] === undefined) open.push(i);
-    return open;
   }
 }
 

@@ -11,11 +11,11 @@ Deno.test("strategies see the variables of the host context, the TLS one the cho
     connections: [{ ...connection, sourceIps: ["127.0.0.3"] }],
     strategy: {
       connection: computed("queue.strategy.connection", ({ variables }) => {
-        seen.connection = { ...variables };
+        seen.connection ??= { ...variables };
         return "default";
       }),
       tls: computed("queue.strategy.tls", ({ variables }) => {
-        seen.tls = { ...variables };
+        seen.tls ??= { ...variables };
         return Promise.resolve("default");
       }),
     },
