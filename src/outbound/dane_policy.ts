@@ -138,6 +138,7 @@ function decide(
       serverName: base,
       fault: () => undefined,
       lastError: "dane",
+      because: `none of the ${records.length} TLSA records of ${base} can be used: TLS, whoever answers`,
       key: `dane-unusable ${base}`,
       ...reportedAs(records, target),
     };
@@ -162,6 +163,8 @@ function decide(
       return { type: fault.type, text: `${fault.text} (DANE)` };
     },
     lastError: "dane",
+    because: `TLS, with a certificate that agrees with the TLSA records of ${base}: ` +
+      strongest.map(({ usage, selector, matchingType }) => `${usage} ${selector} ${matchingType}`).join(", "),
     key: `dane ${digest(strongest, names)}`,
     ...reportedAs(records, target),
   };

@@ -16,8 +16,9 @@
  */
 
 export { type Certificate, readCertificate } from "./dane_certificate.ts";
+export { createDanePolicy } from "./dane_policy.ts";
 export { createDelivery, type Delivery, type DeliveryOptions, ownNames } from "./delivery.ts";
-export { type Host, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
+export { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
 export type { Connect } from "./open_session.ts";
 export { createStsCache, purgePolicies, type StsCache } from "./mta_sts_cache.ts";
 export { createPolicyFetch, type FetchPolicy, POLICY_PATH } from "./mta_sts_fetch.ts";

@@ -72,6 +72,8 @@ export type TlsDecision =
     fault(result: ClientTlsResult): TlsFault | undefined;
     /** What a failure counts as. */
     readonly lastError: Extract<LastError, "tls" | "dane" | "mta-sts">;
+    /** What was found that asks for this, for people. */
+    readonly because?: string;
     /** Connections whose decisions have the same key (and the same host) can stand for one another. */
     readonly key: string;
     /** The policy of the domain that sessions are counted for; absent: there is none. */

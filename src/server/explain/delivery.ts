@@ -14,6 +14,7 @@ import { hostAddresses, type HostLookup, mailHosts, ownNames } from "../../outbo
 import { domainOf, type NewMessage, queueScope, recordOf } from "../../queue/mod.ts";
 import { canonicalIp } from "../../net/mod.ts";
 import type { Resolver } from "../../dns/mod.ts";
+import { explainDane, type FoundName } from "./dane.ts";
 import { decisionOf, explainSetting } from "./decisions.ts";
 import type { Decision, HostPlan, LimitDecision, RecipientPlan } from "./explanation.ts";
 import type { ExplainRequest } from "./request.ts";
@@ -180,6 +181,8 @@ interface FoundHost {
   readonly name: string;
   readonly ips: readonly string[];
   readonly notes: readonly string[];
+  /** Set where its addresses were looked up. */
+  readonly found?: FoundName;
 }
 
 /** The hosts in the order to try them, with their addresses unless DNS is not asked. */
@@ -221,14 +224,16 @@ async function hostsOf(
       }
       const addresses = await hostAddresses(host, route.ipLookup, limit, lookup, "deferred");
       if ("kind" in addresses) return { name: host.name, ips: [], notes: [addresses.detail.text] };
-      return { name: host.name, ips: addresses.ips, notes: [] };
+      const plan = { name: host.name, ips: addresses.ips, notes: [] };
+      // Of a host that the request names, DNS says nothing about the way to it.
+      return request.mx === undefined ? { ...plan, found: { host, addresses, route, domain } } : plan;
     }),
   );
   return { hosts: found, notes };
 }
 
 /** Connection, TLS and limiters for a host; with several addresses for the first of them. */
-async function planHost({ name, ips, notes }: FoundHost, scope: Scope, context: PlanContext): Promise<HostPlan> {
+async function planHost({ name, ips, notes, found }: FoundHost, scope: Scope, context: PlanContext): Promise<HostPlan> {
   const { config: { queue } } = context;
   const ip = ips[0] ?? "";
   const variables: Record<string, Value | undefined> = { ...scope.variables, mx: name, remote_ip: ip, local_ip: "" };
@@ -257,6 +262,8 @@ async function planHost({ name, ips, notes }: FoundHost, scope: Scope, context: 
       ),
     ]),
   ];
+  const dane = await explainDane(found, tls.definition, context.resolver);
+  if (dane !== undefined) decisions.push(program("dane", dane));
   const limits = await Promise.all(
     queue.outboundLimiters.map((limiter) => limitOf(context, limiter, rateLimits(limiter), here)),
   );

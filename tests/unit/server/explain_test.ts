@@ -54,6 +54,14 @@ const ZONE = createZone({
   "elsewhere.example": { mx: [[10, "mx1.elsewhere.example"], [20, "mx2.elsewhere.example"]] },
   "mx1.elsewhere.example": { a: ["198.51.100.1"] },
   "mx2.elsewhere.example": { a: ["198.51.100.2"] },
+  "signed.example": { mx: [[10, "mx.signed.example"], [20, "mx2.signed.example"]], security: "secure" },
+  "mx.signed.example": { a: ["198.51.100.3"], security: "secure" },
+  "_25._tcp.mx.signed.example": {
+    tlsa: [{ usage: 3, selector: 1, matchingType: 1, data: new Uint8Array(32) }],
+    security: "secure",
+  },
+  "mx2.signed.example": { a: ["198.51.100.4"], security: "secure" },
+  "_25._tcp.mx2.signed.example": { error: "timeout" },
 });
 
 async function ask(
@@ -313,4 +321,23 @@ Deno.test("names that are not defined are an error of the question", async () =>
     return true;
   });
   await assert.rejects(ask({ from: "<>", to: "bob@example.org", "auth-as": "eve" }), /no directory has an account eve/);
+});
+
+Deno.test("what DANE asks of each host is told", async () => {
+  const daneOf = async (to: string, tls = "") => {
+    const configuration = CONFIGURATION.replace("# line 1", tls);
+    const { recipients } = await ask({ from: "ana@example.org", to, ip: "192.0.2.1" }, { configuration });
+    return recipients[0]?.hosts.map(({ decisions }) => decisions.find(({ key }) => key === "dane")?.value);
+  };
+  assert.deepEqual(await daneOf("u@signed.example"), [
+    "TLS, with a certificate that agrees with the TLSA records of mx.signed.example: 3 1 1",
+    "nothing is delivered: the TLSA records of mx2.signed.example could not be looked up: " +
+    "TLSA of _25._tcp.mx2.signed.example: timeout",
+  ]);
+  const none = "does not hold: there are no signed TLSA records (MX not signed, addresses not signed)";
+  assert.deepEqual(await daneOf("u@elsewhere.example"), [none, none]);
+  assert.deepEqual(await daneOf("u@signed.example", 'queue.tls.default = { dane = "disable" }'), [
+    undefined,
+    undefined,
+  ]);
 });
