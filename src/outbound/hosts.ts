@@ -124,8 +124,9 @@ export interface HostAddresses {
 }
 
 /**
- * The addresses of a host, at most `limit`, by the order of families that `ipLookup` asks for. One family that cannot
- * be looked up does not matter where the other gives an address.
+ * The addresses of a host, at most `limit`, by the order of families that `ipLookup` asks for. Where there are both
+ * families the second has at least the last place, as a host that cannot be reached by one may be by the other. One
+ * that cannot be looked up does not matter where the other gives an address.
  *
  * @param permanent what it means that there are none: `failed`, or `deferred` where the administrator named the host
  */
@@ -138,18 +139,19 @@ export async function hostAddresses(
 ): Promise<HostAddresses | Failure> {
   if (host.ip !== undefined) return { ips: [host.ip], security: host.security };
   const { resolver } = lookup;
-  const ips: string[] = [];
+  let ips: string[] = [];
   let security: Security = "insecure";
   let alias: string | undefined;
   let trouble: unknown;
   for (const family of FAMILIES[ipLookup]) {
-    if (ips.length >= limit) break;
+    if (ips.length > 0 && limit < 2) break;
     try {
       const answer = await (family === "a" ? resolver.a(host.name) : resolver.aaaa(host.name));
       if (answer.name !== host.name && answer.records.length > 0) alias = answer.name;
       if (ips.length === 0) security = answer.security;
       else if (answer.security !== "secure" && answer.records.length > 0) security = answer.security;
-      for (const ip of answer.records) if (ips.length < limit) ips.push(ip);
+      if (ips.length > 0 && answer.records.length > 0) ips = ips.slice(0, limit - 1);
+      ips = [...ips, ...answer.records].slice(0, limit);
     } catch (error) {
       trouble ??= error;
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { RouteConfig } from "../../../src/config/config.ts";
 import { type FakePeer, startFakePeer } from "../../support/fake_peer.ts";
 import { createZone, type Zone, type ZoneEntry } from "../../support/zone.ts";
-import { connection, inShort, jobFor, mxRoute, queueConfig, setUp, textOf } from "./setting.ts";
+import { connection, inShort, jobFor, mxRoute, queueConfig, relay, setUp, textOf } from "./setting.ts";
 
 type Mx = Extract<RouteConfig, { type: "mx" }>;
 
@@ -95,6 +95,110 @@ for (
     assert.deepEqual(result.tried, tried);
   });
 }
+
+const BOTH = {
+  "d.example": { mx: [[10, "a.example"]] },
+  "a.example": { a: ["192.0.2.1"], aaaa: ["2001:db8::1"] },
+} as const;
+
+for (
+  const [ipLookup, first, second] of [
+    ["ipv4_then_ipv6", "192.0.2.1", "2001:db8::1"],
+    ["ipv6_then_ipv4", "2001:db8::1", "192.0.2.1"],
+  ] as const
+) {
+  Deno.test(`ip-lookup ${ipLookup}: the other family delivers what the first cannot, and is left alone if it can`, async () => {
+    await using peer = await startFakePeer();
+    const options = { port: peer.port, route: { ipLookup } };
+    const well = await deliverTo("d.example", BOTH, options);
+    assert.deepEqual([well.tried, inShort(well.outcome)], [[first], "delivered"]);
+    const refused = await deliverTo("d.example", BOTH, { ...options, fail: [first] });
+    assert.deepEqual([refused.tried, inShort(refused.outcome)], [[first, second], "delivered"]);
+  });
+}
+
+for (const [ipLookup, only] of [["ipv4_only", "192.0.2.1"], ["ipv6_only", "2001:db8::1"]] as const) {
+  Deno.test(`ip-lookup ${ipLookup}: the other family is not even looked up`, async () => {
+    await using peer = await startFakePeer();
+    const result = await deliverTo("d.example", BOTH, { port: peer.port, route: { ipLookup }, fail: [only] });
+    assert.deepEqual([result.tried, inShort(result.outcome)], [[only], "deferred connection 0 4.4.1"]);
+    assert.deepEqual(result.asked, ["MX d.example", `${ipLookup === "ipv4_only" ? "A" : "AAAA"} a.example`]);
+  });
+}
+
+Deno.test("a host that has only the second family is reached by it", async () => {
+  await using peer = await startFakePeer();
+  for (
+    const [ipLookup, entry] of [
+      ["ipv4_then_ipv6", { aaaa: ["2001:db8::1"] }],
+      ["ipv6_then_ipv4", { a: ["192.0.2.1"] }],
+    ] as const
+  ) {
+    const table = { "d.example": { mx: [[10, "a.example"]] }, "a.example": entry } as const;
+    const { outcome, tried } = await deliverTo("d.example", table, { port: peer.port, route: { ipLookup } });
+    assert.deepEqual([inShort(outcome), tried], ["delivered", [...Object.values(entry)[0] ?? []]], ipLookup);
+  }
+});
+
+Deno.test("many addresses of the first family leave a place for the second", async () => {
+  const table = {
+    "d.example": { mx: [[10, "a.example"]] },
+    "a.example": { a: ["192.0.2.1", "192.0.2.2", "192.0.2.3"], aaaa: ["2001:db8::1", "2001:db8::2"] },
+  } as const;
+  const triedWith = async (multihomed: number, ipLookup: Mx["ipLookup"]) =>
+    (await deliverTo("d.example", table, { route: { ipLookup, limits: { mx: 5, multihomed } } })).tried;
+  assert.deepEqual(await triedWith(1, "ipv4_then_ipv6"), ["192.0.2.1"]);
+  assert.deepEqual(await triedWith(2, "ipv4_then_ipv6"), ["192.0.2.1", "2001:db8::1"]);
+  assert.deepEqual(await triedWith(2, "ipv6_then_ipv4"), ["2001:db8::1", "192.0.2.1"]);
+  assert.deepEqual(await triedWith(4, "ipv6_then_ipv4"), ["2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"]);
+  assert.deepEqual(await triedWith(9, "ipv4_then_ipv6"), [
+    "192.0.2.1",
+    "192.0.2.2",
+    "192.0.2.3",
+    "2001:db8::1",
+    "2001:db8::2",
+  ]);
+});
+
+Deno.test("a relay by name goes on to the other family, too", async () => {
+  await using peer = await startFakePeer({ ip: "127.0.0.1" });
+  const tried: string[] = [];
+  const { connect } = await import("../../../src/net/mod.ts");
+  const { deliver, delivery } = setUp(
+    queueConfig([relay(peer.port, { address: "relay.example", ipLookup: "ipv6_then_ipv4" })]),
+    {
+      resolver: createZone({ "relay.example": { a: ["127.0.0.1"], aaaa: ["2001:db8::1"] } }),
+      connect: (how) => {
+        tried.push(how.ip);
+        return how.ip.includes(":") ? Promise.reject(new Error("no way to it")) : connect(how);
+      },
+    },
+  );
+  assert.deepEqual((await deliver(jobFor(["b@rcpt.example"]))).map(inShort), ["delivered"]);
+  assert.deepEqual(tried, ["2001:db8::1", "127.0.0.1"]);
+  await delivery.close();
+});
+
+Deno.test("a family that the source addresses lack is tried from any address", async () => {
+  await using peer = await startFakePeer();
+  const { connect } = await import("../../../src/net/mod.ts");
+  const sources: (string | undefined)[] = [];
+  const { deliver, delivery } = setUp(
+    queueConfig([mxRoute], { connections: [{ ...connection, sourceIps: ["127.0.0.2"] }] }),
+    {
+      resolver: createZone(BOTH),
+      mxPort: peer.port,
+      connect: (how) => {
+        sources.push(how.localIp);
+        if (!how.ip.includes(":")) return Promise.reject(new Error("no way to it"));
+        return connect({ ...how, ip: "127.0.0.1" });
+      },
+    },
+  );
+  assert.deepEqual((await deliver(jobFor(["u@d.example"], { route: "mx" }))).map(inShort), ["delivered"]);
+  assert.deepEqual(sources, ["127.0.0.2", undefined]);
+  await delivery.close();
+});
 
 Deno.test("a domain without MX is its own mail host", async () => {
   const { tried } = await deliverTo("d.example", { "d.example": { a: ["192.0.2.5"] } });
