@@ -13,6 +13,13 @@ import type { MessageId } from "./types.ts";
 /** Claims what is due; also the query whose plan must use the index. */
 export const SELECT_DUE = "SELECT message, seq FROM recipients WHERE queue = ?3 AND state = ?4 AND due <= ?5 " +
   "ORDER BY due LIMIT ?6";
+// A seek for each priority (RFC 6710 §3): a single range would go through all that is urgent and not due. The outer loop
+// makes the order.
+const LEVELS = "json_each('[9,8,7,6,5,4,3,2,1]') AS level";
+const URGENT = `${LEVELS} CROSS JOIN recipients ` +
+  "WHERE queue = ?3 AND state = ?4 AND priority = level.value AND priority > 0 AND due <= ?5";
+/** Claims what is urgent and due, the highest priority first; also a query whose plan must use the index. */
+export const SELECT_URGENT = `SELECT message, seq FROM ${URGENT} LIMIT ?6`;
 // What belongs to nobody: its owner is silent, or its time is over and its owner is not known to be alive.
 const IS_ORPHAN = "(owner IN (SELECT value FROM json_each(?7)) OR " +
   "(due <= ?5 AND owner NOT IN (SELECT value FROM json_each(?8))))";
@@ -21,6 +28,8 @@ const CLAIM_ORPHANS = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?
   `${IS_ORPHAN} ORDER BY due LIMIT ?6) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
   `WHERE (message, seq) IN (${SELECT_DUE}) RETURNING message, ${RECIPIENT_COLUMNS}`;
+const CLAIM_URGENT = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+  `WHERE (message, seq) IN (${SELECT_URGENT}) RETURNING message, ${RECIPIENT_COLUMNS}, priority`;
 // The signs keep the index of due times out of it, which would be gone through from its beginning.
 /** The other recipients of one message; also a query whose plan must begin with the message. */
 export const SELECT_REST =
@@ -48,6 +57,8 @@ export interface ClaimOptions {
   readonly queue: string;
   /** Claims what other nodes have left behind, instead of what is due. */
   readonly orphansBeside?: Pick<Peers, "alive" | "silent"> | undefined;
+  /** Claims only what is due of a priority above 0, the highest first. */
+  readonly urgent?: boolean;
   readonly limit: number;
   readonly now: number;
   readonly lease: Lease;
@@ -68,15 +79,17 @@ export interface ClaimResult {
  * @throws {StoreUnavailable} if the store is unavailable
  */
 export async function claim(store: Store, options: ClaimOptions): Promise<ClaimResult> {
-  const { queue, orphansBeside: peers, limit, now, lease } = options;
+  const { queue, orphansBeside: peers, urgent = false, limit, now, lease } = options;
   const [first] = await store.write([
-    peers === undefined ? { sql: CLAIM, args: [lease.owner, lease.until, queue, STATE.queued, now, limit] } : {
-      sql: CLAIM_ORPHANS,
-      args: [
-        ...[lease.owner, lease.until, queue, STATE.claimed, now, limit],
-        ...[JSON.stringify(peers.silent), JSON.stringify(peers.alive)],
-      ],
-    },
+    peers === undefined
+      ? { sql: urgent ? CLAIM_URGENT : CLAIM, args: [lease.owner, lease.until, queue, STATE.queued, now, limit] }
+      : {
+        sql: CLAIM_ORPHANS,
+        args: [
+          ...[lease.owner, lease.until, queue, STATE.claimed, now, limit],
+          ...[JSON.stringify(peers.silent), JSON.stringify(peers.alive)],
+        ],
+      },
   ]);
   const byMessage = new Map<MessageId, RecipientRecord[]>();
   const collect = (row: readonly unknown[], record: RecipientRecord) => {
@@ -89,10 +102,14 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
   const rows = first?.rows ?? [];
   let last: MessageId | undefined;
   let latest = -Infinity;
+  let lowest = Infinity;
   for (const row of rows) {
     const record = readRecipient(row, 1);
     const id = collect(row, record);
-    if (record.attemptAt > latest || (record.attemptAt === latest && id > (last ?? 0))) {
+    const priority = urgent ? Number(row.at(-1)) : 0;
+    if (priority > lowest) continue;
+    if (priority < lowest || record.attemptAt > latest || (record.attemptAt === latest && id > (last ?? 0))) {
+      lowest = priority;
       latest = record.attemptAt;
       last = id;
     }
@@ -129,9 +146,12 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
   return { claimed, more };
 }
 
-const POLL = "SELECT lane.value, " +
+/** What is due next in each queue: queued, claimed, urgent; also a query whose plan must use the indexes. */
+export const POLL = "SELECT lane.value, " +
   "(SELECT due FROM recipients WHERE queue = lane.value AND state = 0 ORDER BY due LIMIT 1), " +
   "(SELECT due FROM recipients WHERE queue = lane.value AND state = 1 ORDER BY due LIMIT 1), " +
+  "(SELECT min((SELECT due FROM recipients WHERE queue = lane.value AND state = 0 AND priority = level.value AND " +
+  `priority > 0 ORDER BY due LIMIT 1)) FROM ${LEVELS}), ` +
   "node.poke, node.owner FROM json_each(?1) AS lane LEFT JOIN nodes AS node ON node.slot = ?2";
 
 /** What the store has to say without anything being claimed. */
@@ -140,8 +160,16 @@ export interface DueWork {
   readonly poke: number | undefined;
   /** Whose run has this node's slot. */
   readonly owner: number | undefined;
-  /** Earliest due time of queued recipients and earliest end of a lease, milliseconds; infinite if there are none. */
-  readonly lanes: readonly { readonly queue: string; readonly queued: number; readonly claimed: number }[];
+  /**
+   * Earliest due time of queued recipients and earliest end of a lease, and earliest due time of queued recipients with
+   * a priority above 0, milliseconds; infinite if there are none.
+   */
+  readonly lanes: readonly {
+    readonly queue: string;
+    readonly queued: number;
+    readonly claimed: number;
+    readonly urgent: number;
+  }[];
 }
 
 /**
@@ -151,15 +179,16 @@ export interface DueWork {
  */
 export async function readDue(store: Store, queues: readonly string[], slot: number): Promise<DueWork> {
   const { rows } = await store.read(POLL, [JSON.stringify(queues), slot]);
-  const [, , , poke, owner] = rows[0] ?? [];
+  const [, , , , poke, owner] = rows[0] ?? [];
   const time = (value: SqlValue | undefined) => typeof value === "number" ? value : Infinity;
   return {
     poke: typeof poke === "number" ? poke : undefined,
     owner: typeof owner === "number" ? owner : undefined,
-    lanes: rows.map(([queue, queued, claimed]) => ({
+    lanes: rows.map(([queue, queued, claimed, urgent]) => ({
       queue: String(queue),
       queued: time(queued),
       claimed: time(claimed),
+      urgent: time(urgent),
     })),
   };
 }

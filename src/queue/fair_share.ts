@@ -41,6 +41,8 @@ export interface FairShare<T extends Sharer> {
   readonly running: number;
   /** Claimed jobs that may start as soon as there is a place. */
   readonly claimed: number;
+  /** How many of them have a priority above 0. */
+  readonly urgent: number;
   push(job: T): void;
   /** The job that goes next; it has a place until {@link FairShare.end}. */
   take(): T | undefined;
@@ -273,6 +275,16 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
     },
     get claimed() {
       return claimed - parkedClaimed;
+    },
+    get urgent() {
+      let count = 0;
+      for (const { priority, senders } of levels) {
+        if (priority <= 0) break;
+        for (const { lines } of senders.values()) {
+          for (const line of lines.values()) if (!line.destination.parked.has(line)) count += line.claimed;
+        }
+      }
+      return count;
     },
     push(job) {
       const level = levelOf(job.priority);

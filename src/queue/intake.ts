@@ -19,7 +19,7 @@ const INSERT_SPILLED_MESSAGE = "INSERT INTO messages (id, created, sender, size,
   "CASE WHEN EXISTS (SELECT 1 FROM spills WHERE blob = ?) THEN ? END, ?, ?, ?)";
 const ADOPT_SPILL = "DELETE FROM spills WHERE blob = ?";
 const INSERT_RECIPIENT = "INSERT INTO recipients (message, seq, address, queue, state, due, owner, attempt_at, " +
-  "expires, params) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  "expires, params, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const DELETE_MESSAGE = "DELETE FROM messages WHERE id = ?";
 const DELETE_RECIPIENTS = "DELETE FROM recipients WHERE message = ?";
 const DELETE_BLOB = "DELETE FROM blobs WHERE id = ?";
@@ -190,6 +190,7 @@ function messageStatements(intake: Intake, lease: Lease | undefined, now: number
         recipient.attemptAt,
         recipient.expires ?? null,
         isEmpty(recipient.parameters) ? null : JSON.stringify(recipient.parameters),
+        message.priority,
       ],
       joint: true,
     });

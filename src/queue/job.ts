@@ -27,6 +27,7 @@ export interface Job {
   readonly oneOfMany: boolean;
   /** See {@link senderOf}. */
   readonly sender: string;
+  /** That of the message; not below 0 once it has been in the store, where it has waited for others already. */
   readonly priority: number;
   readonly due: number;
   /** Set for a message that came straight from memory. */
@@ -63,7 +64,7 @@ export function createJob(
     destination,
     oneOfMany,
     sender: senderOf(message),
-    priority: message.priority,
+    priority: hold === undefined ? Math.max(0, message.priority) : message.priority,
     due: recipients.reduce((least, { attemptAt }) => Math.min(least, attemptAt), Infinity),
     hold,
     content,
@@ -73,20 +74,35 @@ export function createJob(
   };
 }
 
-/** A virtual queue on this node. */
-export interface Lane {
-  readonly name: string;
-  /** Who waits, and who has a place. */
-  readonly share: FairShare<Job>;
-  /** Whether the store is known to hold more that is due. */
-  backlog: boolean;
-  /** Whether leases in the store have ended. */
-  orphans: boolean;
+/** What of a lane waits in the store, and how it comes from there. */
+export interface Supply {
+  /** Whether the store is known to hold some that is due. */
+  due: boolean;
   claiming: boolean;
   /** What was claimed since something had to be put back, and the milliseconds it took. */
   claims: { rows: number; time: number };
   /** Ends the pause after that. */
   rest: Timer | undefined;
+}
+
+const newSupply = (due: boolean): Supply => ({
+  due,
+  claiming: false,
+  claims: { rows: 0, time: 0 },
+  rest: undefined,
+});
+
+/** A virtual queue on this node. */
+export interface Lane {
+  readonly name: string;
+  /** Who waits, and who has a place. */
+  readonly share: FairShare<Job>;
+  /** What is claimed in the order of due times. */
+  readonly backlog: Supply;
+  /** What is claimed for its priority, however much there is of {@link backlog}. */
+  readonly urgent: Supply;
+  /** Whether leases in the store have ended. */
+  orphans: boolean;
 }
 
 /** All lanes of a node, each made when it is first asked for. */
@@ -104,9 +120,8 @@ export function createLanes(clock: Clock): Lanes {
   const laneOf = (name: string): Lane => {
     let lane = lanes.get(name);
     if (lane === undefined) {
-      const claims = { rows: 0, time: 0 };
       const share = createFairShare<Job>(clock);
-      lane = { name, share, backlog: true, orphans: false, claiming: false, claims, rest: undefined };
+      lane = { name, share, backlog: newSupply(true), urgent: newSupply(false), orphans: false };
       lanes.set(name, lane);
     }
     return lane;

@@ -1,13 +1,13 @@
 /** Keeps lanes supplied with claimed jobs, as many as can soon be used, without wearing out the store. */
 
 import type { Clock } from "../clock/mod.ts";
-import type { Job, Lane } from "./job.ts";
+import type { Job, Lane, Supply } from "./job.ts";
 
 /** What {@link createRefill} needs. */
 export interface RefillContext {
   readonly clock: Clock;
   /** Makes up to `limit` recipients jobs of the lane; how many messages it found. May reject. */
-  readonly claim: (lane: Lane, limit: number) => Promise<number>;
+  readonly claim: (lane: Lane, supply: Supply, limit: number) => Promise<number>;
   /** Gives jobs back to the store until a time each. May reject. */
   readonly postpone: (jobs: readonly Job[], timeOf: (job: Job) => number) => Promise<void>;
   readonly isHalted: () => boolean;
@@ -38,36 +38,44 @@ export function createRefill(context: RefillContext): (lane: Lane) => void {
   };
 
   /** Milliseconds until the lane claims again. */
-  const fill = async (lane: Lane, room: number): Promise<number> => {
+  const fill = async (lane: Lane, supply: Supply, room: number): Promise<number> => {
     const began = clock.now();
-    const { claims } = lane;
-    claims.rows += await context.claim(lane, Math.min(room, MOST_CLAIMED));
+    const { claims } = supply;
+    claims.rows += await context.claim(lane, supply, Math.min(room, MOST_CLAIMED));
     const returned = await putBack(lane);
     claims.time += clock.now() - began;
     if (returned === 0) return 0;
     const { rows, time } = claims;
-    lane.claims = { rows: 0, time: 0 };
+    supply.claims = { rows: 0, time: 0 };
     return Math.min(REST * time * Math.min(1, returned / Math.max(1, rows)), LONGEST_REST);
   };
 
-  return (lane) => {
-    const ahead = Math.max(lane.share.limit, LEAST_AHEAD);
-    const room = ahead - lane.share.claimed;
-    if (lane.claiming || context.isHalted() || room < ahead / 2) return;
-    lane.claiming = true;
+  const draw = (lane: Lane, supply: Supply, claimed: number, ahead: number) => {
+    const room = ahead - claimed;
+    if (room < ahead / 2) return;
+    supply.claiming = true;
     const end = () => {
-      lane.claiming = false;
+      supply.claiming = false;
       context.onFilled(lane);
     };
     context.track((async () => {
       try {
-        const rest = await fill(lane, room);
+        const rest = await fill(lane, supply, room);
         if (rest === 0) end();
-        else lane.rest = clock.after(rest, end);
+        else supply.rest = clock.after(rest, end);
       } catch (error) {
-        lane.claiming = false;
+        supply.claiming = false;
         context.onError(error);
       }
     })());
+  };
+
+  return (lane) => {
+    if (context.isHalted()) return;
+    const { share, urgent, backlog } = lane;
+    const ahead = Math.max(share.limit, LEAST_AHEAD);
+    // What is less urgent takes no room from what is more: it may wait in memory for as long as places are taken.
+    if (urgent.due && !urgent.claiming) draw(lane, urgent, share.urgent, ahead);
+    if ((backlog.due || lane.orphans) && !backlog.claiming) draw(lane, backlog, share.claimed, ahead);
   };
 }

@@ -6,7 +6,8 @@ import type { Content } from "../message/content.ts";
 import { type Store, StoreUnavailable } from "../store/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import { attempt } from "./attempt.ts";
-import { claim, readDue } from "./claim.ts";
+import { readDue } from "./claim.ts";
+import { createClaimJobs } from "./claim_jobs.ts";
 import { EMPTY, loadContent } from "./content.ts";
 import type { Intake, Lease } from "./intake.ts";
 import {
@@ -34,7 +35,7 @@ import { routeRecipients, type Routing } from "./routing.ts";
 import { createPeers } from "./peers.ts";
 import { createRefill } from "./refill.ts";
 import { createRuns } from "./runs.ts";
-import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement, triage } from "./settle.ts";
+import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { Deliver, Outcome } from "./types.ts";
 
@@ -256,55 +257,24 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         lane.share.end(job, "unknown", 0);
       }
     }
-    if (lane.backlog || lane.orphans) refill(lane);
+    if (lane.backlog.due || lane.urgent.due || lane.orphans) refill(lane);
   };
 
   const dispatchAll = () => {
     for (const lane of lanes.all()) dispatch(lane);
   };
 
-  /** Makes recipients of the store jobs of this node; how many it found. */
-  const claimInto = async (lane: Lane, limit: number): Promise<number> => {
-    const orphans = lane.orphans;
-    const now = clock.now();
-    const lease = leaseFrom(now);
-    // What is queued meanwhile may be too late for this claim.
-    if (orphans) lane.orphans = false;
-    else lane.backlog = false;
-    const { claimed, more } = await claim(store, {
-      queue: lane.name,
-      orphansBeside: orphans ? peers : undefined,
-      limit,
-      now,
-      lease,
-      onLost: (id) => emit("queue.blob-not-found", { id: formatMessageId(id) }),
-    });
-    if (more && orphans) lane.orphans = true;
-    else if (more) lane.backlog = true;
-    for (const { message, recipients, content } of claimed) {
-      // A lease of our own may have ended while the store was away; its job is still in memory.
-      const own = [...active.of(message.id)].flatMap((job) => job.recipients.map(({ seq }) => seq));
-      const fresh = own.length === 0 ? recipients : recipients.filter(({ seq }) => !own.includes(seq));
-      if (fresh.length === 0) continue;
-      if (orphans) {
-        emit("queue.lease-taken-over", { id: formatMessageId(message.id), total: fresh.length });
-        // By the clock of their owner they were due, whatever ours says.
-        for (const recipient of fresh) recipient.attemptAt = Math.min(recipient.attemptAt, now);
-      }
-      if (halted) {
-        await leases.release([{ message: message.id, recipients: fresh }]);
-        continue;
-      }
-      const { attempts, settled } = await triage(message, fresh, strategy, now);
-      settleNow(message, settled, lease, content);
-      if (attempts.length > 0) admit(message, attempts, lease, content);
-    }
-    return claimed.length;
-  };
+  const claimJobs = createClaimJobs({
+    ...{ store, clock, emit, active, leases, peers, leaseFrom },
+    isHalted: () => halted,
+    strategy: () => strategy,
+    settle: settleNow,
+    admit,
+  });
 
   const refill = createRefill({
     clock,
-    claim: claimInto,
+    claim: claimJobs,
     postpone: (jobs, timeOf) => leases.postpone(jobs, timeOf).finally(() => jobs.forEach(endJob)),
     isHalted: () => halted || down,
     onError(error) {
@@ -330,9 +300,10 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       const now = clock.now();
       const found = await readDue(store, lanes.names(), node.slot);
       if (found.owner !== undefined && found.owner !== node.owner) displace();
-      for (const { queue, queued, claimed } of found.lanes) {
+      for (const { queue, queued, claimed, urgent } of found.lanes) {
         const lane = lanes.of(queue);
-        if (queued <= now) lane.backlog = true;
+        if (urgent <= now) lane.urgent.due = true;
+        if (queued <= now) lane.backlog.due = true;
         else wait = Math.min(wait, queued - now);
         if (claimed <= now) lane.orphans = true;
       }
@@ -444,10 +415,12 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     expect(intake) {
       // What is due later is found by the poll.
       if (intake.due > clock.now()) return;
+      const urgent = intake.message.priority > 0;
       for (const { queue } of intake.recipients) {
         const lane = lanes.of(queue);
-        if (lane.backlog) continue;
-        lane.backlog = true;
+        const supply = urgent ? lane.urgent : lane.backlog;
+        if (supply.due) continue;
+        supply.due = true;
         dispatch(lane);
       }
     },
@@ -475,7 +448,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         await settled(ABORT_GRACE);
       }
       beatTimer?.cancel();
-      for (const { rest } of lanes.all()) rest?.cancel();
+      for (const { backlog, urgent } of lanes.all()) for (const { rest } of [backlog, urgent]) rest?.cancel();
       const waiting = lanes.all().flatMap(clearReady);
       try {
         await leases.release(waiting.map(({ message, recipients }) => ({ message: message.id, recipients })));

@@ -38,7 +38,7 @@ const say = (name: string, result: string) => console.log(`${name.padEnd(52)} ${
 const milliseconds = (time: number) => `${time.toFixed(1)} ms`;
 
 /** Adds messages of one recipient each without going through the queue, in a domain each or one for all. */
-async function fill(store: Store, first: number, count: number, domain: string, due: number): Promise<void> {
+async function fill(store: Store, first: number, count: number, domain: string, due: number, priority = 0) {
   for (let at = 0; at < count; at += BATCH) {
     const series = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) ";
     const range = [first + at, first + Math.min(at + BATCH, count) - 1];
@@ -46,15 +46,15 @@ async function fill(store: Store, first: number, count: number, domain: string, 
       {
         sql:
           "INSERT INTO messages (id, created, sender, size, priority, source, hold_until, meta, addresses, blob, body) " +
-          `${series} SELECT i, ?3, 'alice@example.org', 1000, 0, 'authenticated', NULL, ` +
+          `${series} SELECT i, ?3, 'alice@example.org', 1000, ?4, 'authenticated', NULL, ` +
           `'[{},"192.0.2.1",25,"","client.example"]', NULL, NULL, zeroblob(1000) FROM n`,
-        args: [...range, due],
+        args: [...range, due, priority],
       },
       {
-        sql: "INSERT INTO recipients (message, seq, address, queue, state, due, attempt_at, expires) " +
+        sql: "INSERT INTO recipients (message, seq, address, queue, state, due, attempt_at, expires, priority) " +
           `${series} SELECT i, 0, 'bob@' || CASE WHEN ?3 = '' THEN 'd' || (i % 5000) || '.example' ELSE ?3 END, ` +
-          "'remote', 0, ?4 + i % 1000, ?4 + i % 1000, ?5 FROM n",
-        args: [...range, domain, due, due + 120 * HOUR],
+          "'remote', 0, ?4 + i % 1000, ?4 + i % 1000, ?5, ?6 FROM n",
+        args: [...range, domain, due, due + 120 * HOUR, priority],
       },
     ]);
   }
@@ -83,25 +83,20 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = await timed(async () => queue = await openTestQueue(store, systemClock));
   say("start-up of the queue", milliseconds(start));
   const owner = queue?.nextId() ?? 1;
-  const times: number[] = [];
-  for (let round = 0; round < 20; round++) {
-    times.push(
-      await timed(() =>
-        claim(store, {
-          queue: "remote",
-          limit: 500,
-          now,
-          lease: { owner, until: now + HOUR },
-          onLost: () => {},
-        })
-      ),
-    );
-  }
-  times.sort((a, b) => a - b);
-  say(
-    "claim of 500, with messages: median, worst of 20",
-    `${milliseconds(times[10] ?? 0)}, ${milliseconds(times[19] ?? 0)}`,
-  );
+  const claims = async (urgent: boolean) => {
+    const times: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      const lease = { owner, until: now + HOUR };
+      times.push(
+        await timed(() => claim(store, { queue: "remote", urgent, limit: 500, now, lease, onLost: () => {} })),
+      );
+    }
+    times.sort((a, b) => a - b);
+    return `${milliseconds(times[10] ?? 0)}, ${milliseconds(times[19] ?? 0)}`;
+  };
+  say("claim of 500, with messages: median, worst of 20", await claims(false));
+  for (let level = 1; level <= 5; level++) await fill(store, recipients + level * BATCH, 2000, "", now - HOUR, level);
+  say("the same of 10,000 that are urgent and came last", await claims(true));
   say("memory before and after", `${before}, ${rss()}`);
   let seen = 0;
   queue?.start((job) => {

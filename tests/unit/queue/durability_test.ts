@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import Database from "libsql";
 import { systemClock } from "../../../src/clock/mod.ts";
-import { SELECT_DUE, SELECT_REST } from "../../../src/queue/claim.ts";
+import { POLL, SELECT_DUE, SELECT_REST, SELECT_URGENT } from "../../../src/queue/claim.ts";
 import { POSTPONE, RENEW } from "../../../src/queue/leases.ts";
 import { contentOf, openQueueOffline, StoreUnavailable } from "../../../src/queue/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -155,6 +155,17 @@ Deno.test("claims and renewals find their rows by index", async () => {
     (await store.read(`EXPLAIN QUERY PLAN ${sql}`, args)).rows.map((row) => String(row[3]));
   const due = await plan(SELECT_DUE.replaceAll(/\?\d/g, "?"), ["remote", 0, 1, 10]);
   assert.deepEqual(due, ["SEARCH recipients USING COVERING INDEX recipients_due (queue=? AND state=? AND due<?)"]);
+  const urgent = await plan(SELECT_URGENT.replaceAll(/\?\d/g, "?"), ["remote", 0, 1, 10]);
+  assert.deepEqual(urgent, [
+    "SCAN level VIRTUAL TABLE INDEX 1:",
+    "SEARCH recipients USING COVERING INDEX recipients_urgent (queue=? AND state=? AND priority=? AND due<?)",
+  ]);
+  const poll = await plan(POLL.replaceAll(/\?\d/g, "?"), ["[]", 1]);
+  const found = poll.filter((line) => line.includes("recipients"));
+  assert.deepEqual(found, [
+    ...Array(2).fill("SEARCH recipients USING COVERING INDEX recipients_due (queue=? AND state=?)"),
+    "SEARCH recipients USING COVERING INDEX recipients_urgent (queue=? AND state=? AND priority=?)",
+  ]);
   const rest = await plan(SELECT_REST.replaceAll(/\?\d/g, "?"), [1, "remote", 0, 1, 10]);
   assert.deepEqual(rest, ["SEARCH recipients USING PRIMARY KEY (message=?)"]);
   const postpone = await plan(POSTPONE, ["[[1,0,5]]", 5]);

@@ -197,6 +197,22 @@ Deno.test("whatever happens, each job leaves once and none is forgotten", () => 
   }));
 });
 
+Deno.test("of urgent jobs those count as claimed that have a place to go to and did not come from memory", () => {
+  const { share } = shareOf(2, [
+    job("x", "s", { priority: 1 }),
+    job("y", "t", { priority: 9 }),
+    job("y", "t", { priority: 9, hold: {} }),
+    ...times(5, () => job("z")),
+  ]);
+  assert.deepEqual([share.urgent, share.claimed], [2, 7]);
+  // The urgent one of memory counts for nobody; it and the other of y go first.
+  share.take();
+  share.take();
+  assert.deepEqual([share.urgent, share.claimed], [1, 6]);
+  share.clear();
+  assert.equal(share.urgent, 0);
+});
+
 Deno.test("clearing gives everything that waits, and what runs may still end", () => {
   const { share, takeAll } = shareOf(3, [...times(9, () => job("x")), job("y")]);
   const running = takeAll();
