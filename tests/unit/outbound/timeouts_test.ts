@@ -22,7 +22,7 @@ const STEPS: readonly (readonly [string, string, keyof typeof timeout])[] = [
   ["MAIL", "MAIL FROM", "mailFrom"],
   ["RCPT", "RCPT TO", "rcptTo"],
   ["DATA", "DATA", "data"],
-  ["content", "the message", "data"],
+  ["content", "end of data", "data"],
 ];
 
 for (const [how, extensions] of [["command by command", []], ["pipelined", ["PIPELINING"]]] as const) {
