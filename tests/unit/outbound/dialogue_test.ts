@@ -3,7 +3,7 @@ import { formatDialogueLine } from "../../../src/smtp/mod.ts";
 import type { Outcome } from "../../../src/queue/types.ts";
 import type { WireLine } from "../../../src/telemetry/mod.ts";
 import { startFakePeer } from "../../support/fake_peer.ts";
-import { jobFor, MESSAGE, queueConfig, relay, setUp } from "./setting.ts";
+import { jobFor, MESSAGE, queueConfig, relay, setUp, untilQuiet } from "./setting.ts";
 
 const TO = ["b@rcpt.example"];
 
@@ -103,9 +103,10 @@ Deno.test("a peer that hangs up without a word is said to have done so", async (
 
 Deno.test("times count from the beginning of the connection", async () => {
   await using peer = await startFakePeer({ on: ({ verb }) => verb === "MAIL" ? "silent" : undefined });
-  const { deliver, delivery, clock } = setUp(queueConfig([relay(peer.port)]));
+  const setup = setUp(queueConfig([relay(peer.port)]));
+  const { deliver, delivery, clock } = setup;
   const delivering = deliver(jobFor(TO));
-  await peer.silence;
+  await untilQuiet(peer, setup);
   await clock.advance(180_000);
   const [outcome] = await delivering;
   assert.ok(outcome?.kind === "deferred");

@@ -10,6 +10,7 @@ import type { RcptParameters } from "../../../src/smtp/mod.ts";
 import type { EventFields, EventName } from "../../../src/telemetry/event.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import type { FakePeer } from "../../support/fake_peer.ts";
+import { until } from "../../support/store.ts";
 import { createZone } from "../../support/zone.ts";
 
 const MINUTE = 60_000;
@@ -177,8 +178,8 @@ export interface Setup {
   readonly events: { readonly name: EventName; readonly fields: EventFields }[];
   /** Every write that delivery made, as text. */
   readonly writes: string[];
-  /** Octets delivery has read in plain text. */
-  readonly read: { count: number };
+  /** Octets delivery has read in plain text, and how many reads are waiting for more. */
+  readonly read: { count: number; waiting: number };
   deliver(job: DeliveryJob, signal?: AbortSignal): Promise<readonly Outcome[]>;
 }
 
@@ -190,7 +191,7 @@ export function setUp(
   const clock = new FakeClock();
   const events: { name: EventName; fields: EventFields }[] = [];
   const writes: string[] = [];
-  const read = { count: 0 };
+  const read = { count: 0, waiting: 0 };
   const watched: Connect = async (how) => watch(await connect(how));
   const watch = (inner: ClientConnection): ClientConnection => ({
     remote: inner.remote,
@@ -202,7 +203,8 @@ export function setUp(
       return inner.tlsResult;
     },
     async read(buffer) {
-      const count = await inner.read(buffer);
+      read.waiting++;
+      const count = await inner.read(buffer).finally(() => read.waiting--);
       if (count !== null && inner.tls === undefined) read.count += count;
       return count;
     },
@@ -237,12 +239,13 @@ export function setUp(
   };
 }
 
-/** Waits until the peer is silent and delivery has taken in all that the peer has said. */
+/**
+ * Waits until the peer is silent, and delivery has taken in all that the peer has said and waits for more. The limit of
+ * that wait is set by then: a clock that is moved before it would have to be moved again.
+ */
 export async function untilQuiet(peer: FakePeer, { read }: Setup): Promise<void> {
   await peer.silence;
-  while (read.count < peer.written) await new Promise((resolve) => setTimeout(resolve, 0));
-  // One more turn, for what follows from the last octets.
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await until(() => read.count >= peer.written && read.waiting > 0, "delivery waiting for the peer");
 }
 
 /** The outcome in short: `"delivered"`, or kind, last error, status and enhanced code. */
