@@ -8,6 +8,7 @@ import type { Resolver } from "../../src/dns/mod.ts";
 import { type RunningServer, startServer } from "../../src/server/mod.ts";
 import type { ObservedEvent } from "../../src/telemetry/mod.ts";
 import { makeCertificate, type TestCertificate } from "./certificates.ts";
+import { within } from "./within.ts";
 
 /** A running server and the folder it works in. */
 export interface TestServer extends AsyncDisposable {
@@ -154,17 +155,6 @@ export async function startTestServer(
       if (options.folder === undefined) await Deno.remove(folder, { recursive: true });
     },
   };
-}
-
-/** Waits for what must happen at once; a test that would hang fails with `message` instead. */
-async function within(promise: Promise<void>, message: () => string): Promise<void> {
-  const guard = Promise.withResolvers<never>();
-  const timer = setTimeout(() => guard.reject(new Error(message())), 20_000);
-  try {
-    await Promise.race([promise, guard.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function describe(event: ObservedEvent): string {

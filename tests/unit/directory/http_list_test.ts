@@ -4,6 +4,7 @@ import { createHttpLists } from "../../../src/directory/mod.ts";
 import { LookupUnavailable } from "../../../src/expression/types.ts";
 import type { EventFields, EventName } from "../../../src/telemetry/event.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { within } from "../../support/within.ts";
 
 const HOUR = 3_600_000;
 
@@ -50,7 +51,8 @@ function fixture(config: Partial<HttpLookupConfig> = {}) {
     event(name: EventName): Promise<EventFields> {
       const index = events.findIndex((one) => one.name === name);
       if (index >= 0) return Promise.resolve(events.splice(index, 1)[0]!.fields);
-      return new Promise((resolve) => waiting.push({ name, resolve }));
+      const next = new Promise<EventFields>((resolve) => waiting.push({ name, resolve }));
+      return within(next, () => `no event ${name} within 20 s`);
     },
     async [Symbol.asyncDispose]() {
       lists.close();
