@@ -10,6 +10,7 @@
  * | `session.*.script`                                 | filters_test.ts, tests/unit/filter/sieve/stages_test.ts    |
  * | `session.data.add-headers.delivered-to`            | tests/session/delivery_test.ts, tests/unit/outbound        |
  * | `session.data.spam-filter`                         | tests/unit/config (it has no effect but a warning)         |
+ * | `session.mta-sts.*`                                | tests/session/mta_sts_test.ts (no dialogue shows them)     |
  *
  * The last test holds this file against the keys that the configuration supports.
  */
@@ -400,6 +401,8 @@ Deno.test("no supported key of session.* is left out", () => {
   const elsewhere = new Set([
     "session.data.add-headers.delivered-to",
     "session.data.spam-filter",
+    // tests/session/mta_sts_test.ts
+    ...["mode", "max-age", "mx"].map((key) => `session.mta-sts.${key}`),
     // checks_test.ts
     "session.data.add-headers.received-spf",
     "session.data.add-headers.auth-results",
