@@ -30,6 +30,9 @@ const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due =
   `WHERE (message, seq) IN (${SELECT_DUE}) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM_URGENT = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
   `WHERE (message, seq) IN (${SELECT_URGENT}) RETURNING message, ${RECIPIENT_COLUMNS}, priority`;
+const CLAIM_MESSAGES = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+  "WHERE (message, seq) IN (SELECT message, seq FROM recipients WHERE message IN (SELECT value FROM json_each(?7)) " +
+  `AND +queue = ?3 AND +state = ?4 AND +due <= ?5 ORDER BY message LIMIT ?6) RETURNING message, ${RECIPIENT_COLUMNS}`;
 // The signs keep the index of due times out of it, which would be gone through from its beginning.
 /** The other recipients of one message; also a query whose plan must begin with the message. */
 export const SELECT_REST =
@@ -59,6 +62,8 @@ export interface ClaimOptions {
   readonly orphansBeside?: Pick<Peers, "alive" | "silent"> | undefined;
   /** Claims only what is due of a priority above 0, the highest first. */
   readonly urgent?: boolean;
+  /** Claims only what is due of these messages. */
+  readonly messages?: readonly MessageId[] | undefined;
   readonly limit: number;
   readonly now: number;
   readonly lease: Lease;
@@ -79,10 +84,13 @@ export interface ClaimResult {
  * @throws {StoreUnavailable} if the store is unavailable
  */
 export async function claim(store: Store, options: ClaimOptions): Promise<ClaimResult> {
-  const { queue, orphansBeside: peers, urgent = false, limit, now, lease } = options;
+  const { queue, orphansBeside: peers, urgent = false, messages, limit, now, lease } = options;
+  const due = [lease.owner, lease.until, queue, STATE.queued, now, limit];
   const [first] = await store.write([
-    peers === undefined
-      ? { sql: urgent ? CLAIM_URGENT : CLAIM, args: [lease.owner, lease.until, queue, STATE.queued, now, limit] }
+    messages !== undefined
+      ? { sql: CLAIM_MESSAGES, args: [...due, JSON.stringify(messages)] }
+      : peers === undefined
+      ? { sql: urgent ? CLAIM_URGENT : CLAIM, args: due }
       : {
         sql: CLAIM_ORPHANS,
         args: [
@@ -106,10 +114,11 @@ export async function claim(store: Store, options: ClaimOptions): Promise<ClaimR
   for (const row of rows) {
     const record = readRecipient(row, 1);
     const id = collect(row, record);
-    const priority = urgent ? Number(row.at(-1)) : 0;
-    if (priority > lowest) continue;
-    if (priority < lowest || record.attemptAt > latest || (record.attemptAt === latest && id > (last ?? 0))) {
-      lowest = priority;
+    // What the order of the claim begins with, before due times.
+    const rank = messages !== undefined ? -id : urgent ? Number(row.at(-1)) : 0;
+    if (rank > lowest) continue;
+    if (rank < lowest || record.attemptAt > latest || (record.attemptAt === latest && id > (last ?? 0))) {
+      lowest = rank;
       latest = record.attemptAt;
       last = id;
     }

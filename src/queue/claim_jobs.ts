@@ -13,6 +13,7 @@ import type { Peers } from "./peers.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";
 import { type Settlement, triage } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
+import type { MessageId } from "./types.ts";
 
 /** What {@link createClaimJobs} needs. */
 export interface ClaimJobsContext {
@@ -41,31 +42,37 @@ export interface ClaimJobsContext {
   ) => void;
 }
 
-/** Makes up to `limit` recipients of the store jobs of the lane; how many messages it found. */
-export type ClaimJobs = (lane: Lane, supply: Supply, limit: number) => Promise<number>;
+/** Makes up to `limit` recipients of the store jobs of the lane, of these messages or any; how many messages it found. */
+export type ClaimJobs = (
+  lane: Lane,
+  from: Supply | readonly MessageId[],
+  limit: number,
+) => Promise<number>;
 
 /** Makes the {@link ClaimJobs} of a node, which rejects with `StoreUnavailable` if the store is unavailable. */
 export function createClaimJobs(context: ClaimJobsContext): ClaimJobs {
   const { store, clock, emit, active, leases, peers } = context;
-  return async (lane, supply, limit) => {
+  return async (lane, from, limit) => {
+    const supply = "due" in from ? from : undefined;
     const urgent = supply === lane.urgent;
-    const orphans = !urgent && lane.orphans;
+    const orphans = supply === lane.backlog && lane.orphans;
     const now = clock.now();
     const lease = context.leaseFrom(now);
     // What is queued meanwhile may be too late for this claim.
     if (orphans) lane.orphans = false;
-    else supply.due = false;
+    else if (supply !== undefined) supply.due = false;
     const { claimed, more } = await claim(store, {
       queue: lane.name,
       orphansBeside: orphans ? peers : undefined,
       urgent,
+      messages: "due" in from ? undefined : from,
       limit,
       now,
       lease,
       onLost: (id) => emit("queue.blob-not-found", { id: formatMessageId(id) }),
     });
     if (more && orphans) lane.orphans = true;
-    else if (more) supply.due = true;
+    else if (more && supply !== undefined) supply.due = true;
     for (const { message, recipients, content } of claimed) {
       // A lease of our own may have ended while the store was away; its job is still in memory.
       const own = [...active.of(message.id)].flatMap((job) => job.recipients.map(({ seq }) => seq));

@@ -43,6 +43,8 @@ export interface FairShare<T extends Sharer> {
   readonly claimed: number;
   /** How many of them have a priority above 0. */
   readonly urgent: number;
+  /** How many of the claimed jobs each sender has. */
+  senders(): Map<string, number>;
   push(job: T): void;
   /** The job that goes next; it has a place until {@link FairShare.end}. */
   take(): T | undefined;
@@ -226,6 +228,12 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
     return out;
   };
 
+  const claimedBy = ({ lines }: SenderTurn<T>): number => {
+    let count = 0;
+    for (const line of lines.values()) if (!line.destination.parked.has(line)) count += line.claimed;
+    return count;
+  };
+
   const first = <Item>(items: Set<Item>): Item | undefined => {
     for (const item of items) return item;
     return undefined;
@@ -280,11 +288,16 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
       let count = 0;
       for (const { priority, senders } of levels) {
         if (priority <= 0) break;
-        for (const { lines } of senders.values()) {
-          for (const line of lines.values()) if (!line.destination.parked.has(line)) count += line.claimed;
-        }
+        for (const sender of senders.values()) count += claimedBy(sender);
       }
       return count;
+    },
+    senders() {
+      const counts = new Map<string, number>();
+      for (const { senders } of levels) {
+        for (const [name, sender] of senders) counts.set(name, (counts.get(name) ?? 0) + claimedBy(sender));
+      }
+      return counts;
     },
     push(job) {
       const level = levelOf(job.priority);

@@ -44,7 +44,12 @@ export type Whereto = Pick<Job, "route" | "destination" | "oneOfMany">;
 
 /** Who takes turns with others: the account that sent a message, or else the domain of its return path. */
 export function senderOf({ authenticatedAs, envelope }: MessageRecord): string {
-  return authenticatedAs || addressDomain(envelope.sender).toLowerCase();
+  return senderKey(authenticatedAs, envelope.sender);
+}
+
+/** {@link senderOf}, of the account and the return path. */
+export function senderKey(account: string, sender: string): string {
+  return account || addressDomain(sender).toLowerCase();
 }
 
 /** A job that is ready to run. */

@@ -35,6 +35,7 @@ import { routeRecipients, type Routing } from "./routing.ts";
 import { createPeers } from "./peers.ts";
 import { createRefill } from "./refill.ts";
 import { createRuns } from "./runs.ts";
+import { createScout } from "./scout.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { Deliver, Outcome } from "./types.ts";
@@ -74,6 +75,8 @@ export interface Scheduler {
 
 const POLL_INTERVAL = 1000;
 const SHORTEST_WAIT = 5;
+// Recipients of messages that were looked for by sender.
+const MOST_SCOUTED = 1000;
 // Outcomes that wait for their commit; deliveries pause beyond it.
 const MOST_UNRECORDED = 2000;
 // After an abort, deliveries get this long to answer.
@@ -272,18 +275,30 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     admit,
   });
 
+  const onStoreError = (error: unknown) => {
+    if (error instanceof StoreUnavailable) storeIs(false);
+    else emit("store.unexpected-error", { reason: String(error) });
+  };
+
   const refill = createRefill({
     clock,
     claim: claimJobs,
     postpone: (jobs, timeOf) => leases.postpone(jobs, timeOf).finally(() => jobs.forEach(endJob)),
     isHalted: () => halted || down,
-    onError(error) {
-      if (error instanceof StoreUnavailable) storeIs(false);
-      else emit("store.unexpected-error", { reason: String(error) });
-    },
+    onError: onStoreError,
     onFilled: (lane) => dispatch(lane),
     track,
   });
+
+  const scout = createScout(store, clock);
+  const scoutIn = async (lane: Lane): Promise<void> => {
+    try {
+      const messages = await scout(lane);
+      if (messages.length > 0 && !halted) await claimJobs(lane, messages, MOST_SCOUTED);
+    } catch (error) {
+      onStoreError(error);
+    }
+  };
 
   const poll = async (): Promise<void> => {
     if (polling || halted) return;
@@ -300,19 +315,26 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       const now = clock.now();
       const found = await readDue(store, lanes.names(), node.slot);
       if (found.owner !== undefined && found.owner !== node.owner) displace();
+      const behind: Lane[] = [];
       for (const { queue, queued, claimed, urgent } of found.lanes) {
         const lane = lanes.of(queue);
         if (urgent <= now) lane.urgent.due = true;
-        if (queued <= now) lane.backlog.due = true;
-        else wait = Math.min(wait, queued - now);
+        if (queued <= now) {
+          lane.backlog.due = true;
+          behind.push(lane);
+        } else wait = Math.min(wait, queued - now);
         if (claimed <= now) lane.orphans = true;
       }
       if (poked !== undefined && poked !== found.poke) await honourFlags();
       poked = found.poke;
       dispatchAll();
+      for (const lane of behind) {
+        const work = scoutIn(lane);
+        track(work);
+        await work;
+      }
     } catch (error) {
-      if (error instanceof StoreUnavailable) storeIs(false);
-      else emit("store.unexpected-error", { reason: String(error) });
+      onStoreError(error);
     } finally {
       polling = false;
       planPoll(wait);

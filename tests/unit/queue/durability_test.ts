@@ -3,6 +3,7 @@ import Database from "libsql";
 import { systemClock } from "../../../src/clock/mod.ts";
 import { POLL, SELECT_DUE, SELECT_REST, SELECT_URGENT } from "../../../src/queue/claim.ts";
 import { POSTPONE, RENEW } from "../../../src/queue/leases.ts";
+import { SELECT_WINDOW } from "../../../src/queue/scout.ts";
 import { contentOf, openQueueOffline, StoreUnavailable } from "../../../src/queue/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {
@@ -165,6 +166,11 @@ Deno.test("claims and renewals find their rows by index", async () => {
   assert.deepEqual(found, [
     ...Array(2).fill("SEARCH recipients USING COVERING INDEX recipients_due (queue=? AND state=?)"),
     "SEARCH recipients USING COVERING INDEX recipients_urgent (queue=? AND state=? AND priority=?)",
+  ]);
+  const range = [0, 0, 0, 10];
+  assert.deepEqual(await plan(SELECT_WINDOW, ["remote", 1, ...range]), [
+    "SEARCH r USING COVERING INDEX recipients_due (queue=? AND state=? AND (due,message,seq)>(?,?,?) AND due<?)",
+    "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
   ]);
   const rest = await plan(SELECT_REST.replaceAll(/\?\d/g, "?"), [1, "remote", 0, 1, 10]);
   assert.deepEqual(rest, ["SEARCH recipients USING PRIMARY KEY (message=?)"]);

@@ -209,6 +209,7 @@ Deno.test("of urgent jobs those count as claimed that have a place to go to and 
   share.take();
   share.take();
   assert.deepEqual([share.urgent, share.claimed], [1, 6]);
+  assert.deepEqual([...share.senders()].sort(), [["a.example", 5], ["s", 1]]);
   share.clear();
   assert.equal(share.urgent, 0);
 });

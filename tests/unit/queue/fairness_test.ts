@@ -135,3 +135,46 @@ Deno.test("thousands of messages for a dead destination in the store do not hold
     assert.equal((await queue.stats()).recipients, 0);
   });
 });
+
+Deno.test("thousands of messages of one sender in the store do not keep those of others waiting there", async () => {
+  await withQueue({ messages: 0 }, async ({ queue, clock, log, send }) => {
+    await Promise.all(Array.from({ length: 4500 }, (_, i) => send(`d${i}.example`, 1, "news@bulk.example")));
+    await clock.advance(1000);
+    await send("one.example", 2, "ana@example.org");
+    await Promise.all(Array.from({ length: 30 }, (_, i) => send(`e${i}.example`, 1, "eve@example.net")));
+    const order: string[] = [];
+    const answers: (() => void)[] = [];
+    let hurry = false;
+    queue.start((job) => {
+      order.push(job.message.envelope.sender.slice(0, 3));
+      if (hurry) return Promise.resolve(delivered(job));
+      return new Promise((resolve) => answers.push(() => resolve(delivered(job))));
+    });
+    await until(() => answers.length === 10, "every place taken");
+    // Three windows lead past the bulk, one a second.
+    await until(async () => {
+      await clock.advance(1000);
+      const claimed = await queue.list({ state: "delivering", sender: "ana@example.org" });
+      return claimed.length === 2;
+    }, "the claim of the others");
+    // The store answers in order, so that by then jobs were made of what was claimed.
+    for (let asked = 0; asked < 3; asked++) await queue.stats();
+    for (let next = 0; next < 20; next++) {
+      await until(() => answers.length > next, `attempt ${next}`);
+      answers[next]?.();
+    }
+    await until(() => order.length === 30, "the next attempts");
+    const count = (name: string) => order.filter((one) => one === name).length;
+    assert.equal(count("ana"), 2, order.join());
+    // Turns are taken of eight at most; one that has none waiting in memory when its turn comes is passed over.
+    assert.ok(count("eve") >= 6, order.join());
+    hurry = true;
+    for (const answer of answers) answer();
+    await until(async () => {
+      await clock.advance(1000);
+      return log.count("delivery.delivered") === 4532;
+    }, "delivery of all");
+    assert.equal(new Set(order).size, 3);
+    assert.equal(order.length, 4532, "each once");
+  });
+});
