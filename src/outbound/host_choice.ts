@@ -42,25 +42,36 @@ export async function chooseForHost(
   choosing: Choosing,
 ): Promise<readonly HostChoice[]> {
   const { recipients } = choosing;
-  const differing = positions.length > 1 ? differences(positions, choosing) : [];
-  const choices: (HostChoice & { readonly positions: number[] })[] = [];
-  for (const alike of differing.length === 0 ? [positions] : partition(positions, differing, recipients)) {
-    const one = recipients[alike[0] ?? 0];
-    if (one !== undefined && recipients.length > 1) lookAt(scope, one);
-    const choice = await chooseForOne(scope, choices, choosing);
-    const same = choices.find(({ connection, tls }) => connection === choice.connection && tls === choice.tls);
-    if (same === undefined) choices.push({ ...choice, positions: [...alike] });
-    else for (const position of alike) same.positions.push(position);
+  const differing = positions.length > 1 ? differences(positions, choosing) : NOTHING;
+  if (differing.length === 0) return [await chooseForAlike(scope, positions, NONE, choosing)];
+  const choices: HostChoice[] = [];
+  const groups: number[][] = [];
+  for (const alike of partition(positions, differing, recipients)) {
+    const choice = await chooseForAlike(scope, alike, choices, choosing);
+    const same = choices.findIndex(({ connection, tls }) => connection === choice.connection && tls === choice.tls);
+    if (same < 0) {
+      choices.push(choice);
+      groups.push(alike);
+    } else {
+      for (const position of alike) groups[same]?.push(position);
+    }
   }
   return choices;
 }
 
-async function chooseForOne(
+const NOTHING: readonly string[] = [];
+const NONE: readonly HostChoice[] = [];
+
+/** Chooses for recipients of which the first stands for all. */
+async function chooseForAlike(
   scope: HostScope,
+  positions: readonly number[],
   before: readonly HostChoice[],
-  { config, random, emit }: Choosing,
-): Promise<Omit<HostChoice, "positions">> {
+  { config, recipients, random, emit }: Choosing,
+): Promise<HostChoice> {
   const { strategy } = config;
+  const one = recipients[positions[0] ?? 0];
+  if (one !== undefined && recipients.length > 1) lookAt(scope, one);
   const { variables } = scope;
   variables.local_ip = "";
   const connectionId = strategy.connection.evaluate(scope);
@@ -78,7 +89,7 @@ async function chooseForOne(
   variables.local_ip = localIp ?? "";
   const tlsId = strategy.tls.evaluate(scope);
   const tls = definitionOf(strategy.tls, tlsId instanceof Promise ? await tlsId : tlsId, config.tls, emit);
-  return { connection, localIp, tls };
+  return { connection, localIp, tls, positions };
 }
 
 /** The definition that a strategy names; an unknown name means the built-in one (reference §2.7). */
@@ -122,7 +133,7 @@ function partition(
   positions: readonly number[],
   names: readonly string[],
   recipients: readonly QueuedRecipient[],
-): Iterable<readonly number[]> {
+): Iterable<number[]> {
   const parts = new Map<string, number[]>();
   for (const position of positions) {
     const recipient = recipients[position];

@@ -167,7 +167,9 @@ class Attempt {
         const how = await this.#tryAddress(host, ip, addresses, choice);
         if (how !== "down") asked = true;
         // A host that took part in a transaction has answered for all its addresses.
-        if (how === "failed" || how === "down") waiting.push(...answers.open(choice.positions));
+        if (how === "used" || how === "limited") continue;
+        const open = answers.open(choice.positions);
+        waiting = waiting.length === 0 ? open : waiting.concat(open);
       }
     }
     return asked;
