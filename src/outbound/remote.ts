@@ -1,24 +1,18 @@
 /** Delivery to other hosts: host after host, address after address, until every recipient has an answer. */
 
-import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig, RouteConfig } from "../config/config.ts";
 import { type FunctionHost, LookupUnavailable } from "../expression/types.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import { domainToAscii } from "../smtp/mod.ts";
-import type { Emit } from "../telemetry/event.ts";
-import type { Wire } from "../telemetry/mod.ts";
 import { type Answers, createAnswers } from "./answers.ts";
+import { type ConnectContext, type Connecting, connectTo } from "./connect_to.ts";
 import { chooseForHost, type HostChoice } from "./host_choice.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts, relayHosts } from "./hosts.ts";
-import type { Caution } from "./caution.ts";
-import type { Down, DownHosts } from "./down_hosts.ts";
-import { type Connect, type OpenOptions, openSession } from "./open_session.ts";
+import type { OpenOptions } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
-import type { PeerCapacity } from "./peer_capacity.ts";
-import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
-import { countRefusal, countSession } from "./tls_count.ts";
+import { countRefusal } from "./tls_count.ts";
 import {
   afterTlsFailure,
   NO_TLS,
@@ -27,34 +21,20 @@ import {
   type TlsTarget,
   type TlsTrial,
 } from "./tls_policy.ts";
-import type { TlsResults } from "./tls_result.ts";
 import { saysTlsIsOptional } from "./tls_required.ts";
 import { transact } from "./transaction.ts";
 import { type Failure, failure, type Verdict } from "./verdict.ts";
-import type { WaitingRoom } from "./waiting_room.ts";
 
 /** A route that leads over the network. */
 export type RemoteRoute = Extract<RouteConfig, { type: "mx" | "relay" }>;
 
 /** What remote deliveries share. */
-export interface RemoteContext {
-  readonly connect: Connect;
-  readonly clock: Clock;
-  readonly emit: Emit;
+export interface RemoteContext extends ConnectContext {
   readonly functions: FunctionHost;
   readonly lookup: HostLookup;
-  readonly pool: Pool;
-  readonly down: DownHosts;
-  readonly caution: Caution;
-  readonly capacity: PeerCapacity;
-  readonly waiting: WaitingRoom;
   /** `[[queue.limiter.outbound]]`, if there are any. */
   limits: OutboundLimits | undefined;
   readonly policies: readonly TlsPolicy[];
-  /** Told how TLS went, for reports. */
-  readonly results: TlsResults | undefined;
-  /** Where others may listen to what is said. */
-  readonly wire: Wire | undefined;
   /** Port of `mx` routes: 25 but for tests. */
   readonly mxPort: number;
 }
@@ -81,7 +61,7 @@ export function attemptRemote(
   return { verdicts: attempt.answers.verdicts, done: attempt.run(), abort: () => attempt.abort() };
 }
 
-class Attempt {
+class Attempt implements Connecting {
   readonly answers: Answers;
   #aborted = false;
   #session: Session | undefined;
@@ -103,6 +83,20 @@ class Attempt {
   abort(): void {
     this.#aborted = true;
     this.#session?.close();
+  }
+
+  isAborted(): boolean {
+    return this.#aborted;
+  }
+
+  busyWith(session: Session | undefined): void {
+    this.#session = session;
+    if (this.#aborted) session?.close();
+  }
+
+  /** Whether a person asked for it, for any of the recipients. */
+  get requested(): boolean {
+    return this.job.recipients.some(({ requested }) => requested === true);
   }
 
   async run(): Promise<void> {
@@ -232,7 +226,7 @@ class Attempt {
       if (await this.#use(kept, options, positions) || this.#aborted) return "used";
       // The kept connection had died meanwhile; that says nothing about the host.
     }
-    let opened = await this.#connect(options, key);
+    let opened = await connectTo(options, key, this.context, this);
     while ("kind" in opened && opened.tlsFault !== undefined && !this.#aborted) {
       const next = this.#afterTlsFailure(options.tls, options.target);
       if (next === undefined) break;
@@ -240,7 +234,7 @@ class Attempt {
       // In plain text a session is kept for those that would come to it in the same way.
       if (next.kind === "tls") key = poolKey(this.route.id, options);
       this.context.emit("delivery.start-tls-disabled", { host, remoteIp: ip, details: opened.detail.text });
-      opened = await this.#connect(options, key);
+      opened = await connectTo(options, key, this.context, this);
     }
     if ("kind" in opened) {
       if (opened.retryAfter === undefined) this.answers.note(positions, opened);
@@ -249,74 +243,6 @@ class Attempt {
     }
     await this.#use(opened, options, positions, true);
     return "used";
-  }
-
-  /** A new session, or a kept one that came back while this waited for the peer to take another connection. */
-  async #connect(options: OpenOptions, key: string): Promise<Session | Failure> {
-    const { down, capacity, waiting, pool, clock } = this.context;
-    const { host, ip, port } = options;
-    const endpoint = `${ip} ${port}`;
-    const until = clock.now() + PATIENCE;
-    while (true) {
-      if (this.#aborted) return failure("deferred", "none", "4.3.2", "the attempt was interrupted", { host });
-      if (capacity.hasRoom(endpoint)) {
-        const known = this.#requested ? undefined : down.ask(`${endpoint} ${options.localIp ?? ""}`);
-        if (known !== undefined) return notTried(options, known);
-        const opened = await this.#openCounted(options, endpoint);
-        if (!("kind" in opened)) {
-          opened.key = key;
-          return opened;
-        }
-        if (opened.detail.status !== 421 || !capacity.refused(endpoint)) return opened;
-        this.context.emit("delivery.concurrency-limit-exceeded", { host, remoteIp: ip, details: opened.detail.text });
-      }
-      const limit = capacity.limitOf(endpoint) ?? 1;
-      const woken = await waiting.wait(endpoint, { most: Math.min(limit, MOST_WAITING), until, signal: this.signal });
-      if (!woken) {
-        const text = `${host}[${ip}] takes no more than ${limit} connection${limit === 1 ? "" : "s"} from here ` +
-          "at the same time; the message waits for its turn";
-        const retryAfter = waiting.turn(endpoint, TURN / limit, SHORTEST_TURN);
-        return failure("deferred", "concurrency", "4.4.5", text, { host, retryAfter });
-      }
-      const kept = pool.take(key);
-      if (kept !== undefined) return kept;
-    }
-  }
-
-  /** Opens a session, counts it, and remembers whether the address answers. */
-  async #openCounted(options: OpenOptions, endpoint: string): Promise<Session | Failure> {
-    const { down, capacity } = this.context;
-    const address = `${endpoint} ${options.localIp ?? ""}`;
-    const place = capacity.take(endpoint);
-    let standing = false;
-    try {
-      const opened = await openSession(options, this.context, (session) => {
-        standing = true;
-        session.endpoint = endpoint;
-        session.onClose = place.free;
-        this.#session = session;
-        if (this.#aborted) session.close();
-      });
-      this.#session = undefined;
-      if (this.context.results !== undefined) countSession(this.context.results, options, opened);
-      if (!("kind" in opened)) {
-        place.established();
-        opened.peer = this.context.caution.believe(endpoint, opened.peer);
-        down.answered(address);
-        return opened;
-      }
-      place.failed();
-      if (opened.silent !== undefined) {
-        down.failed(address, opened.silent);
-      } else if (opened.detail.status > 0) {
-        down.answered(address);
-      } else {
-        down.unknown(address);
-      }
-      return opened;
-    } finally {
-      if (!standing) place.free();
-    }
   }
 
   async #openOptions(
@@ -460,34 +386,13 @@ class Attempt {
   get #requiretls(): boolean {
     return this.job.message.envelope.parameters.requiretls === true;
   }
-
-  get #requested(): boolean {
-    return this.job.recipients.some(({ requested }) => requested === true);
-  }
 }
-
-// Milliseconds that a job waits in memory for a place, and how many do for one peer.
-const PATIENCE = 5000;
-const MOST_WAITING = 8;
-// What a message takes, roughly, and the least that one that is sent away stays away, in milliseconds.
-const TURN = 500;
-const SHORTEST_TURN = 1000;
 
 // Milliseconds to wait for counters that cannot be reached.
 const UNTOLD = 10_000;
 
 /** What came of an address: a transaction, none, nothing as it is known to be down, or a limit that ends the attempt. */
 type Way = "used" | "failed" | "down" | "limited";
-
-/** What becomes of mail for an address that is known to be down. */
-function notTried({ host, ip }: OpenOptions, { reason, pause, probed }: Down): Failure {
-  return failure("deferred", "connection", "4.4.1", `${host}[${ip}]: not tried: ${reason}`, {
-    host,
-    elsewhere: true,
-    untried: true,
-    ...(probed ? { retryAfter: pause } : { notBefore: pause }),
-  });
-}
 
 // Addresses of a relay that are tried: it has no `limits` to say.
 const RELAY_ADDRESSES = 4;
