@@ -38,17 +38,31 @@ const STOP_TIMEOUT_MS = 15_000;
 
 /**
  * A port that was free a moment ago. It lies below those that the system gives to outgoing connections, so none of them
- * can take it meanwhile.
+ * can take it meanwhile, and is noted in a folder, so that no other test takes it before a server has started there.
  */
 export function freePort(): number {
+  const taken = `${Deno.env.get("TMPDIR") ?? "/tmp"}/godwit-ports`;
+  Deno.mkdirSync(taken, { recursive: true });
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     try {
+      note(`${taken}/${port}`);
       Deno.listen({ port, hostname: "127.0.0.1" }).close();
       return port;
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      if (!(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.AlreadyExists)) throw error;
     }
+  }
+}
+
+/** Makes an empty file that nobody else has made within the last quarter of an hour. */
+function note(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true }).close();
+  } catch (error) {
+    const made = error instanceof Deno.errors.AlreadyExists ? Deno.statSync(path).mtime?.getTime() : undefined;
+    if (made === undefined || Date.now() - made < 900_000) throw error;
+    Deno.utimeSync(path, new Date(), new Date());
   }
 }
 
