@@ -9,7 +9,7 @@
  * @module
  */
 
-export { openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
+export { type AccompanyingRows, openQueue, openQueueOffline, type Queue, type QueueOptions } from "./queue.ts";
 export { LAST_ERRORS, SOURCES } from "./record.ts";
 export type { Envelope, ExportedMessage } from "./export.ts";
 export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";

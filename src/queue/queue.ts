@@ -39,6 +39,15 @@ export interface QueueOptions {
   readonly memory?: Partial<MemoryLimits>;
 }
 
+/** Rows of other rooms that stand and fall with messages. */
+export interface AccompanyingRows {
+  readonly statements: readonly Statement[];
+  /** What takes them back, where nobody can tell whether the commit came about. */
+  readonly undo: readonly Statement[];
+}
+
+const NO_ROWS: AccompanyingRows = { statements: [], undo: [] };
+
 /** The queue of one node. */
 export interface Queue extends QueueInspection {
   /** An id that no message has yet. */
@@ -49,11 +58,16 @@ export interface Queue extends QueueInspection {
    * Puts a message in the queue; it survives anything from when this resolves.
    *
    * @param others messages that come with it in the same commit; quotas are asked about the first alone
+   * @param rows what else is written in that commit; a statement of them that fails keeps the messages out of the queue
    * @returns undefined once it is queued, or the quotas that leave no room for it
    * @throws {StoreUnavailable} if it could not be stored; nothing of it stays
    * @throws {LookupUnavailable} if a quota cannot be told for now; nothing of it stays
    */
-  enqueue(message: NewMessage, others?: readonly NewMessage[]): Promise<QuotaRefusal | undefined>;
+  enqueue(
+    message: NewMessage,
+    others?: readonly NewMessage[],
+    rows?: AccompanyingRows,
+  ): Promise<QuotaRefusal | undefined>;
   /**
    * Whether quotas leave room for a message, as far as that can be told now; undefined while there are no quotas.
    *
@@ -153,7 +167,10 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   );
 
   /** Writes messages in one commit; the quotas of the first decide about all. */
-  const keep = async (intakes: readonly [Intake, ...Intake[]]): Promise<QuotaRefusal | undefined> => {
+  const keep = async (
+    intakes: readonly [Intake, ...Intake[]],
+    rows: AccompanyingRows,
+  ): Promise<QuotaRefusal | undefined> => {
     const now = clock.now();
     const places = intakes.map((intake) => ({ intake, reserved: scheduler.reserve(intake) }));
     const giveBack = () => {
@@ -164,9 +181,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       results = await store.write(
         places.reduceRight<Statement[]>(
           (others, { intake, reserved }) => intakeStatements(intake, reserved, now, others),
-          [],
+          [...rows.statements],
         ),
-        { undo: () => intakes.flatMap(undoIntake) },
+        { undo: () => [...intakes.flatMap(undoIntake), ...rows.undo] },
       );
     } catch (error) {
       giveBack();
@@ -203,7 +220,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     ...inspectQueue(store, clock, { onChange: () => scheduler.poke(), emit }),
     nextId: node.ids.next,
     contentWriter: () => createContentWriter({ store, ids: node.ids, slot: node.slot, now: () => clock.now() }),
-    async enqueue(message, others = []) {
+    async enqueue(message, others = [], rows = NO_ROWS) {
       if (message.recipients.length === 0) throw new Error("a message without recipients cannot be queued");
       if (scheduler.displaced) throw new StoreUnavailable("another process runs under this node's name", false);
       const { flight } = quota;
@@ -211,7 +228,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       try {
         const planned = plan(message);
         const intake = planned instanceof Promise ? await planned : planned;
-        return await keep(others.length === 0 ? [intake] : [intake, ...await Promise.all(others.map(plan))]);
+        return await keep(others.length === 0 ? [intake] : [intake, ...await Promise.all(others.map(plan))], rows);
       } finally {
         land(flight);
       }

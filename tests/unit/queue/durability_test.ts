@@ -70,6 +70,23 @@ Deno.test("while the database is locked mail is refused and nothing of it stays;
   await store.close();
 });
 
+Deno.test("rows that come with messages are written with them, or neither is", async () => {
+  await using folder = await temporaryFolder();
+  const store = await openTemporaryStore(folder.path);
+  const queue = await openTestQueue(store, new FakeClock());
+  const rows = {
+    statements: [{ sql: "INSERT INTO lookup_keys (key, value) VALUES (?, ?)", args: ["report", "1"] }],
+    undo: [{ sql: "DELETE FROM lookup_keys WHERE key = ?", args: ["report"] }],
+  };
+  await queue.enqueue(newMessage(queue), [newMessage(queue)], rows);
+  assert.equal((await queue.list()).length, 2);
+  assert.deepEqual((await store.read("SELECT key FROM lookup_keys")).rows, [["report"]]);
+  await assert.rejects(queue.enqueue(newMessage(queue), [newMessage(queue)], rows), StoreUnavailable);
+  assert.equal((await queue.list()).length, 2);
+  await queue.close();
+  await store.close();
+});
+
 Deno.test("on a full disk mail is refused as such, and spilled content fails its writer", async () => {
   await using folder = await temporaryFolder();
   const store = await openTemporaryStore(folder.path);
