@@ -13,6 +13,7 @@ import {
 } from "../message/mod.ts";
 import type { BuildNotice, MessageId, NewMessage, NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { formatPath, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
+import { type BodyPart, bytesOf, joinBytes, mailbox, multipartBytes, randomToken } from "./body_part.ts";
 import { deliveryStatus } from "./dsn_status.ts";
 import { noticeSubject, noticeText } from "./dsn_text.ts";
 
@@ -40,8 +41,6 @@ export type DsnBuilder = (...args: Parameters<BuildNotice>) => NewMessage | unde
 /** Most octets of a header that are returned. */
 const LARGEST_HEADER = 64 * 1024;
 
-const encoder = new TextEncoder();
-
 /**
  * Makes the function that builds notifications. One notification covers all the recipients it is given that asked for
  * it (RFC 3461 §4.1); there is none for the null sender (RFC 5321 §6.1). The function never throws.
@@ -68,15 +67,6 @@ function wantsNotice({ action, unasked, recipient }: NoticeRecipient): boolean {
   }
 }
 
-/** One body part. */
-interface Part {
-  readonly type: string;
-  readonly description: string;
-  /** By default 7bit or 8bit, as the body needs it. */
-  readonly encoding?: string;
-  readonly body: Uint8Array;
-}
-
 function buildNotice(
   options: DsnOptions,
   message: QueuedMessage,
@@ -91,22 +81,18 @@ function buildNotice(
     );
   const text = noticeText({ hostname: options.hostname, message, recipients, now });
   const status = deliveryStatus({ hostname: options.hostname, message, recipients, now, international });
-  const parts: readonly Part[] = [
+  const parts: readonly BodyPart[] = [
     textPart(text),
     {
       type: international ? "message/global-delivery-status" : "message/delivery-status",
       description: "Delivery report",
-      body: encoder.encode(status),
+      body: bytesOf(status),
     },
     returnedPart(message, recipients, international, options.largestReturned ?? 256 * 1024),
   ];
-  const boundary = randomText(options.random);
+  const boundary = randomToken(options.random);
   const header = noticeHeader(options, message, recipients, id, now, boundary);
-  const content = join([
-    header,
-    ...parts.flatMap((part) => partBytes(part, boundary)),
-    ascii(`\r\n--${boundary}--\r\n`),
-  ]);
+  const content = joinBytes([header, multipartBytes(parts, boundary)]);
   return {
     id,
     envelope: { sender: "", parameters: noticeParameters(parameters, header, content) },
@@ -126,16 +112,16 @@ function buildNotice(
   };
 }
 
-function textPart(text: string): Part {
+function textPart(text: string): BodyPart {
   const description = "Notification";
   return needsSmtpUtf8(text)
     ? {
       type: "text/plain; charset=utf-8",
       description,
       encoding: "quoted-printable",
-      body: ascii(quotedPrintable(text)),
+      body: bytesOf(quotedPrintable(text)),
     }
-    : { type: "text/plain; charset=us-ascii", description, body: ascii(text) };
+    : { type: "text/plain; charset=us-ascii", description, body: bytesOf(text) };
 }
 
 function noticeHeader(
@@ -146,20 +132,18 @@ function noticeHeader(
   now: number,
   boundary: string,
 ): Uint8Array {
-  const from = options.from(message, recipients);
-  const name = /^[A-Za-z0-9 ]+$/.test(from.name) ? from.name : quotedPhrase(from.name);
-  return join([
+  return joinBytes([
     dateField(now),
-    foldField("From", name === "" ? formatPath(from.address) : `${name} ${formatPath(from.address)}`),
+    foldField("From", mailbox(options.from(message, recipients))),
     foldField("To", formatPath(message.envelope.sender)),
     foldField("Subject", encodeHeaderText(noticeSubject(recipients))),
-    messageIdField(`${id.toString(36)}.${randomText(options.random)}`, options.reportDomain),
+    messageIdField(`${id.toString(36)}.${randomToken(options.random)}`, options.reportDomain),
     ...inReplyTo(message),
     // RFC 3834 §5.2; the sender's own vacation responder must not answer this.
     foldField("Auto-Submitted", "auto-replied"),
     foldField("MIME-Version", "1.0"),
     foldField("Content-Type", `multipart/report; report-type=delivery-status;\r\n boundary="${boundary}"`),
-    ascii("\r\nThis is a delivery status notification in MIME format (RFC 3464).\r\n"),
+    bytesOf("\r\nThis is a delivery status notification in MIME format (RFC 3464).\r\n"),
   ]);
 }
 
@@ -186,7 +170,7 @@ function returnedPart(
   recipients: readonly NoticeRecipient[],
   international: boolean,
   largest: number,
-): Part {
+): BodyPart {
   const { ret, body, requiretls } = message.envelope.parameters;
   const { content } = message;
   // RFC 3461 §4.3 returns whole messages for failures only; RFC 8689 §5 never those that require TLS; and a message
@@ -214,40 +198,4 @@ function returnedHeader(message: QueuedMessage): Uint8Array {
   // Ends between two fields, as it would in a message.
   const last = fields.findLast((field) => field.end <= LARGEST_HEADER);
   return head.subarray(0, last?.end ?? 0);
-}
-
-function partBytes(part: Part, boundary: string): readonly Uint8Array[] {
-  const { type, description, body, encoding = eightBitClean(body) ? "7bit" : "8bit" } = part;
-  return [
-    ascii(
-      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Description: ${description}\r\n` +
-        `Content-Transfer-Encoding: ${encoding}\r\n\r\n`,
-    ),
-    body,
-  ];
-}
-
-function quotedPhrase(name: string): string {
-  if (needsSmtpUtf8(name)) return encodeHeaderText(name);
-  return name === "" ? "" : `"${name.replace(/\p{Cc}+/gu, " ").replace(/["\\]/g, "\\$&")}"`;
-}
-
-function randomText(random: () => number): string {
-  let text = "";
-  for (let i = 0; i < 4; i++) text += Math.floor(random() * 36 ** 6).toString(36).padStart(6, "0");
-  return text;
-}
-
-function ascii(text: string): Uint8Array {
-  return encoder.encode(text);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

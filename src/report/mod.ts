@@ -5,3 +5,5 @@
  */
 
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
+export { type BodyPart, bytesOf } from "./body_part.ts";
+export { type ReportMail, reportMessage, type ReportMessageOptions } from "./report_mail.ts";
