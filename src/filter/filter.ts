@@ -58,7 +58,7 @@ export interface FilteredMessage {
   readonly content: EditableContent;
   /** Complete fields that this server is about to put on top; not part of `content`. */
   readonly serverFields: readonly Uint8Array[];
-  /** Fields that filters have put above the place of the Received field of this server; absent for none. */
+  /** Fields at the top that filters have put above the Received field of this server; absent for none. */
   readonly above?: number;
 }
 

@@ -101,8 +101,17 @@ function applyToMessage(draft: Draft, modification: MessageModification): string
     modification,
     draft.parameters.body === "binarymime",
   );
-  draft.message = { ...draft.message ?? message, content };
+  draft.message = { ...draft.message ?? message, content, ...stillAbove(draft.message ?? message, content) };
+  delete draft.above;
   return undefined;
+}
+
+/** What is above the fields of this server stays there if it is still the top of the header. */
+function stillAbove({ above, content }: FilteredMessage, next: EditableContent): Pick<FilteredMessage, "above"> {
+  if (above === undefined || above === 0) return {};
+  const end = parseHeader(content.head).fields[above - 1]?.end ?? 0;
+  for (let i = 0; i < end; i++) if (content.head[i] !== next.head[i]) return { above: 0 };
+  return {};
 }
 
 function changeFields(
@@ -130,7 +139,7 @@ function changeFields(
   }
 }
 
-/** Inserts a field where the one of this server counts, although it is written later (and above all others). */
+/** Inserts a field where the one of this server counts, although it is written later. */
 function insertAt(
   editor: HeaderEditor,
   draft: Draft,
@@ -139,7 +148,9 @@ function insertAt(
   field: Uint8Array,
 ): void {
   const above = draft.above ?? 0;
-  if (position > above && message.serverFields.some(isReceived)) {
+  if (!message.serverFields.some(isReceived)) {
+    editor.insert(position, field);
+  } else if (position > above) {
     editor.insert(position - 1, field);
   } else {
     editor.insert(position, field);

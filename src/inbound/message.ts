@@ -31,7 +31,7 @@ import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_param
 import { partition, QUOTA_FULL } from "./quota.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 import { signMessage } from "./signing.ts";
-import { concat, traceFields, withoutForgedResults } from "./trace_fields.ts";
+import { concat, type TraceField, traceFields, withoutForgedResults } from "./trace_fields.ts";
 
 /**
  * Ends a transaction whose content has been read: one reply for SMTP, one for each recipient for LMTP. `failure` refuses
@@ -92,7 +92,7 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
       return [refusal];
     }
     if (session.filters?.has("data") !== true) {
-      const answers = await enqueue(session, transaction, content, header, id);
+      const answers = await enqueue(session, transaction, { content, header, id });
       if (answers.every(({ code }) => code >= 400)) content.discard();
       return answers;
     }
@@ -144,7 +144,9 @@ async function endFiltered(
     return [discard(session, transaction, content, id)];
   }
   const final = changed?.message?.content ?? content;
-  const answers = await enqueue(session, transaction, final, parseHeader(final.head), id, others);
+  const header = parseHeader(final.head);
+  const above = changed?.message?.above ?? 0;
+  const answers = await enqueue(session, transaction, { content: final, header, id, others, above });
   // A filter has put another body in the place of the one that was spilled; or a quota leaves no room.
   if ((final.complete && !content.complete) || answers.every(({ code }) => code >= 400)) content.discard();
   return answers;
@@ -223,13 +225,22 @@ function ownRounds(received: readonly HeaderField[], hostnames: readonly string[
   }).length;
 }
 
+/** A message to be queued, without the fields of this server. */
+interface Departure {
+  readonly id: MessageId;
+  readonly content: EditableContent;
+  /** That of `content`. */
+  readonly header: ParsedHeader;
+  /** What is queued with it. */
+  readonly others?: readonly NewMessage[];
+  /** Fields at the top of the header that filters have put above those of this server. */
+  readonly above?: number;
+}
+
 async function enqueue(
   session: Session,
   transaction: Transaction,
-  content: EditableContent,
-  header: ParsedHeader,
-  id: MessageId,
-  others: readonly NewMessage[] = [],
+  { id, content, header, others = [], above = 0 }: Departure,
 ): Promise<readonly Reply[]> {
   const { parameters } = transaction;
   const fields = await traceFields(session, transaction, header, id);
@@ -239,7 +250,7 @@ async function enqueue(
     ? withoutField(content.head, header, "return-path")
     : content.head;
   const [top] = fields;
-  const whole = fields.length === 0 ? content : content.withHead(concat([...fields.map(({ bytes }) => bytes), head]));
+  const whole = fields.length === 0 ? content : content.withHead(concat(withFields(fields, head, above)));
   const { signing } = session.deps;
   const signed = signing === undefined ? undefined : await signMessage(session, signing, {
     id,
@@ -269,6 +280,15 @@ async function enqueue(
     signed?.discard();
     throw error;
   }
+}
+
+/** RFC 5321 §4.4: Return-Path is the first line of all, whatever filters have put above the Received field. */
+function withFields(fields: readonly TraceField[], head: Uint8Array, above: number): readonly Uint8Array[] {
+  const ours = fields.map(({ bytes }) => bytes);
+  if (above === 0) return [...ours, head];
+  const end = parseHeader(head).fields[above - 1]?.end ?? 0;
+  const first = fields[0]?.name === "return-path" ? 1 : 0;
+  return [...ours.slice(0, first), head.subarray(0, end), ...ours.slice(first), head.subarray(end)];
 }
 
 async function handOver(

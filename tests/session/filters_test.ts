@@ -38,6 +38,33 @@ sieve.trusted.scripts.s.contents = '''${script}'''`);
   await hook.shutdown();
 });
 
+Deno.test("fields that a milter puts at position 0 are above those of this server, but below Return-Path", async () => {
+  await using milter = await startFakeMilter({
+    on: ({ command }) =>
+      command === "E"
+        ? [milterPacket("i", 1, "X-Below", "1"), milterPacket("i", 0, "X-Above", "2"), milterPacket("c")]
+        : undefined,
+  });
+  const script = `require "editheader"; if header "X-Above" "2" { addheader :last "X-Script" "3"; }`;
+  const settings = (more: string) => `
+session.milter.m = { hostname = "127.0.0.1", port = ${milter.port} }
+sieve.trusted.scripts.s.contents = '''${script}'''
+session.data.script = "'s'"
+${more}`;
+  await using server = await startTestServer(settings("session.data.add-headers.return-path = true"));
+  assert.match((await submit(server.address("smtp"), MESSAGE))[0] ?? "", /^250 /);
+  await server.event("delivery.delivered");
+  const [mail = ""] = await server.mail("example.org/ana");
+  assert.deepEqual(fieldNames(mail).filter((name) => name !== "Delivered-To"), [
+    ...["Return-Path", "X-Above", "Received", "X-Below", "Subject", "X-Script"],
+  ]);
+});
+
+/** Names of header fields, in order. */
+function fieldNames(mail: string): readonly string[] {
+  return [...(mail.split("\r\n\r\n")[0] ?? "").matchAll(/^([\w-]+):/gm)].map(([, name = ""]) => name);
+}
+
 Deno.test("what a milter holds waits in the queue, what it drops is answered with success", async () => {
   let letter = "q";
   await using milter = await startFakeMilter({

@@ -86,6 +86,7 @@ for (const isReceivedAdded of [true, false]) {
             assert.deepEqual(problems, []);
             message = transaction.message!;
             assert.equal(new TextDecoder().decode(message.content.head), written(model));
+            assert.equal(message.above ?? 0, Math.max(0, model.findIndex(({ ours }) => ours)));
           }
         },
       ),
