@@ -3,8 +3,8 @@ import { greeted } from "../../../support/session.ts";
 import { at, scripted } from "./scripted.ts";
 
 Deno.test("a script that goes on and on makes only its own session wait", async () => {
-  const loop = 'let "i" "0"; while "i < 100000" { let "i" "i + 1"; }';
-  const world = scripted(`sieve.trusted.limits.cpu = 10_000_000\n${at("mail", loop)}`);
+  const loop = 'let "i" "0"; while "i < 1000000" { let "i" "i + 1"; }';
+  const world = scripted(`sieve.trusted.limits.cpu = 100_000_000\n${at("mail", loop)}`);
   const busy = await greeted(world);
   const other = await greeted(world);
   let done = false;
