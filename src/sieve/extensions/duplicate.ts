@@ -4,8 +4,7 @@ import type { Call, Compiler, Extension } from "../definition.ts";
 import { fieldsNamed } from "../../message/mod.ts";
 import type { Run } from "../run.ts";
 
-const SHORTEST = 1;
-/** RFC 7352 §3: seven days. */
+/** RFC 7352 §3.3: seven days. */
 const USUAL_SECONDS = 7 * 86_400;
 
 /** The text that makes messages the same; undefined if this one has none, and is never a duplicate. */
@@ -23,7 +22,7 @@ function identity(call: Call): (run: Run) => string | undefined {
 function period(call: Call, compiler: Compiler): number {
   const asked = call.tag("seconds")?.number;
   const most = Number(compiler.setting("sieve_duplicate_max_period") ?? NaN);
-  return Math.min(Math.max(asked ?? USUAL_SECONDS, SHORTEST), Number.isNaN(most) ? Infinity : most);
+  return Math.min(asked ?? USUAL_SECONDS, Number.isNaN(most) ? Infinity : most);
 }
 
 export const duplicate: readonly Extension[] = ["duplicate", "vnd.dovecot.duplicate"].map((capability) => ({
@@ -41,13 +40,14 @@ export const duplicate: readonly Extension[] = ["duplicate", "vnd.dovecot.duplic
       const read = identity(call);
       const seconds = period(call, compiler);
       const handle = call.tag("handle")?.text;
-      const kind = call.has("uniqueid") ? "uniqueid" : "header";
       const renew = call.has("last");
       return (run) => {
         const id = read(run);
-        if (id === undefined || id === "") return false;
-        // Handles keep uses of one id apart (RFC 7352 §3.1); no text can hold the NUL between the parts.
-        const key = ["duplicate", handle?.read(run) ?? "", kind, id].join("\0");
+        // RFC 7352 §3.3: what is kept for no time is never seen again.
+        if (id === undefined || id === "" || seconds === 0) return false;
+        // RFC 7352 §3.2: wherever an id comes from, it is the same one; only handles keep uses apart.
+        const use = handle === undefined ? "" : `=${handle.read(run)}`;
+        const key = ["duplicate", use, id].join("\0");
         return run.host.seen?.(key, seconds, renew) ?? false;
       };
     },
