@@ -3,6 +3,7 @@
 import { type Config, developmentConfig, findConfigFile, formatProblem, parseConfig } from "../config/mod.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server/mod.ts";
 import { load, read } from "./configuration.ts";
+import { collectGarbage } from "./memory.ts";
 import type { Output } from "./output.ts";
 
 /** Runs the server of a configuration file. @returns 0 after SIGTERM or SIGINT, 1 if it could not start */
@@ -101,6 +102,7 @@ async function runUntilSignal(
   addEventListener("error", absorb);
   addEventListener("unhandledrejection", absorb);
   onStart(server);
+  collectGarbage();
   await stopped.promise;
   await server.stop();
   return 0;

@@ -25,8 +25,6 @@ import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
-import { explain, ExplainError } from "./explain/explain.ts";
-import { readRequest } from "./explain/request.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { registerGauges } from "./gauges.ts";
@@ -311,6 +309,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       bans: throttle.bans,
       trace,
       explain: async (options, message) => {
+        // Loaded when somebody asks: most servers are never asked.
+        const { explain, ExplainError } = await import("./explain/explain.ts");
+        const { readRequest } = await import("./explain/request.ts");
         const request = readRequest(options, message);
         if (typeof request === "string") return { wrong: request };
         try {
