@@ -2,10 +2,9 @@
 
 import { Agent as PlainAgent, type IncomingMessage, request as plainRequest } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
-import type { LookupFunction } from "node:net";
 import type { Clock } from "../../clock/mod.ts";
 import type { HookConfig } from "../../config/config.ts";
-import type { Resolver } from "../../dns/resolver.ts";
+import { nodeLookup, type Resolver } from "../../dns/mod.ts";
 import { nodeTlsOptions } from "../../net/mod.ts";
 
 /** What calling needs. */
@@ -48,7 +47,7 @@ export function createHookCaller(config: HookConfig, world: HookWorld): HookCall
     host: hostname,
     port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
-    lookup: lookupBy(world.resolver),
+    lookup: nodeLookup(world.resolver),
   };
   const request = isTls ? tlsRequest : plainRequest;
 
@@ -121,24 +120,4 @@ async function readAnswer(incoming: IncomingMessage, limit: number): Promise<Uin
     at += part.length;
   }
   return whole;
-}
-
-/** Asks the resolver of the server, in the form that node's connections want. */
-function lookupBy(resolver: HookWorld["resolver"]): LookupFunction {
-  return (hostname, options, callback) => {
-    const found = async () => {
-      const families = await Promise.allSettled([resolver.a(hostname), resolver.aaaa(hostname)]);
-      return families.flatMap((answer, index) =>
-        answer.status === "fulfilled"
-          ? answer.value.records.map((address) => ({ address, family: index === 0 ? 4 : 6 }))
-          : []
-      );
-    };
-    found().then((addresses) => {
-      const [first] = addresses;
-      if (first === undefined) return callback(new Error(`${hostname} has no address`), "", 4);
-      if (options.all === true) callback(null, addresses);
-      else callback(null, first.address, first.family);
-    }, (error) => callback(error instanceof Error ? error : new Error(String(error)), "", 4));
-  };
 }
