@@ -264,6 +264,21 @@ export interface ReportConfig {
     /** Ids of signatures. */
     readonly sign: Setting<readonly string[]>;
   };
+  readonly dmarcAggregate: AggregateReportConfig;
+  readonly tlsAggregate: AggregateReportConfig;
+}
+
+/** Aggregate reports of one kind; settings are of the context `report`. */
+export interface AggregateReportConfig {
+  readonly fromName: Setting<string>;
+  readonly fromAddress: Setting<string>;
+  readonly orgName: Setting<string>;
+  readonly contactInfo: Setting<string | false>;
+  readonly send: Setting<"hourly" | "daily" | "weekly" | "never">;
+  /** Octets of the largest report, as it is sent. */
+  readonly maxSize: Setting<number>;
+  /** Ids of signatures. */
+  readonly sign: Setting<readonly string[]>;
 }
 
 export interface ResolverConfig {

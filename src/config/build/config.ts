@@ -9,6 +9,7 @@ import { buildHooks, buildMilters } from "./filter.ts";
 import { buildHttpLookups, buildInboundLimiters, buildOutboundLimiters, buildQuotas } from "./limits.ts";
 import { buildMtaSts } from "./mta_sts.ts";
 import { buildQueueDefinitions, buildStrategies, BUILT_IN_IDS, checkNotices, schedulingOf } from "./queue.ts";
+import { buildReport } from "./report.ts";
 import { buildResolver } from "./resolver.ts";
 import { buildServer } from "./server.ts";
 import { buildSession } from "./session.ts";
@@ -51,15 +52,7 @@ export function buildConfig(context: BuildContext, file: string): Config {
       quotas: buildQuotas(context),
     },
     inboundLimiters: buildInboundLimiters(context, environment),
-    report: {
-      domain: reader.get("report.domain"),
-      submitter: reader.get("report.submitter"),
-      dsn: {
-        fromName: reader.get("report.dsn.from-name"),
-        fromAddress: reader.get("report.dsn.from-address"),
-        sign: reader.get("report.dsn.sign"),
-      },
-    },
+    report: buildReport(context),
     resolver: buildResolver(context),
     stores,
     storage: buildStorage(context, stores),
