@@ -313,6 +313,13 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
       }
       return source;
     },
+    fieldChoice(call) {
+      for (const use of call.tags) {
+        const { choice } = use.definition;
+        if (choice !== undefined) return choice(use, call, compiler);
+      }
+      return undefined;
+    },
     fieldValues(call) {
       for (const use of call.tags) {
         const { values } = use.definition;

@@ -65,8 +65,10 @@ export interface TagDefinition {
   readonly modifier?: Modifier;
   /** For tags of actions: puts what the tag says into the action before it is taken. */
   onAction?(use: TagUse, call: Call, compiler: Compiler): (run: Run, action: Action) => void | Promise<void>;
-  /** For tags of tests on header fields (`:index`, `:mime`): other fields than all those with that name. */
+  /** For tags of tests on header fields (`:mime`): other fields than those of the message with that name. */
   fields?(use: TagUse, call: Call, compiler: Compiler, inner: FieldSource): FieldSource;
+  /** The same (`:index`): which of the fields count that were found under all names. */
+  choice?(use: TagUse, call: Call, compiler: Compiler): FieldChoice;
   /** The same for what is compared: other values than the text of a field. */
   values?(use: TagUse, call: Call, compiler: Compiler): FieldValues;
 }
@@ -96,7 +98,7 @@ export interface TagAttachment {
 }
 
 /** Tags that come and go with extensions. */
-export type TagSet = "Match" | "AddressPart" | "Fields";
+export type TagSet = "Match" | "AddressPart";
 
 /** A tag as it was used. */
 export interface TagUse {
@@ -193,6 +195,9 @@ export interface AddressPart {
 /** The fields of the message with a name. */
 export type FieldSource = (run: Run, name: string) => readonly HeaderField[] | Promise<readonly HeaderField[]>;
 
+/** Some of the fields that were found, which stand in the order of the names that were asked for. */
+export type FieldChoice = (fields: readonly HeaderField[]) => readonly HeaderField[];
+
 /** What a field gives to compare. */
 export type FieldValues = (field: HeaderField, run: Run) => readonly string[];
 
@@ -257,8 +262,10 @@ export interface Compiler {
   envelopePart(name: string): EnvelopePart | undefined;
   envelopeParts(): readonly string[];
   namespace(name: string): Namespace | undefined;
-  /** Fields by name, as `:index`, `:mime` and their kin want them. */
+  /** Fields by name, as `:mime` and its kin want them. */
   fields(call: Call): FieldSource;
+  /** What `:index` leaves of the fields; undefined if all count. */
+  fieldChoice(call: Call): FieldChoice | undefined;
   /** What fields are compared by; undefined for what the test itself takes. */
   fieldValues(call: Call): FieldValues | undefined;
   /** A command that takes an action, with what tags and extensions add to it. */

@@ -57,6 +57,7 @@ export function runScript(script: CompiledScript, input: RunInput): Outcome | Pr
 
 function startRun(script: CompiledScript, { message, envelope, host, before = [] }: RunInput): Run {
   const limits = { ...DEFAULT_LIMITS, ...script.options.limits };
+  const started = host.now();
   return {
     host,
     limits,
@@ -71,7 +72,8 @@ function startRun(script: CompiledScript, { message, envelope, host, before = []
     loop: undefined,
     slots: new Map(),
     left: limits.instructions,
-    deadline: host.now() + limits.milliseconds,
+    started,
+    deadline: started + limits.milliseconds,
     breath: firstBreath(host, limits.instructions),
   };
 }

@@ -42,7 +42,9 @@ export interface Run {
   readonly slots: Map<unknown, unknown>;
   /** Instructions left. */
   left: number;
-  /** When time is up, on the host's clock. */
+  /** When the run began, on the host's clock. */
+  readonly started: number;
+  /** When time is up. */
   readonly deadline: number;
   /** Below so many instructions left the host may want a pause; -1 if it never does. */
   breath: number;

@@ -61,9 +61,11 @@ function matchFields(call: Call, compiler: Compiler, names: string, values: Fiel
   const matcher = compiler.matcher(call, "key list");
   if (matcher === undefined) return undefined;
   const fields = fieldsOf(compiler.fields(call), call.texts(names));
+  const choose = compiler.fieldChoice(call);
   const collect = (run: Run, found: readonly HeaderField[]) => {
     if (found.length === 0) return matcher(run, []);
-    return matcher(run, found.flatMap((field) => values(field, run)));
+    const chosen = choose === undefined ? found : choose(found);
+    return matcher(run, chosen.flatMap((field) => values(field, run)));
   };
   return (run) => {
     const found = fields(run);
@@ -83,7 +85,7 @@ export function checkFieldNames(call: Call, parameter: string, compiler: Compile
 const headerTest: TestDefinition = {
   name: "header",
   parameters: [{ name: "header names", type: "strings" }, { name: "key list", type: "strings" }],
-  tagSets: ["Match", "Fields"],
+  tagSets: ["Match"],
   compile(call, compiler) {
     checkFieldNames(call, "header names", compiler);
     const values = compiler.fieldValues(call) ?? ((field) => [field.text().trim()]);
@@ -94,7 +96,7 @@ const headerTest: TestDefinition = {
 const addressTest: TestDefinition = {
   name: "address",
   parameters: [{ name: "header list", type: "strings" }, { name: "key list", type: "strings" }],
-  tagSets: ["Match", "AddressPart", "Fields"],
+  tagSets: ["Match", "AddressPart"],
   compile(call, compiler) {
     let wrong = false;
     // RFC 5703 §4.2: which fields of parts hold addresses is not known.
@@ -125,7 +127,6 @@ const addressTest: TestDefinition = {
 const existsTest: TestDefinition = {
   name: "exists",
   parameters: [{ name: "header names", type: "strings" }],
-  tagSets: ["Fields"],
   compile(call, compiler) {
     checkFieldNames(call, "header names", compiler);
     const source = compiler.fields(call);

@@ -31,9 +31,9 @@ function zone(offset: number, between: string): string {
   return `${offset < 0 ? "-" : "+"}${digits(Math.floor(distance / 60))}${between}${digits(distance % 60)}`;
 }
 
-/** A time as `iso8601` shows it, in a zone so many minutes east of Greenwich. */
+/** A time as `iso8601` shows it, in a zone so many minutes east of Greenwich. RFC 5260 §4.2: that of none is `Z`. */
 export function iso8601(time: number, offset: number): string {
-  return `${new Date(time + offset * 60_000).toISOString().slice(0, 19)}${zone(offset, ":")}`;
+  return `${new Date(time + offset * 60_000).toISOString().slice(0, 19)}${offset === 0 ? "Z" : zone(offset, ":")}`;
 }
 
 export const ZONE: TagDefinition = {
@@ -94,18 +94,18 @@ const dateTest: TestDefinition = {
     { name: "key list", type: "strings" },
   ],
   tags: [ZONE, { name: "originalzone", group: "time zone" }],
-  tagSets: ["Match", "Fields"],
+  tagSets: ["Match"],
   compile(call, compiler) {
     const matcher = compiler.matcher(call, "key list");
     const read = partReader(call, compiler);
     if (matcher === undefined || read === undefined) return undefined;
     const source = compiler.fields(call);
-    const chosen = call.has("index");
+    const choose = compiler.fieldChoice(call);
     const name = call.text("header name");
     return (run) =>
       later(source(run, name.read(run)), (fields) => {
-        // RFC 5260 §4: the first field, unless another was chosen.
-        const field = chosen ? fields[0] : fields.find((each) => dateIn(each) !== undefined);
+        // RFC 5260 §4: the first field, unless another was chosen; that it holds no date does not bring in the next.
+        const [field] = choose === undefined ? fields : choose(fields);
         const date = field === undefined ? undefined : dateIn(field);
         return matcher(run, date === undefined ? [] : [read(run, date)]);
       });
@@ -121,7 +121,8 @@ const currentdate: TestDefinition = {
     const matcher = compiler.matcher(call, "key list");
     const read = partReader(call, compiler);
     if (matcher === undefined || read === undefined) return undefined;
-    return (run) => matcher(run, [read(run, { time: run.host.now(), offsetMinutes: 0 })]);
+    // RFC 5260 §5: all tests of a run speak of the same moment.
+    return (run) => matcher(run, [read(run, { time: run.started, offsetMinutes: 0 })]);
   },
 };
 
@@ -131,13 +132,12 @@ const INDEX: TagDefinition = {
   check({ number, valueAt }, _call, compiler) {
     if (number < 1) compiler.error(valueAt, "fields are counted from 1");
   },
-  fields({ number }, call, _compiler, inner) {
+  choice({ number }, call) {
     const last = call.has("last");
-    return (run, name) =>
-      later(inner(run, name), (fields) => {
-        const place = last ? fields.length - number : number - 1;
-        return place < 0 ? [] : fields.slice(place, place + 1);
-      });
+    return (fields) => {
+      const place = last ? fields.length - number : number - 1;
+      return place < 0 ? [] : fields.slice(place, place + 1);
+    };
   },
 };
 
@@ -148,7 +148,10 @@ const LAST: TagDefinition = {
   },
 };
 
+/** RFC 5260 §6 names these; `exists` asks for more than one field, of which there is no second. */
+const COUNTING = ["header", "address", "date"];
+
 export const date: readonly Extension[] = [
   { capability: "date", tests: [dateTest, currentdate] },
-  { capability: "index", tags: [{ to: ["Fields"], tag: INDEX }, { to: ["Fields"], tag: LAST }] },
+  { capability: "index", tags: [{ to: COUNTING, tag: INDEX }, { to: COUNTING, tag: LAST }] },
 ];
