@@ -45,9 +45,9 @@ const DELIVERBY_PARTS: Readonly<Record<string, EnvelopePart>> = {
   bytimeabsolute: plain(absoluteTime),
   bytimerelative: plain(({ envelope }) => given(envelope.by_time_relative)),
   bymode: plain(({ envelope }) => modeOf(envelope.by_mode ?? "")),
-  // Without trace the answer is "false", without a deadline there is none.
+  // Without trace it is the empty text, without a deadline nothing.
   bytrace: plain(({ envelope }) =>
-    modeOf(envelope.by_mode ?? "") === undefined ? undefined : String(envelope.by_trace === "true")
+    modeOf(envelope.by_mode ?? "") === undefined ? undefined : envelope.by_trace === "true" ? "trace" : ""
   ),
 };
 

@@ -29,12 +29,25 @@ Deno.test("the envelope test reads the parameters of MAIL and RCPT", async () =>
   assert.equal(await holds('envelope :comparator "i;octet" "envid" "QQ314159"', options), true);
   assert.equal(await holds('envelope "bytimerelative" "-5"', options), true);
   assert.equal(await holds('envelope "bymode" "return"', options), true);
-  assert.equal(await holds('envelope "bytrace" "true"', options), true);
+  assert.equal(await holds('envelope "bytrace" "trace"', options), true);
+  const untraced = { ...options, envelope: { ...ENVELOPE, by_trace: "false" } };
+  assert.equal(await holds('envelope "bytrace" ""', untraced), true);
+  assert.equal(await holds('envelope :comparator "i;ascii-numeric" :count "eq" "bytrace" "1"', untraced), true);
+});
+
+Deno.test("of what is no address no part can be taken", async () => {
+  for (const part of ["notify", "orcpt", "ret", "envid", "bytimeabsolute", "bytimerelative", "bymode", "bytrace"]) {
+    const [problem = ""] = errorsOf(`${REQUIRE} if envelope :localpart ["from", "${part}"] "x" {}`);
+    assert.match(problem, /the envelope part '.*' is no address, of which ':localpart' could be taken/);
+    assert.equal(errorsOf(`${REQUIRE} if envelope :all "${part}" "x" {}`).length, 1, part);
+  }
+  const late = 'require "variables"; set "part" "ret"; if envelope :domain "${part}" "x" {}';
+  assert.match((await run(`${REQUIRE} ${late}`)).error?.message ?? "", /'ret' is no address/);
 });
 
 Deno.test("the deadline is shown in the zone that is asked for", async () => {
   const options = { before: REQUIRE, envelope: ENVELOPE };
-  assert.equal(await holds('envelope "bytimeabsolute" "2025-12-31T23:00:00+00:00"', options), true);
+  assert.equal(await holds('envelope "bytimeabsolute" "2025-12-31T23:00:00Z"', options), true);
   assert.equal(await holds('envelope :zone "+0100" "bytimeabsolute" "2026-01-01T00:00:00+01:00"', options), true);
   assert.match(errorsOf(`${REQUIRE} if envelope :zone "CET" "bytimeabsolute" "x" {}`)[0] ?? "", /not a time zone/);
 });
