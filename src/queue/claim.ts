@@ -5,7 +5,7 @@ import type { SqlValue, Store } from "../store/mod.ts";
 import { contentOf } from "./content.ts";
 import { DROP_ALL } from "./dialogues.ts";
 import { MESSAGE_COLUMNS, type MessageRecord, readMessage, readRecipient, type RecipientRecord } from "./record.ts";
-import { RECIPIENT_COLUMNS, STATE } from "./record.ts";
+import { FLAG, RECIPIENT_COLUMNS, STATE } from "./record.ts";
 import type { Lease } from "./intake.ts";
 import type { Peers } from "./peers.ts";
 import type { MessageId } from "./types.ts";
@@ -23,7 +23,8 @@ export const SELECT_URGENT = `SELECT message, seq FROM ${URGENT} LIMIT ?6`;
 // What belongs to nobody: its owner is silent, or its time is over and its owner is not known to be alive.
 const IS_ORPHAN = "(owner IN (SELECT value FROM json_each(?7)) OR " +
   "(due <= ?5 AND owner NOT IN (SELECT value FROM json_each(?8))))";
-const CLAIM_ORPHANS = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +
+const CLAIM_ORPHANS = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2, ` +
+  `flags = flags & ~${FLAG.underWay} ` +
   "WHERE (message, seq) IN (SELECT message, seq FROM recipients WHERE queue = ?3 AND state = ?4 AND " +
   `${IS_ORPHAN} ORDER BY due LIMIT ?6) RETURNING message, ${RECIPIENT_COLUMNS}`;
 const CLAIM = `UPDATE recipients SET state = ${STATE.claimed}, owner = ?1, due = ?2 ` +

@@ -10,7 +10,7 @@ import type { ActiveJobs, Lane, Supply } from "./job.ts";
 import type { Leases } from "./leases.ts";
 import { formatMessageId } from "./message_id.ts";
 import type { Peers } from "./peers.ts";
-import type { MessageRecord, RecipientRecord } from "./record.ts";
+import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
 import { type Settlement, triage } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { MessageId } from "./types.ts";
@@ -80,8 +80,10 @@ export function createClaimJobs(context: ClaimJobsContext): ClaimJobs {
       if (fresh.length === 0) continue;
       if (orphans) {
         emit("queue.lease-taken-over", { id: formatMessageId(message.id), total: fresh.length });
-        // By the clock of their owner they were due, whatever ours says.
-        for (const recipient of fresh) recipient.attemptAt = Math.min(recipient.attemptAt, now);
+        // By the clock of their owner they were due, whatever ours says; but not by the time that somebody has set since.
+        for (const recipient of fresh) {
+          if ((recipient.flags & FLAG.moved) === 0) recipient.attemptAt = Math.min(recipient.attemptAt, now);
+        }
       }
       if (context.isHalted()) {
         await leases.release([{ message: message.id, recipients: fresh }]);

@@ -13,6 +13,7 @@ import {
   readMessage,
   readRecipient,
   RECIPIENT_COLUMNS,
+  SHOWN_STATE,
   stateName,
   toLastError,
   toSource,
@@ -63,20 +64,21 @@ export interface QueueInspection extends QueueOperations {
 
 const MESSAGES = "SELECT id, sender, created, size, priority, source FROM messages WHERE id IN " +
   "(SELECT value FROM json_each(?)) ORDER BY id";
-const RECIPIENTS = "SELECT message, address, queue, state, due, expires, attempts, last_error, last_status, " +
-  "last_detail, attempt_at FROM recipients WHERE message IN (SELECT value FROM json_each(?)) ORDER BY message, seq";
-const ENDED = "SELECT message, recipient, name, time, text FROM events WHERE message IN " +
+const RECIPIENTS = `SELECT r.message, address, queue, ${SHOWN_STATE}, expires, attempts, last_error, last_status, ` +
+  "last_detail, attempt_at FROM recipients r WHERE r.message IN (SELECT value FROM json_each(?)) ORDER BY message, seq";
+const ENDED = "SELECT message, recipient, name, text, data FROM events WHERE message IN " +
   "(SELECT value FROM json_each(?)) AND name IN ('delivered', 'failed', 'expired', 'cancelled') ORDER BY message, id";
 const EVENTS = "SELECT time, name, recipient, text, data FROM events WHERE message = ? ORDER BY id";
 const DIALOGUES = "SELECT address, lines FROM dialogues JOIN recipients USING (message, seq) WHERE message = ?";
 const BODY_OF = "SELECT id, size, blob FROM messages WHERE id = ?";
 
 const EXPORTED = `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`;
-const EXPORTED_RECIPIENTS = `SELECT ${RECIPIENT_COLUMNS}, state FROM recipients WHERE message = ? ORDER BY seq`;
+const EXPORTED_RECIPIENTS =
+  `SELECT ${RECIPIENT_COLUMNS}, ${SHOWN_STATE} FROM recipients r WHERE message = ? ORDER BY seq`;
 
 // The sender is in the message, or once that is gone in the row that ended it.
 const SENDER = "coalesce((SELECT sender FROM messages m WHERE m.id = e.message), " +
-  "(SELECT data ->> 'sender' FROM events d WHERE d.message = e.message AND d.data IS NOT NULL LIMIT 1), '')";
+  "(SELECT data ->> 'sender' FROM events d WHERE d.message = e.message AND d.data ->> 'sender' IS NOT NULL LIMIT 1), '')";
 const RECENT = `SELECT message, time, name, ${SENDER}, recipient, text FROM (SELECT message, id, time, name, ` +
   "recipient, text FROM events ORDER BY message DESC, id DESC LIMIT ?2) e WHERE name IN ('delivered', 'failed', " +
   "'expired', 'cancelled', 'deferred') ORDER BY time DESC, message DESC LIMIT ?1";
@@ -208,7 +210,7 @@ function earlier(a: string | null, b: string | null): string | null {
 }
 
 function waitingView(row: Row): RecipientView {
-  const [, address, queue, state, , expires, attempts, lastError, lastStatus, detail, attemptAt] = row;
+  const [, address, queue, state, expires, attempts, lastError, lastStatus, detail, attemptAt] = row;
   const name = stateName(state);
   const error = toLastError(lastError);
   return {
@@ -239,16 +241,17 @@ function withDialogues(message: MessageView, waiting: readonly Row[], events: re
 }
 
 function endedView(row: Row): RecipientView {
-  const [, address, name, , text] = row;
+  const [, address, name, text, data] = row;
+  const parsed = typeof data === "string" ? JSON.parse(data) : {};
   return {
     address: String(address),
     queue: "",
     state: name === "delivered" ? "delivered" : "failed",
     due: null,
     expires: null,
-    attempts: 0,
-    lastError: "none",
-    lastStatus: 0,
+    attempts: Number(parsed.attempts ?? 0),
+    lastError: toLastError(parsed.error),
+    lastStatus: Number(parsed.status ?? 0),
     lastText: String(text),
   };
 }
@@ -261,12 +264,12 @@ function stateOf(recipients: readonly RecipientView[]): RecipientState {
 
 /** A message that is done, from its history. */
 function doneView(id: MessageId, events: readonly Row[]): MessageView | undefined {
-  const data = events.map((row) => row[4]).find((value) => typeof value === "string");
-  if (typeof data !== "string") return undefined;
-  const summary = JSON.parse(data);
+  const known = events.map(([, , , , data]) => typeof data === "string" ? JSON.parse(data) : {});
+  const summary = known.find(({ sender }) => sender !== undefined);
+  if (summary === undefined) return undefined;
   const recipients = events
     .filter(([, name]) => name === "delivered" || name === "failed" || name === "expired" || name === "cancelled")
-    .map(([time, name, recipient, text]) => endedView([id, recipient ?? "", name ?? "", time ?? 0, text ?? ""]));
+    .map(([, name, recipient, text, data]) => endedView([id, recipient ?? "", name ?? "", text ?? "", data ?? null]));
   return {
     id: formatMessageId(id),
     sender: String(summary.sender),

@@ -36,6 +36,10 @@ export interface Job {
   /** When the lease of its rows ends, milliseconds since the epoch. */
   leaseUntil: number;
   state: "ready" | "running" | "recording" | "gone";
+  /** When its last attempt began, milliseconds since the epoch. */
+  began: number;
+  /** Whether the store was told of that attempt. */
+  shown: boolean;
   abort: AbortController | undefined;
 }
 
@@ -75,6 +79,8 @@ export function createJob(
     content,
     leaseUntil,
     state: "ready",
+    began: 0,
+    shown: false,
     abort: undefined,
   };
 }

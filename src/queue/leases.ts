@@ -3,7 +3,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { ActiveJobs, Job } from "./job.ts";
-import { FLAG, type RecipientRecord } from "./record.ts";
+import { FLAG, type RecipientRecord, SHOWN_NO_MORE } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type { MessageId } from "./types.ts";
 
@@ -11,14 +11,15 @@ const KEYS = "(SELECT value ->> 0, value ->> 1 FROM json_each(?))";
 /** Moves the end of leases; returns those still held. */
 export const RENEW = `UPDATE recipients SET due = ? WHERE (message, seq) IN ${KEYS} AND state = 1 AND owner = ? ` +
   "RETURNING message, seq";
-const RELEASE = "UPDATE recipients SET state = 0, owner = NULL, due = attempt_at " +
+const RELEASE = `UPDATE recipients SET state = 0, owner = NULL, due = attempt_at, ${SHOWN_NO_MORE} ` +
   `WHERE (message, seq) IN ${KEYS} AND state = 1 AND owner = ?`;
 /** Gives jobs back until a time each. */
 export const POSTPONE =
-  "UPDATE recipients SET state = 0, owner = NULL, due = one.value ->> 2 FROM json_each(?) AS one " +
+  `UPDATE recipients SET state = 0, owner = NULL, due = CASE WHEN flags & ${FLAG.moved} THEN attempt_at ELSE ` +
+  `one.value ->> 2 END, ${SHOWN_NO_MORE} FROM json_each(?) AS one ` +
   "WHERE message = one.value ->> 0 AND seq = one.value ->> 1 AND state = 1 AND owner = ?";
-const FLAGGED = "SELECT message, seq, flags FROM recipients WHERE queue = ? AND state = 1 AND owner = ? AND " +
-  `flags & ${FLAG.cancel | FLAG.hold}`;
+const FLAGGED = "SELECT message, seq, flags, attempt_at, expires, extended FROM recipients WHERE queue = ? AND " +
+  `state = 1 AND owner = ? AND flags & ${FLAG.cancel | FLAG.hold | FLAG.moved}`;
 
 // A lease is renewed when less than this part of it is left, and not relied on when less than the other is.
 const RENEWED_BELOW = 0.7;
@@ -43,7 +44,7 @@ export interface Leases {
   /** Gives waiting jobs back, to be looked at again at a time each. @throws {StoreUnavailable} if the store is unavailable */
   postpone(jobs: readonly Job[], timeOf: (job: Job) => number): Promise<void>;
   /**
-   * Takes recipients out of waiting jobs of `queue` that were cancelled or put on hold from outside.
+   * Takes recipients out of waiting jobs of `queue` that were cancelled, put on hold or given another time from outside.
    *
    * @throws {StoreUnavailable} if the store is unavailable
    */
@@ -115,15 +116,20 @@ export function createLeases(
     async flagged(queue) {
       const found: { job: Job; settlement: Settlement }[] = [];
       const { rows } = await store.read(FLAGGED, [queue, owner]);
-      for (const [id, seq, flags] of rows) {
+      for (const [id, seq, flags, time, end, extended] of rows) {
         for (const job of active.of(Number(id))) {
           if (job.state !== "ready") continue;
           const index = job.recipients.findIndex((one) => one.seq === Number(seq));
           const [recipient] = index < 0 ? [] : job.recipients.splice(index, 1);
           if (recipient === undefined) continue;
-          const settlement: Settlement = Number(flags) & FLAG.cancel
-            ? { kind: "cancelled", recipient }
-            : { kind: "waiting", recipient, look: recipient.attemptAt, delayed: false };
+          const attemptAt = Number(time);
+          const expires = typeof end === "number" ? end : undefined;
+          const settlement: Settlement = Number(flags) & FLAG.cancel ? { kind: "cancelled", recipient } : {
+            kind: "waiting",
+            recipient: { ...recipient, attemptAt, expires, extended: Number(extended) },
+            look: attemptAt,
+            delayed: false,
+          };
           found.push({ job, settlement });
         }
       }

@@ -3,6 +3,7 @@
 import type { Store } from "../store/mod.ts";
 import { COMMAND_SLOT, createIdSource, type IdSource, SLOTS } from "./message_id.ts";
 import type { Clock } from "../clock/mod.ts";
+import { SHOWN_NO_MORE } from "./record.ts";
 
 const FIND_NODE = "SELECT slot FROM nodes WHERE name = ?";
 const TAKE_SLOT = "INSERT INTO nodes (slot, name, owner, seen) SELECT (SELECT min(slot) FROM " +
@@ -19,8 +20,8 @@ const FORGET_NODES = "DELETE FROM nodes WHERE seen < ?";
 const QUEUES = "WITH RECURSIVE q(name) AS (SELECT min(queue) FROM recipients UNION ALL " +
   "SELECT (SELECT min(queue) FROM recipients WHERE queue > q.name) FROM q WHERE q.name IS NOT NULL) " +
   "SELECT name FROM q WHERE name IS NOT NULL";
-const RECOVER = "UPDATE recipients SET state = 0, owner = NULL, due = attempt_at WHERE queue = ?1 AND state = 1 AND " +
-  `owner % ${SLOTS} = ?2 AND owner <> ?3`;
+const RECOVER = `UPDATE recipients SET state = 0, owner = NULL, due = attempt_at, ${SHOWN_NO_MORE} WHERE queue = ?1 ` +
+  `AND state = 1 AND owner % ${SLOTS} = ?2 AND owner <> ?3`;
 const MOVE = "UPDATE recipients SET queue = ? WHERE queue = ?";
 const LEFT_SPILLS = "SELECT blob FROM spills WHERE node = ?1 OR node NOT IN (SELECT slot FROM nodes WHERE seen >= ?2)";
 const DROP_SPILL = "DELETE FROM spills WHERE blob = ?";

@@ -5,7 +5,7 @@ import type { Statement, Store } from "../store/mod.ts";
 import { DROP_ORPHANS } from "./dialogues.ts";
 import type { Emit, EventName } from "../telemetry/event.ts";
 import { COMMAND_SLOT, createIdSource, formatMessageId, type IdSource } from "./message_id.ts";
-import { FLAG, STATE, stateName, stateNumber } from "./record.ts";
+import { FLAG, SHOWN_STATE, STATE, stateName, stateNumber } from "./record.ts";
 import { countRecipients, findRecipients, type FoundRecipient, type Place, type QueueFilter } from "./search.ts";
 import type { RecipientState } from "./types.ts";
 
@@ -32,7 +32,7 @@ export interface QueuePreview {
  * `by` says who asked, such as `root on the command line`; it stands in history.
  */
 export interface QueueOperations {
-  /** Makes waiting recipients due now. */
+  /** Makes waiting recipients due now, those as well that are due and wait for a place. */
   retry(which: QueueFilter, by?: string): Promise<number>;
   /** Sets the next attempt of waiting recipients to `time`, milliseconds since the epoch. */
   reschedule(which: QueueFilter, time: number, by?: string): Promise<number>;
@@ -47,11 +47,14 @@ export interface QueueOperations {
 
 // ?1: JSON list of [message, seq]. ?2: the state they must still be in, null for any.
 const CHOSEN = "(r.message, r.seq) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND " +
-  "(?2 IS NULL OR r.state = ?2)";
-// An attempt that was asked for is made, even past the end of the recipient's time.
-const RESCHEDULE = "UPDATE recipients AS r SET due = ?3, attempt_at = ?3, expires = max(expires, ?3 + 3600000), " +
-  "extended = extended + max(0, coalesce(?3 + 3600000 - expires, 0)), " +
-  `flags = flags | ${FLAG.timed} WHERE r.state = 0 AND ${CHOSEN}`;
+  `(?2 IS NULL OR ${SHOWN_STATE} = ?2)`;
+// An attempt that was asked for is made, even past the end of the recipient's time. The node that has it, if one has,
+// gives it back for that.
+const WAITS = `r.state < 2 AND ${SHOWN_STATE} = ${STATE.queued}`;
+const RESCHEDULE = "UPDATE recipients AS r SET due = CASE r.state WHEN 0 THEN ?3 ELSE due END, attempt_at = ?3, " +
+  "expires = max(expires, ?3 + 3600000), extended = extended + max(0, coalesce(?3 + 3600000 - expires, 0)), " +
+  `flags = flags | CASE r.state WHEN 0 THEN ${FLAG.timed} ELSE ${FLAG.timed | FLAG.moved} END ` +
+  `WHERE ${WAITS} AND ${CHOSEN}`;
 const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${CHOSEN}`;
 const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${CHOSEN}`;
 const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${CHOSEN}`;
@@ -60,12 +63,15 @@ const HOLD = `UPDATE recipients AS r SET state = 2, due = ?3 WHERE r.state = 0 A
 // Time spent on hold does not count towards the end of its life.
 const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?3 - due), due = ?3, " +
   `attempt_at = ?3, extended = extended + max(0, ?3 - due), flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
-const EVENT = (name: string, state: string) =>
-  "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text) " +
-  `SELECT r.message, ?4 + r.seq * 1024, ?3, '${name}', r.address, ?5 FROM recipients r WHERE ${state} AND ${CHOSEN}`;
-const RETRY_NOTED = EVENT("retry-requested", "r.state = 0");
-const RESCHEDULED = EVENT("rescheduled", "r.state = 0");
-const CANCELLED = EVENT("cancelled", "r.state <> 1");
+const EVENT = (name: string, state: string, data = "NULL") =>
+  "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) SELECT r.message, " +
+  `?4 + r.seq * 1024, ?3, '${name}', r.address, ?5, ${data} FROM recipients r WHERE ${state} AND ${CHOSEN}`;
+// What stays known of a recipient's attempts.
+const FAILURES = "CASE WHEN r.attempts > 0 THEN json_object('attempts', r.attempts, 'error', r.last_error, " +
+  "'status', r.last_status) END";
+const RETRY_NOTED = EVENT("retry-requested", WAITS);
+const RESCHEDULED = EVENT("rescheduled", WAITS);
+const CANCELLED = EVENT("cancelled", "r.state <> 1", FAILURES);
 const CANCEL_NOTED = EVENT("cancel-requested", "r.state = 1");
 const HELD = EVENT("held", "r.state = 0");
 const HOLD_NOTED = EVENT("hold-requested", "r.state = 1");
@@ -94,7 +100,7 @@ interface Page {
   readonly now: number;
 }
 
-/** States of recipients that an action changes something for. */
+/** States of recipients, as {@link SHOWN_STATE}, that an action changes something for. */
 const CONCERNED: Readonly<Record<QueueAction, readonly number[]>> = {
   retry: [STATE.queued],
   reschedule: [STATE.queued],
@@ -154,11 +160,13 @@ export function operateQueue({ store, clock, onChange, emit }: OperationContext)
       each(which, "queue.rescheduled", by, (page) => [
         noting(RETRY_NOTED, page, byWhom(by)),
         doing(RESCHEDULE, page, page.now),
+        [POKE, false],
       ]),
     reschedule: (which, time, by = "") =>
       each(which, "queue.rescheduled", by, (page) => [
         noting(RESCHEDULED, page, `to ${new Date(time).toISOString()}${by === "" ? "" : ` by ${by}`}`),
         doing(RESCHEDULE, page, time),
+        [POKE, false],
       ]),
     hold: (which, by = "") =>
       each(which, "queue.held", by, (page) => [

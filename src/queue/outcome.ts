@@ -5,7 +5,7 @@ import type { IdSource } from "./message_id.ts";
 import { DIALOGUE, dialogueStatements, dropDialogue, toColumn } from "./dialogues.ts";
 import { detailColumn, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
-import type { FailureDetail } from "./types.ts";
+import type { FailureDetail, LastError } from "./types.ts";
 
 const DELETE_RECIPIENT = "DELETE FROM recipients WHERE message = ? AND seq = ?";
 const DELETE_MESSAGE = "DELETE FROM messages WHERE id = ?";
@@ -13,9 +13,13 @@ const DELETE_BLOB = "DELETE FROM blobs WHERE id = ?";
 const DELETE_DONE_MESSAGE = "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipients WHERE " +
   "message = ?1)";
 const DELETE_DONE_BLOB = "DELETE FROM blobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE id = ?2)";
+// A time that somebody has set meanwhile stays, and so does what it says about the end.
+const IF_MOVED = (then: string, otherwise: string) => `CASE WHEN flags & 16 THEN ${then} ELSE ${otherwise} END`;
 const DEFER = "UPDATE recipients SET state = CASE WHEN flags & 2 THEN 2 ELSE 0 END, " +
-  "due = CASE WHEN flags & 3 THEN ?1 ELSE ?2 END, owner = NULL, flags = flags & ~6, queue = ?3, attempt_at = ?4, " +
-  "expires = ?5, attempts = ?6, notified = ?7, last_error = ?8, last_status = ?9, last_detail = ?10 " +
+  `due = CASE WHEN flags & 3 THEN ?1 ELSE ${IF_MOVED("attempt_at", "?2")} END, owner = NULL, ` +
+  `flags = ${IF_MOVED("flags & ~26", "flags & ~14")}, queue = ?3, attempt_at = ${IF_MOVED("attempt_at", "?4")}, ` +
+  `expires = ${IF_MOVED("max(expires, ?5)", "?5")}, ` +
+  "attempts = ?6, notified = ?7, last_error = ?8, last_status = ?9, last_detail = ?10 " +
   "WHERE message = ?11 AND seq = ?12 AND state = 1 AND owner = ?13";
 const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
   "VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -41,7 +45,7 @@ export function settlementStatements(
   const ended = settlements.filter(({ kind }) => kind !== "deferred" && kind !== "waiting").length;
   // All recipients end here: the message is done, whoever looks.
   const whole = ended === message.addresses.length;
-  const summary = ended > 0 ? summaryOf(message) : null;
+  const summary = ended > 0 ? summaryOf(message) : undefined;
   const alone = whole && ended === 1;
 
   const note = (name: string, recipient: RecipientRecord, text: string, data: string | null) =>
@@ -79,7 +83,7 @@ export function settlementStatements(
       }
       continue;
     }
-    const data = alone ? summary : null;
+    const data = endData(alone ? summary : undefined, settlement);
     if (settlement.kind === "delivered") note("delivered", recipient, describe(settlement.outcome), data);
     else if (settlement.kind === "failed") {
       const { dialogue } = settlement.detail;
@@ -95,7 +99,7 @@ export function settlementStatements(
     statements.push({ sql: DELETE_MESSAGE, args: [message.id], joint: true });
     if (message.blob !== undefined) statements.push({ sql: DELETE_BLOB, args: [message.blob] });
   } else {
-    statements.push({ sql: INSERT_COMPLETED, args: [message.id, events.next(), now, summary] });
+    statements.push({ sql: INSERT_COMPLETED, args: [message.id, events.next(), now, JSON.stringify(summary)] });
     statements.push({ sql: DELETE_DONE_MESSAGE, args: [message.id] });
     if (message.blob !== undefined) {
       statements.push({ sql: DELETE_DONE_BLOB, args: [message.blob, message.id] });
@@ -111,9 +115,9 @@ export function isCompleted(statements: readonly Statement[], results: readonly 
   );
 }
 
-/** What stays known of a message that is done, JSON. */
-export function summaryOf(message: MessageRecord): string {
-  return JSON.stringify({
+/** What stays known of a message that is done. */
+function summaryOf(message: MessageRecord) {
+  return {
     sender: message.envelope.sender,
     created: message.created,
     size: message.size,
@@ -122,7 +126,30 @@ export function summaryOf(message: MessageRecord): string {
     ip: message.receivedFromIp,
     port: message.receivedViaPort,
     addresses: message.addresses.length === 1 ? undefined : message.addresses,
-  });
+  };
+}
+
+/** What the last entry of a recipient says beside its text, JSON; null for most, which were delivered at once. */
+function endData(summary: ReturnType<typeof summaryOf> | undefined, settlement: Ended): string | null {
+  const { recipient: { attempts, lastError, lastStatus }, kind } = settlement;
+  let failures: Failures | undefined;
+  if (kind === "failed") {
+    const { detail, expired, unattempted } = settlement;
+    const last = expired || unattempted === true ? 0 : 1;
+    failures = { attempts: attempts + last, error: detail.lastError, status: detail.status };
+  } else if (attempts > 0) {
+    failures = kind === "delivered" ? { attempts } : { attempts, error: lastError, status: lastStatus };
+  }
+  return summary === undefined && failures === undefined ? null : JSON.stringify({ ...summary, ...failures });
+}
+
+type Ended = Extract<Settlement, { kind: "delivered" | "failed" | "cancelled" }>;
+
+/** Failed attempts for a recipient that is done, and what the last of all attempts failed for. */
+export interface Failures {
+  readonly attempts: number;
+  readonly error?: LastError;
+  readonly status?: number;
 }
 
 /** One line of history. The text of a failure says everything; of a delivery it is what the peer said last. */

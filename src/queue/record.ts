@@ -52,12 +52,22 @@ export interface RecipientRecord {
 
 /** `recipients.state` as numbers. */
 export const STATE = { queued: 0, claimed: 1, held: 2 } as const;
-/** `recipients.flags`: what to do with a claimed recipient at its outcome; or that its time was set by hand. */
-export const FLAG = { cancel: 1, hold: 2, timed: 4 } as const;
+/**
+ * `recipients.flags`: what to do with a claimed recipient at its outcome, that its time was set by hand, that an attempt
+ * for it has been under way for a while, or that its time was set while it was claimed.
+ */
+export const FLAG = { cancel: 1, hold: 2, timed: 4, underWay: 8, moved: 16 } as const;
 
 const STATE_NAMES: readonly RecipientState[] = ["queued", "delivering", "held"];
 
-/** The name of a `recipients.state`. */
+/** The state as people see it, of a row `r`: what is claimed and only waits for a place is queued. */
+export const SHOWN_STATE =
+  `CASE WHEN r.state = ${STATE.claimed} AND r.flags & ${FLAG.underWay} = 0 THEN ${STATE.queued} ELSE r.state END`;
+
+/** What is no longer claimed is no longer tried, and has the time that was asked for. */
+export const SHOWN_NO_MORE = `flags = flags & ~${FLAG.underWay | FLAG.moved}`;
+
+/** The name of a state of {@link SHOWN_STATE}. */
 export function stateName(state: SqlValue | undefined): RecipientState {
   return STATE_NAMES[Number(state)] ?? "queued";
 }

@@ -39,6 +39,7 @@ import { createScout } from "./scout.ts";
 import { lateOutcomes, lookupDetail, settleAttempt, settleDeferral, type Settlement } from "./settle.ts";
 import type { Strategy } from "./strategy.ts";
 import type { Deliver, Outcome } from "./types.ts";
+import { createUnderWay } from "./under_way.ts";
 
 /** What {@link createScheduler} needs. */
 export interface SchedulerContext {
@@ -129,6 +130,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   const peers = createPeers(store, clock, node.owner, context.lease);
   const leases = createLeases(store, clock, node.owner, context.lease, active, loseJob);
 
+  const showUnderWay = createUnderWay(store, clock, node.owner, active);
+
   const newJob = (
     message: MessageRecord,
     recipients: RecipientRecord[],
@@ -216,7 +219,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     job.state = "running";
     let content = job.content;
     let outcomes: readonly Outcome[] = [];
-    const began = clock.now();
+    const began = job.began = clock.now();
     try {
       content ??= await loadContent(store, job.message);
       outcomes = lateOutcomes(job.message, job.recipients, clock.now()) ?? await attempt(deliver, job, content, emit);
@@ -328,6 +331,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       if (poked !== undefined && poked !== found.poke) await honourFlags();
       poked = found.poke;
       dispatchAll();
+      await showUnderWay();
       for (const lane of behind) {
         const work = scoutIn(lane);
         track(work);

@@ -3,7 +3,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { Row, SqlValue, Store } from "../store/mod.ts";
 import { firstIdAt, parseMessageId, SLOTS } from "./message_id.ts";
-import { stateNumber } from "./record.ts";
+import { SHOWN_STATE, stateNumber } from "./record.ts";
 import type { LastError, MessageId, RecipientState, Source } from "./types.ts";
 
 /**
@@ -39,12 +39,13 @@ export interface FoundRecipient {
   readonly seq: number;
   readonly address: string;
   readonly queue: string;
+  /** As {@link SHOWN_STATE}. */
   readonly state: number;
 }
 
 // A recipient matches: ?1 queue, ?2 state, ?3 address, ?4 domain, ?5 last error, ?6 text, ?7 sender, ?8 source, ?9 node;
 // null matches everything. What costs most comes last.
-const MATCH = "(?1 IS NULL OR r.queue = ?1) AND (?2 IS NULL OR r.state = ?2) AND " +
+const MATCH = `(?1 IS NULL OR r.queue = ?1) AND (?2 IS NULL OR ${SHOWN_STATE} = ?2) AND ` +
   `(?9 IS NULL OR r.message % ${SLOTS} = (SELECT slot FROM nodes WHERE name = ?9)) AND ` +
   "(?5 IS NULL OR r.last_error = ?5) AND (?3 IS NULL OR lower(r.address) GLOB ?3) AND " +
   "(?4 IS NULL OR lower(r.address) GLOB ?4) AND " +
@@ -56,13 +57,13 @@ const AMONG =
   "r.message IN (SELECT value FROM json_each(?10)) AND r.message <= ?13 AND (r.message, r.seq) > (?11, ?12)";
 const BETWEEN = "(r.message, r.seq) > (?10, ?11) AND (r.message, r.seq) <= (?12, ?13)";
 const FIND = (where: string) =>
-  `SELECT r.message, r.seq, r.address, r.queue, r.state FROM recipients r WHERE ${where} AND ${MATCH} ` +
+  `SELECT r.message, r.seq, r.address, r.queue, ${SHOWN_STATE} FROM recipients r WHERE ${where} AND ${MATCH} ` +
   "ORDER BY r.message, r.seq LIMIT ?14";
 const FIND_MESSAGES = (where: string) =>
   `SELECT DISTINCT r.message FROM recipients r WHERE ${where} AND ${MATCH} ORDER BY r.message LIMIT ?14`;
 const COUNT = (where: string) =>
   `SELECT count(*), count(DISTINCT r.message), min(r.message), max(r.message) FROM recipients r WHERE ${where} AND ` +
-  `r.state IN (SELECT value FROM json_each(?14)) AND ${MATCH}`;
+  `${SHOWN_STATE} IN (SELECT value FROM json_each(?14)) AND ${MATCH}`;
 const COUNT_AMONG = COUNT(AMONG);
 const COUNT_BETWEEN = COUNT(BETWEEN);
 const IDS_AMONG = FIND_MESSAGES(AMONG);
@@ -226,7 +227,7 @@ async function* ranges(
 async function candidates(store: Store, { queue, state }: QueueFilter): Promise<readonly number[] | undefined> {
   if (queue === undefined && (state === undefined || state === "queued")) return undefined;
   const queues = queue === undefined ? (await store.read(QUEUES)).rows.map(([name]) => String(name)) : [queue];
-  const states = state === undefined ? [0, 1, 2] : [stateNumber(state) ?? -1];
+  const states = state === undefined ? [0, 1, 2] : state === "queued" ? [0, 1] : [stateNumber(state) ?? -1];
   const args = [JSON.stringify(queues), JSON.stringify(states), FEW + 1];
   const { rows } = await store.read(IN_STATE, args);
   return rows.length > FEW ? undefined : rows.map(([id]) => Number(id));

@@ -108,7 +108,10 @@ export async function settleAttempt(
         settlements.push({ kind: "delivered", recipient, outcome });
         break;
       case "failed":
-        settlements.push({ kind: "failed", recipient, detail: outcome.detail, expired: false });
+        settlements.push({
+          ...{ kind: "failed", recipient, detail: outcome.detail, expired: false },
+          ...(outcome.untried === undefined ? {} : { unattempted: true }),
+        });
         break;
       default:
         settlements.push(
@@ -210,6 +213,7 @@ export function lateOutcomes(
     kind: "failed",
     recipient: seq,
     detail: deadlineDetail(message, lastDetail),
+    untried: true,
   }));
 }
 

@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { SqlValue, Store } from "../store/mod.ts";
-import { stateName } from "./record.ts";
+import { SHOWN_STATE, STATE, stateName } from "./record.ts";
 import type { RecipientState } from "./types.ts";
 
 /** Recipients by queue and state. */
@@ -11,7 +11,7 @@ export interface QueueStats {
     readonly queue: string;
     readonly state: RecipientState;
     readonly recipients: number;
-    /** Earliest due time, ISO 8601. */
+    /** Earliest due time, ISO 8601; of held ones, since when the first of them is. */
     readonly due: string;
   }[];
   readonly recipients: number;
@@ -30,6 +30,9 @@ const FIRST = "SELECT due, message, seq FROM recipients WHERE queue = ? AND stat
 const SKIP = "SELECT due, message, seq FROM recipients WHERE queue = ? AND state = ? AND " +
   "(due, message, seq) >= (?, ?, ?) ORDER BY due, message, seq LIMIT 1 OFFSET ?";
 const REST = "SELECT count(*) FROM recipients WHERE queue = ? AND state = ? AND (due, message, seq) >= (?, ?, ?)";
+// What is claimed is no more than nodes have in memory. Its `due` is the end of a lease.
+const CLAIMED = `SELECT ${SHOWN_STATE}, count(*), min(r.attempt_at) FROM recipients r WHERE r.queue = ? AND ` +
+  `r.state = ${STATE.claimed} GROUP BY 1`;
 const MESSAGES = "SELECT count(DISTINCT message) FROM recipients WHERE message > ? AND message <= ?";
 // The message some recipients after another one; none if there are not that many.
 const STEP_END = "SELECT message FROM recipients WHERE message > ? ORDER BY message LIMIT 1 OFFSET ?";
@@ -46,16 +49,25 @@ export function createStatistics(store: Store, clock: Clock): () => Promise<Queu
   let fresh = 0;
   let counting: Promise<QueueStats> | undefined;
 
-  const countGroup = async (queue: SqlValue, state: SqlValue) => {
+  const countGroup = async (queue: SqlValue, state: SqlValue): Promise<readonly Group[]> => {
+    if (state === STATE.claimed) {
+      const { rows } = await store.read(CLAIMED, [queue]);
+      return rows.map(([shown, count, due]) => ({
+        queue,
+        state: shown ?? state,
+        count: Number(count),
+        due: Number(due),
+      }));
+    }
     let at = (await store.read(FIRST, [queue, state])).rows[0];
     const due = Number(at?.[0] ?? 0);
-    let recipients = 0;
+    let count = 0;
     while (at !== undefined) {
       const next = (await store.read(SKIP, [queue, state, ...at, STEP])).rows[0];
-      recipients += next === undefined ? Number((await store.read(REST, [queue, state, ...at])).rows[0]?.[0]) : STEP;
+      count += next === undefined ? Number((await store.read(REST, [queue, state, ...at])).rows[0]?.[0]) : STEP;
       at = next;
     }
-    return { queue: String(queue), state: stateName(state), recipients, due: new Date(due).toISOString() };
+    return [{ queue, state, count, due }];
   };
 
   const countMessages = async () => {
@@ -72,11 +84,12 @@ export function createStatistics(store: Store, clock: Clock): () => Promise<Queu
   const count = async (): Promise<QueueStats> => {
     const started = clock.now();
     const groups = await store.read(GROUPS);
-    const queues = [];
-    for (const [queue, state] of groups.rows) queues.push(await countGroup(queue ?? null, state ?? null));
+    const counted: Group[] = [];
+    for (const [queue, state] of groups.rows) counted.push(...await countGroup(queue ?? null, state ?? null));
+    const queues = joined(counted);
     const oldest = (await store.read(OLDEST)).rows[0]?.[0];
     last = {
-      queues: queues.filter(({ recipients }) => recipients > 0),
+      queues,
       recipients: queues.reduce((sum, { recipients }) => sum + recipients, 0),
       messages: await countMessages(),
       oldest: typeof oldest === "number" ? new Date(oldest).toISOString() : null,
@@ -92,4 +105,29 @@ export function createStatistics(store: Store, clock: Clock): () => Promise<Queu
       counting = undefined;
     });
   };
+}
+
+/** Recipients of a queue in one state. */
+interface Group {
+  readonly queue: SqlValue;
+  readonly state: SqlValue;
+  readonly count: number;
+  readonly due: number;
+}
+
+/** Groups as people see them: what is due and claimed is in the same state as what is not claimed. */
+function joined(groups: readonly Group[]): QueueStats["queues"] {
+  const together = new Map<string, Group>();
+  for (const group of groups) {
+    if (group.count === 0) continue;
+    const key = `${group.state} ${group.queue}`;
+    const { count = 0, due = Infinity } = together.get(key) ?? {};
+    together.set(key, { ...group, count: count + group.count, due: Math.min(due, group.due) });
+  }
+  return [...together.values()].map(({ queue, state, count, due }) => ({
+    queue: String(queue),
+    state: stateName(state),
+    recipients: count,
+    due: new Date(due).toISOString(),
+  }));
 }

@@ -166,7 +166,13 @@ export type Outcome =
     /** Set when no host was tried, as all are known to be down: the schedule goes on, but that is not the last attempt. */
     readonly untried?: true;
   }
-  | { readonly kind: "failed"; readonly recipient: number; readonly detail: FailureDetail };
+  | {
+    readonly kind: "failed";
+    readonly recipient: number;
+    readonly detail: FailureDetail;
+    /** Set when no host was tried. */
+    readonly untried?: true;
+  };
 
 /**
  * Makes one attempt. Never rejects for reasons that lie in the world: those are outcomes. One outcome for every

@@ -163,6 +163,16 @@ export function newMessage(
   };
 }
 
+/** How many recipients are claimed whose address, or that of their sender, ends like this. */
+export async function claimed(store: Store, ending = ""): Promise<number> {
+  const { rows } = await store.read(
+    "SELECT count(*) FROM recipients AS r JOIN messages AS m ON m.id = r.message WHERE r.state = 1 AND " +
+      "(r.address LIKE ?1 OR m.sender LIKE ?1)",
+    [`%${ending}`],
+  );
+  return Number(rows[0]?.[0]);
+}
+
 /** Every recipient of `job` delivered. */
 export function delivered(job: DeliveryJob): Outcome[] {
   return job.recipients.map(({ id }) => ({

@@ -13,6 +13,7 @@ import {
 import type { Store } from "../../../src/store/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {
+  claimed,
   computed,
   constant,
   deferred,
@@ -642,8 +643,9 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     await queue.enqueue(newMessage(queue, ["b@two.example"]));
     await until(() => slow.jobs.length === 2);
     const other = await openTestQueue(await database.open(), clock, { nodeId: "command" });
+    const under = async () => (await other.list({ state: "delivering" })).length;
+    await pass(clock, async () => await under() === 2, "both attempts shown");
     const listed = await other.list();
-    assert.deepEqual(listed.map(({ state }) => state), ["delivering", "delivering"]);
     assert.equal(await other.cancel({ ids: listed.map(({ id }) => id) }), 2);
     for (const { job, answer } of slow.jobs) {
       answer(job.recipients[0]?.domain === "one.example" ? delivered(job) : deferred(job));
@@ -929,7 +931,7 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
       return Promise.resolve(delivered(job));
     });
     await clock.advance(MINUTE);
-    await until(async () => (await dead.queue.list())[0]?.state === "delivering");
+    assert.equal(await claimed(dead.store), 1);
     assert.equal(taken, 0);
     await clock.advance(MINUTE - 5000);
     assert.equal(taken, 0);
