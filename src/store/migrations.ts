@@ -228,4 +228,48 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE INDEX recipients_urgent ON recipients (queue, state, priority, due) WHERE priority > 0",
     ],
   },
+  {
+    version: 10,
+    statements: [
+      // Aggregate reports (kind: dmarc or tls) from their first result until they are done. begins, ends: what one covers;
+      // due: when it is made or tried again, or the end of the lease of the node that does so (owner). state: 0 waits,
+      // 1 sent, 2 cancelled, 3 given up; only those that wait gather results. about: JSON, such as the policy that was
+      // published; handed: JSON list of URIs that have got it; results: how many rows it has in aggregate_results.
+      `CREATE TABLE aggregate_reports (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        domain TEXT NOT NULL,
+        begins INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        due INTEGER NOT NULL,
+        state INTEGER NOT NULL DEFAULT 0,
+        owner TEXT,
+        results INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        first_attempt INTEGER,
+        handed TEXT NOT NULL DEFAULT '[]',
+        problem TEXT NOT NULL DEFAULT '',
+        about TEXT NOT NULL
+      )`,
+      "CREATE UNIQUE INDEX aggregate_reports_period ON aggregate_reports (kind, domain, begins, ends)",
+      "CREATE INDEX aggregate_reports_due ON aggregate_reports (due) WHERE state = 0",
+      // What was seen how often; result: JSON list, '' for what a report has no room for.
+      `CREATE TABLE aggregate_results (
+        report INTEGER NOT NULL,
+        result TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (report, result)
+      ) WITHOUT ROWID`,
+      // The number of rows in aggregate_results, which would take long to count.
+      "CREATE TABLE aggregate_size (results INTEGER NOT NULL)",
+      "INSERT INTO aggregate_size (results) VALUES (0)",
+      `CREATE TRIGGER aggregate_result_added AFTER INSERT ON aggregate_results BEGIN
+        UPDATE aggregate_reports SET results = results + 1 WHERE id = new.report;
+        UPDATE aggregate_size SET results = results + 1;
+      END`,
+      `CREATE TRIGGER aggregate_result_dropped AFTER DELETE ON aggregate_results BEGIN
+        UPDATE aggregate_size SET results = results - 1;
+      END`,
+    ],
+  },
 ];
