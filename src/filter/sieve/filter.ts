@@ -127,6 +127,7 @@ async function run(
     const sending: Sending = {
       world,
       scope: session.scope,
+      owner: () => world.config.fromAddress.evaluate(session.scope),
       about: { session: session.id, stage, script: id },
       envelope: transaction && {
         sender: transaction.sender,

@@ -24,6 +24,8 @@ export interface Sending {
   readonly world: SendingWorld;
   /** For the settings of messages. */
   readonly scope: Scope;
+  /** Address of whom the script belongs to; that of the server for those of the administrator. */
+  owner(): string | Promise<string>;
   /** What the log is told of the run besides. */
   readonly about: EventFields;
   /** The envelope of the message; undefined before there is one. */
@@ -124,8 +126,7 @@ async function redirectedContent(
 }
 
 async function redirection(sending: Sending, action: RedirectAction, content: Content): Promise<NewMessage> {
-  const { world, scope, envelope } = sending;
-  const returnPath = await world.config.returnPath.evaluate(scope);
+  const { world, envelope } = sending;
   const { body, smtputf8, requiretls } = envelope?.parameters ?? {};
   const ret = action.ret?.toLowerCase();
   const notify = readNotify(action.notify ?? "");
@@ -137,11 +138,22 @@ async function redirection(sending: Sending, action: RedirectAction, content: Co
     ...(ret === "full" || ret === "hdrs" ? { ret } : {}),
     ...(action.by === undefined ? {} : { by: deadline(action.by) }),
   };
-  const sender = asAddress(returnPath) ?? envelope?.sender ?? "";
-  return newMessage(world, sender, parameters, [{
+  return newMessage(world, await redirectSender(sending, action), parameters, [{
     address: action.address,
     parameters: notify === undefined ? {} : { notify },
   }], content);
+}
+
+/** Who hears of what becomes of redirected mail. */
+async function redirectSender({ world, scope, envelope, owner }: Sending, action: RedirectAction): Promise<string> {
+  const sender = envelope?.sender ?? "";
+  // RFC 5228 §4.2: what nobody is to be told of stays so, or reports would go round in circles.
+  if (sender === "") return "";
+  const returnPath = asAddress(await world.config.returnPath.evaluate(scope));
+  if (returnPath !== undefined) return returnPath;
+  // RFC 6009 §6.1 and §7.1: whoever asks for reports gets them.
+  const asked = action.notify !== undefined || action.ret !== undefined || action.by !== undefined;
+  return asked ? asAddress(await owner()) ?? sender : sender;
 }
 
 function deadline({ seconds, mode, trace }: NonNullable<RedirectAction["by"]>): DeliverBy {
@@ -158,8 +170,9 @@ async function ownMessage(
   const recipients = recipientsOf(mail, kind === "vacation" ? NEVER : {});
   if (recipients.length === 0) return undefined;
   const { config, sign } = world;
-  // RFC 5230 §5.1: nobody shall answer a reply.
-  const returnPath = kind === "vacation" ? "" : asAddress(await config.returnPath.evaluate(scope)) ?? "";
+  // RFC 5230 §5.1: nobody shall answer a reply. RFC 5436 §2.7: nor is there an answer to a notification of a report.
+  const silent = kind === "vacation" || mail.from === "";
+  const returnPath = silent ? "" : asAddress(await config.returnPath.evaluate(scope)) ?? "";
   const parameters: MailParameters = eightBitClean(mail.bytes) ? {} : { body: "8bitmime" };
   const message = newMessage(world, returnPath, parameters, recipients, memoryContent(mail.bytes));
   const signatures = sign === undefined ? [] : await config.sign.evaluate(scope);

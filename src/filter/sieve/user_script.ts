@@ -119,6 +119,7 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
       const sending: Sending = {
         world: { ...world, config: { ...config, returnPath: constantSetting("sieve.user", "") } },
         scope: scopeOf(world.functions, address),
+        owner: () => address,
         about,
         envelope: {
           sender: message.envelope.sender,

@@ -62,6 +62,36 @@ sieve.trusted.return-path = "'bounces+' + sender_domain + '@example.org'"\n`,
   });
 });
 
+Deno.test("who asks for reports about redirected mail gets them, and nobody hears of what had no sender", async () => {
+  const owner = "sieve.trusted.from-addr = \"'scripts@example.org'\"\n";
+  const path = "sieve.trusted.return-path = \"'bounces@example.org'\"\n";
+  for (
+    const [settings, tags, from, sender] of [
+      [owner, "", "a@example.net", "a@example.net"],
+      [owner, ':notify "FAILURE"', "a@example.net", "scripts@example.org"],
+      [owner, ':ret "FULL"', "a@example.net", "scripts@example.org"],
+      [owner, ":bytimerelative 600", "a@example.net", "scripts@example.org"],
+      [owner, ':bytimeabsolute "2126-01-01T00:00:00Z"', "a@example.net", "scripts@example.org"],
+      [owner + path, ':notify "NEVER"', "a@example.net", "bounces@example.org"],
+      [owner + path, ':notify "FAILURE"', "", ""],
+    ] as const
+  ) {
+    const world = scripted(settings + at("data", `redirect ${tags} "x@example.com";`));
+    assert.match(await sendMessage(await greeted(world), { from }), /^250 /);
+    assert.deepEqual(world.queue.messages.map(({ envelope }) => envelope.sender), [sender], tags);
+  }
+});
+
+Deno.test("a notification of a report has the null return path, whatever the settings say", async () => {
+  for (const [from, sender] of [["a@example.net", "bounces@example.org"], ["", ""]] as const) {
+    const world = scripted(
+      `sieve.trusted.return-path = "'bounces@example.org'"\n${at("data", 'notify "mailto:boss@example.org";')}`,
+    );
+    assert.match(await sendMessage(await greeted(world), { from }), /^250 /);
+    assert.deepEqual(world.queue.messages.map(({ envelope }) => envelope.sender), [from, sender]);
+  }
+});
+
 Deno.test("a message that comes back is not redirected again, but kept", async () => {
   const marked = "X-Sieve-Redirected-From: ana@example.org\r\n\r\nx\r\n";
   const often = `${"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(4)}\r\nx\r\n`;
