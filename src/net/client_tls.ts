@@ -1,14 +1,23 @@
 /** The client's side of a TLS handshake, with the peer's certificates laid open. */
 
+import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls, type DetailedPeerCertificate, type PeerCertificate, type TLSSocket } from "node:tls";
+import {
+  connect as connectTls,
+  createSecureContext,
+  type DetailedPeerCertificate,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
 import { isGated } from "./socket_duplex.ts";
 import type { TlsInfo } from "./connection.ts";
 import { tlsInfo } from "./tls_info.ts";
+import type { TlsMemory } from "./tls_memory.ts";
 import { explainFault, type Trust, trustIn, verifyPeer } from "./trust.ts";
 
 /** How to shake hands and what to ask of the certificate. */
@@ -26,6 +35,13 @@ export interface ClientTlsOptions {
   readonly alpn?: readonly string[] | undefined;
   /** Further roots in PEM, beside the system's and those of the environment. */
   readonly ca?: readonly string[] | undefined;
+  /**
+   * Earlier handshakes, whose sessions may be resumed and whose checks of certificates count. Without it every handshake
+   * is a full one and every certificate is verified.
+   */
+  readonly memory?: TlsMemory | undefined;
+  /** Takes nothing from {@link memory}: how things are now. */
+  readonly fresh?: boolean | undefined;
 }
 
 /** What the handshake showed. */
@@ -36,9 +52,16 @@ export interface ClientTlsResult extends TlsInfo {
   readonly authorizationError?: string;
   /** The certificates the server sent, its own first, in DER. */
   readonly peerCertificates: readonly Uint8Array[];
+  /** Whether a session was resumed; the certificates are then those of the handshake that it is from. */
+  readonly resumed: boolean;
+  /** What is wrong may be so for what is remembered alone; a `fresh` handshake shows. */
+  readonly remembered: boolean;
   /** Protocol agreed on by ALPN. */
   readonly alpn?: string;
 }
+
+/** Connections that share this context can resume each other's sessions; what it says of certificates is not used. */
+let sharedContext: SecureContext | undefined;
 
 /**
  * Shakes hands over `transport`, which belongs to the returned stream from then on.
@@ -52,10 +75,16 @@ export function clientHandshake(
 ): Promise<{ stream: ByteStream; result: ClientTlsResult }> {
   const { serverName, verify, timeout, alpn, ca } = options;
   const trust = trustIn(ca);
+  const memory = isIP(serverName) === 0 ? options.memory : undefined;
+  // Where nothing is to be verified the shared context can be used at once.
+  const shares = memory !== undefined &&
+    (verify === "none" || (options.fresh !== true && memory.knows(serverName, trust.name)));
+  const session = shares && options.fresh !== true ? memory.session(serverName) : undefined;
   return new Promise((resolve, reject) => {
     const secure = connectTls({
       socket: transport,
-      secureContext: trust.context,
+      secureContext: shares ? sharedContext ??= createSecureContext() : trust.context,
+      ...(session === undefined ? {} : { session: Buffer.from(session) }),
       // RFC 6066 §3: an address is not a name and is not sent.
       servername: isIP(serverName) ? "" : serverName,
       // The certificate is judged below, where all of it can be seen.
@@ -63,6 +92,7 @@ export function clientHandshake(
       checkServerIdentity: () => undefined,
       ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     });
+    if (shares) secure.once("session", (ticket) => memory.keepSession(serverName, ticket));
     const fail = (error: Error) => {
       timer.cancel();
       reject(error);
@@ -89,8 +119,20 @@ export function clientHandshake(
       if (agreed === undefined) return fail(new Error("the runtime does not tell what was agreed"));
       const peer = secure.getPeerCertificate(true);
       const peerCertificates = sentCertificates(peer);
-      const fault = verify === "none" ? undefined : faultOf(secure, trust, peer, peerCertificates, serverName, clock);
+      const resumed = secure.isSessionReused();
       const [own] = peerCertificates;
+      let fault: string | undefined;
+      if (verify === "pki") {
+        if (!shares) {
+          const chain = certificatesIn(peerCertificates);
+          fault = faultOf(secure, trust, peer, chain, serverName, clock);
+          if (fault === undefined && own !== undefined) {
+            memory?.verified(serverName, trust.name, own, firstExpiry(chain ?? []));
+          }
+        } else if (own === undefined || !memory.vouches(serverName, trust.name, own)) {
+          fault = "CERT_REJECTED";
+        }
+      }
       resolve({
         stream: nodeByteStream(secure, clock, isGated(transport) ? transport : undefined),
         result: {
@@ -99,6 +141,8 @@ export function clientHandshake(
           authorized: verify === "pki" && fault === undefined,
           ...(fault === undefined ? {} : { authorizationError: fault }),
           peerCertificates,
+          resumed,
+          remembered: resumed || (shares && verify === "pki"),
           ...(typeof secure.alpnProtocol === "string" ? { alpn: secure.alpnProtocol } : {}),
         },
       });
@@ -132,19 +176,31 @@ function faultOf(
   secure: TLSSocket,
   trust: Trust,
   peer: DetailedPeerCertificate,
-  sent: readonly Uint8Array[],
+  chain: readonly X509Certificate[] | undefined,
   serverName: string,
   clock: Clock,
 ): string | undefined {
+  // A certificate that cannot be read proves nothing.
+  if (chain === undefined) return "CERT_REJECTED";
   try {
-    const chain = sent.map((der) => new X509Certificate(der));
     return secure.authorized
       ? verifyPeer(trust, chain, peer, serverName, clock.now())
       : explainFault(faultName(secure.authorizationError), chain, clock.now());
   } catch {
-    // A certificate that cannot be read proves nothing.
     return "CERT_REJECTED";
   }
+}
+
+function certificatesIn(sent: readonly Uint8Array[]): readonly X509Certificate[] | undefined {
+  try {
+    return sent.map((der) => new X509Certificate(der));
+  } catch {
+    return undefined;
+  }
+}
+
+function firstExpiry(chain: readonly X509Certificate[]): number {
+  return Math.min(...chain.map(({ validTo }) => Date.parse(validTo)));
 }
 
 /** node gives the name of the fault, or an error that holds it. */

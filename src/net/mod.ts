@@ -25,3 +25,4 @@ export { listen } from "./listener.ts";
 export type { Listener, ListenOptions, Refusal, RefusalReason } from "./listener.ts";
 export { BindError, CAN_REUSE_PORT } from "./open_port.ts";
 export { TlsHandshakeError } from "./server_tls.ts";
+export { createTlsMemory, type TlsMemory } from "./tls_memory.ts";

@@ -17,6 +17,8 @@ type Roots = ReadonlyMap<string, readonly X509Certificate[]>;
 
 /** Roots beyond the runtime's own, with the TLS context that trusts both. */
 export interface Trust {
+  /** Tells it from others. */
+  readonly name: string;
   readonly context: SecureContext;
   readonly extra: Roots;
 }
@@ -26,6 +28,7 @@ const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]+?-----END (?:T
 /** Trusts made before, by the PEM text they add; there are as many as the configuration names, which is few. */
 const made = new Map<string, Trust>();
 const MOST_TRUSTS = 16;
+let count = 0;
 
 /** Trust in the runtime's roots, those of the environment, and `ca` (PEM). */
 export function trustIn(ca: readonly string[] = []): Trust {
@@ -33,7 +36,7 @@ export function trustIn(ca: readonly string[] = []): Trust {
   let trust = made.get(key);
   if (trust === undefined) {
     if (made.size >= MOST_TRUSTS) made.clear();
-    trust = makeTrust([...environmentRoots(), ...ca]);
+    trust = makeTrust(String(++count), [...environmentRoots(), ...ca]);
     made.set(key, trust);
   }
   return trust;
@@ -52,7 +55,7 @@ function environmentRoots(): string[] {
   return pems;
 }
 
-function makeTrust(pems: readonly string[]): Trust {
+function makeTrust(name: string, pems: readonly string[]): Trust {
   const certificates: string[] = [];
   const extra: X509Certificate[] = [];
   // Each addition is parsed for each connection, so those that the runtime trusts anyway are left out: the variables
@@ -73,7 +76,7 @@ function makeTrust(pems: readonly string[]): Trust {
   // them. It is called even when nothing is to be added: contexts without an addition share one verifier in the runtime,
   // and with it session tickets that skip verification and the faults found on other connections.
   addRoots(context, certificates.length === 0 ? "\n" : certificates.join("\n"));
-  return { context, extra: bySubject(extra) };
+  return { name, context, extra: bySubject(extra) };
 }
 
 function pemBody(pem: string): string {

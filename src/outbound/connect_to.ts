@@ -55,6 +55,10 @@ export async function connectTo(
         opened.key = key;
         return opened;
       }
+      if (opened.stale) {
+        options = { ...options, fresh: true };
+        continue;
+      }
       if (opened.detail.status !== 421 || !capacity.refused(endpoint)) return opened;
       emit("delivery.concurrency-limit-exceeded", { host, remoteIp: ip, details: opened.detail.text });
     }
@@ -94,7 +98,7 @@ async function openCounted(
       connecting.busyWith(session);
     });
     connecting.busyWith(undefined);
-    if (results !== undefined) countSession(results, options, opened);
+    if (results !== undefined && !("kind" in opened && opened.stale)) countSession(results, options, opened);
     if (!("kind" in opened)) {
       place.established();
       opened.peer = caution.believe(endpoint, opened.peer);

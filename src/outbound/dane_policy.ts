@@ -152,12 +152,14 @@ function decide(
     verify: "none",
     // RFC 7672 §8.1: SNI is the TLSA base domain.
     serverName: base,
-    fault({ peerCertificates }) {
+    fault({ peerCertificates, remembered }) {
       const fault = daneFault(peerCertificates, strongest, names, clock.now());
       if (fault === undefined) {
         emit("dane.authentication-success", { host, port });
         return undefined;
       }
+      // Certificates may have changed since the session was made; the next handshake tells.
+      if (remembered) return { type: fault.type, text: fault.text };
       if (peerCertificates.length === 0) emit("dane.no-certificates-found", { host, port });
       emit("dane.authentication-failure", { host, port, details: fault.text });
       return { type: fault.type, text: `${fault.text} (DANE)` };

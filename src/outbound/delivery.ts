@@ -5,7 +5,7 @@ import type { QueueConfig } from "../config/config.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { RunUserScript } from "../filter/mod.ts";
-import { connect as connectByNet } from "../net/mod.ts";
+import { connect as connectByNet, createTlsMemory } from "../net/mod.ts";
 import { type Deliver, type DeliveryJob, formatMessageId, type Outcome, type QueuedRecipient } from "../queue/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
@@ -99,6 +99,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     functions: options.functions,
     lookup: { resolver: options.resolver, random, emit, isOwnName: (name) => names.has(name) },
     pool,
+    tlsMemory: createTlsMemory(clock),
     down: createDownHosts(clock),
     caution: createCaution(clock),
     capacity: createPeerCapacity(clock, waiting.wake),

@@ -2,7 +2,13 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { ConnectionConfig } from "../config/config.ts";
-import { type ClientConnection, ConnectError, type ConnectFailure, type ConnectOptions } from "../net/mod.ts";
+import {
+  type ClientConnection,
+  ConnectError,
+  type ConnectFailure,
+  type ConnectOptions,
+  type TlsMemory,
+} from "../net/mod.ts";
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
@@ -10,7 +16,7 @@ import { tellUnreached } from "./dialogue.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
-import { NO_TLS, type TlsAllowed, type TlsTarget, type TlsTrial } from "./tls_policy.ts";
+import { NO_TLS, type TlsAllowed, type TlsTarget, type TlsTrial, unauthorized } from "./tls_policy.ts";
 import { type Failure, failure, refusal, type TlsFaultType } from "./verdict.ts";
 
 /** Opens a connection; `connect` of the net room. */
@@ -40,6 +46,8 @@ export interface OpenOptions {
   readonly trial?: TlsTrial | undefined;
   /** Set where TLS has failed before: its result is that of the first attempt. */
   readonly uncounted?: true;
+  /** TLS is agreed on from scratch, without anything that earlier sessions have left. */
+  readonly fresh?: true;
   readonly implicit: boolean;
   readonly auth: Credentials | undefined;
   readonly signal: AbortSignal;
@@ -63,6 +71,7 @@ export interface OpenContext {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly pool: Pool;
+  readonly tlsMemory: TlsMemory;
   /** Where others may listen to what is said. */
   readonly wire?: Wire | undefined;
 }
@@ -130,12 +139,13 @@ export async function openSession(
 async function introduce(
   session: Session,
   options: OpenOptions,
-  { emit }: OpenContext,
+  { emit, tlsMemory }: OpenContext,
 ): Promise<Failure | undefined> {
   const { timeout } = options;
   const fields = { host: options.host, remoteIp: options.ip };
   if (options.implicit) {
-    const failed = await shakeHands(session, options);
+    const failed = await shakeHands(session, options, tlsMemory);
+    if (failed?.stale) return failed;
     if (failed !== undefined) {
       emit("delivery.implicit-tls-error", { ...fields, details: failed.detail.text });
       return failed;
@@ -152,7 +162,7 @@ async function introduce(
     return refused;
   }
   if (!options.implicit && options.tls.kind === "tls") {
-    refused = await startTls(session, options, options.tls, emit);
+    refused = await startTls(session, options, options.tls, { emit, tlsMemory });
     if (refused !== undefined) return refused;
   }
   if (options.auth !== undefined) {
@@ -188,7 +198,7 @@ async function startTls(
   session: Session,
   options: OpenOptions,
   decision: Extract<TlsAllowed, { kind: "tls" }>,
-  emit: Emit,
+  { emit, tlsMemory }: Pick<OpenContext, "emit" | "tlsMemory">,
 ): Promise<Failure | undefined> {
   const fields = { host: options.host, remoteIp: options.ip };
   const without = (text: string, status: number): Failure | undefined => {
@@ -208,30 +218,38 @@ async function startTls(
   }
   const reply = await session.command("STARTTLS", "STARTTLS", options.timeout.ehlo);
   if (reply.code !== 220) return without(refusal(session, "STARTTLS", reply, true).detail.text, reply.code);
-  const failed = await shakeHands(session, options);
+  const failed = await shakeHands(session, options, tlsMemory);
+  if (failed?.stale) return failed;
   if (failed !== undefined) {
     emit("delivery.start-tls-error", { ...fields, details: failed.detail.text });
     return failed;
   }
   const { tls } = session.connection;
-  emit("delivery.start-tls", { ...fields, version: tls?.version, cipher: tls?.cipher });
+  const resumed = session.connection.tlsResult?.resumed === true;
+  emit("delivery.start-tls", { ...fields, version: tls?.version, cipher: tls?.cipher, resumed });
   return await sayHello(session, options);
 }
 
-async function shakeHands(session: Session, options: OpenOptions): Promise<Failure | undefined> {
-  const decision = options.tls;
+async function shakeHands(
+  session: Session,
+  { tls: decision, trial, fresh, tlsTimeout }: OpenOptions,
+  memory: TlsMemory,
+): Promise<Failure | undefined> {
   if (decision.kind !== "tls") return undefined;
   const { serverName } = decision;
   // The decision does not mind what it did not ask for.
-  const verify = options.trial === undefined ? decision.verify : "pki";
+  const verify = trial === undefined ? decision.verify : "pki";
+  // A server that trips over a session that it does not know any more deserves a try without one.
+  let stale = !fresh && memory.session(serverName) !== undefined;
   let text: string;
   let end: string;
   let type: TlsFaultType = "validation-failure";
   try {
-    const result = await session.startTls({ serverName, verify, timeout: options.tlsTimeout });
-    const fault = decision.fault(result);
+    const result = await session.startTls({ serverName, verify, timeout: tlsTimeout, memory, fresh });
+    stale = result.remembered;
+    const fault = decision.fault(result) ?? (stale && verify === "pki" ? unauthorized(result) : undefined);
     if (fault === undefined) {
-      session.dialogue.note("TLS agreed");
+      session.dialogue.note(result.resumed ? "TLS agreed, session resumed" : "TLS agreed");
       return undefined;
     }
     text = `${session.label}: ${fault.text}`;
@@ -243,12 +261,14 @@ async function shakeHands(session: Session, options: OpenOptions): Promise<Failu
   }
   const dialogue = session.dialogue.lines(end);
   session.close();
+  if (stale) memory.forgetSession(serverName);
   // RFC 3463 X.7.5 would be "cryptographic failure"; 4.7.5 is also what is made up for a certificate that fails.
   return failure("deferred", decision.lastError, "4.7.5", text, {
     host: session.host,
     dialogue,
     elsewhere: true,
     tlsFault: type,
+    ...(stale ? { stale: true } : {}),
   });
 }
 

@@ -30,6 +30,8 @@ export interface Failure {
   readonly silent?: string;
   /** Set when TLS, or the lack of it, is what failed. */
   readonly tlsFault?: TlsFaultType;
+  /** Set when it may be what earlier sessions have left that failed: a session without that shows. */
+  readonly stale?: true;
 }
 
 /** What one attempt came to for one recipient. */
@@ -82,6 +84,7 @@ export function failure(
     readonly untried?: true;
     readonly silent?: string;
     readonly tlsFault?: TlsFaultType;
+    readonly stale?: true;
   } = {},
 ): Failure {
   const { status = 0, host = "", reply, dialogue, elsewhere = false, ...rest } = more;

@@ -36,6 +36,8 @@ export interface PeerConnection {
   /** Lines of commands in order, content left out. */
   readonly lines: string[];
   encrypted: boolean;
+  /** Whether it resumed a TLS session of an earlier one. */
+  resumed: boolean;
   readonly localAddress: string;
   /** Ends it, as a server does that goes down. */
   destroy(): void;
@@ -53,6 +55,8 @@ export interface FakePeerOptions {
     readonly cert: string;
     readonly privateKey: string;
     readonly implicit?: boolean;
+    /** The newest version that is spoken. */
+    readonly maxVersion?: "TLSv1.2";
     /** Plain text sent right behind the 220 of STARTTLS, as somebody on the path may do. */
     readonly injected?: string;
   };
@@ -134,6 +138,7 @@ function serve(socket: Socket, options: FakePeerOptions, shared: Shared): void {
     number: shared.connections.length + 1,
     lines: [],
     encrypted: false,
+    resumed: false,
     localAddress: socket.localAddress ?? "",
     destroy: () => socket.destroy(),
   };
@@ -263,7 +268,10 @@ function serve(socket: Socket, options: FakePeerOptions, shared: Shared): void {
     if (options.tls === undefined) return;
     stream.removeListener("data", receive);
     held = Buffer.alloc(0);
-    const secure = new TLSSocket(socket, { isServer: true, cert: options.tls.cert, key: options.tls.privateKey });
+    const { cert, privateKey: key, maxVersion } = options.tls;
+    const versions = maxVersion === undefined ? {} : { maxVersion };
+    const secure = new TLSSocket(socket, { isServer: true, cert, key, ...versions });
+    secure.once("secure", () => connection.resumed = secure.isSessionReused());
     secure.on("error", () => {});
     connection.encrypted = true;
     stream = secure;
