@@ -21,6 +21,7 @@ export { CertificateError, createCertificateStore, loadCertificate } from "./cer
 export { CIPHER_SETTINGS } from "./cipher_suites.ts";
 export { type ClientConnection, connect, ConnectError, type ConnectFailure, type ConnectOptions } from "./connect.ts";
 export { canonicalIp, formatEndpoint, networkContains, networkSet, parseNetwork } from "./ip.ts";
+export { handshakeProves } from "./key_proof.ts";
 export { listen } from "./listener.ts";
 export type { Listener, ListenOptions, Refusal, RefusalReason } from "./listener.ts";
 export { BindError, CAN_REUSE_PORT } from "./open_port.ts";

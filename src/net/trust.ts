@@ -8,6 +8,7 @@ import {
   rootCertificates,
   type SecureContext,
 } from "node:tls";
+import { handshakeProves } from "./key_proof.ts";
 
 /** Environment variables that name PEM files of further roots; they extend the roots, they do not replace them. */
 export const TRUST_VARIABLES = ["DENO_CERT", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] as const;
@@ -111,6 +112,7 @@ export function verifyPeer(
   if (leaf.subjectAltName === undefined || checkServerIdentity(serverName, peer) !== undefined) {
     return "ERR_TLS_CERT_ALTNAME_INVALID";
   }
+  if (!handshakeProves(leaf.raw)) return "CERT_REJECTED";
   // For certificates its verifier cannot read (X.509 version 1, odd encodings) the runtime is content with matching
   // issuer names, without signatures, if they lead to an added root. The signatures are checked here.
   if (!chain.some((certificate) => trust.extra.has(certificate.issuer))) return undefined;

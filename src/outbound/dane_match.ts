@@ -2,6 +2,7 @@
 
 import type { KeyObject } from "node:crypto";
 import type { TlsaRecord } from "../dns/mod.ts";
+import { handshakeProves } from "../net/mod.ts";
 import { type Certificate, readCertificate } from "./dane_certificate.ts";
 import { DANE_EE, DANE_TA, matches, readPublicKey } from "./dane_records.ts";
 import type { TlsFault } from "./tls_policy.ts";
@@ -29,6 +30,10 @@ export function daneFault(
   if (first === undefined) return { type: "validation-failure", text: "the server showed no certificate" };
   const own = readCertificate(first);
   if (own === undefined) return { type: "validation-failure", text: "the certificate cannot be read" };
+  if (!handshakeProves(first)) {
+    const text = "nothing shows that the server has the key of its certificate, which is not X.509 version 3 in DER";
+    return { type: "validation-failure", text };
+  }
   if (records.some((record) => record.usage === DANE_EE && matches(record, own))) return undefined;
 
   const anchors = records.filter(({ usage }) => usage === DANE_TA);

@@ -5,6 +5,7 @@ import type { TlsPolicyConfig } from "../../../src/config/config.ts";
 import type { TlsaRecord } from "../../../src/dns/mod.ts";
 import { makeCertificate, type TestCertificate } from "../../support/certificates.ts";
 import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts";
+import { versionOne } from "../../support/odd_certificate.ts";
 import { tlsaFor } from "../../support/tlsa.ts";
 import { createZone, type ZoneEntry } from "../../support/zone.ts";
 import {
@@ -30,6 +31,7 @@ const own = await makeCertificate({ names: ["mx.d.example"], notBefore });
 const next = await makeCertificate({ names: ["mx.d.example"], notBefore });
 const stranger = await makeCertificate({ names: ["mx.d.example"], notBefore });
 const expired = await makeCertificate({ names: ["mx.d.example"], ...past });
+const old = await versionOne(own);
 const misnamed = await makeCertificate({ names: ["other.example"], notBefore });
 
 const anchor = await makeCertificate({ names: ["anchor"], authority: true, notBefore });
@@ -127,6 +129,13 @@ const CASES: readonly Case[] = [
     tlsa: [await ee(anchor)],
     certificate: issued,
     becomes: MISMATCH,
+  },
+  {
+    what: "3 0 1 agrees, but whoever shows it need not have its key",
+    tlsa: [await ee(old, 0)],
+    certificate: { ...old, privateKey: stranger.privateKey },
+    becomes: MISMATCH,
+    text: /nothing shows that the server has the key/,
   },
   // RFC 7671 §9: digest agility
   {
