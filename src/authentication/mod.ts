@@ -10,6 +10,8 @@
 
 export { authenticationResults, authenticationResultsField, claimsToBe } from "./authentication_results.ts";
 export { evaluateDmarc } from "./dmarc/evaluate.ts";
+export { loadPublicSuffixes } from "./dmarc/organizational_domain.ts";
+export { readReportConsent } from "./dmarc/record.ts";
 export { checkIprev } from "./iprev.ts";
 export { receivedSpfField, type ReceivedSpfOptions } from "./received_spf.ts";
 export { checkSpf, type SpfQuery } from "./spf/check.ts";

@@ -95,6 +95,9 @@ export interface ArcResult {
   readonly reason?: string;
 }
 
+/** How the record was found: by the public suffix list (RFC 7489 §3.2) or by walking up the tree (RFC 9989 §4.10). */
+export type PolicyDiscovery = "psl" | "treewalk";
+
 /** A DMARC record (RFC 7489 §6.3), with defaults filled in. */
 export interface DmarcRecord {
   /** The domain it was found under, without `_dmarc.`. */
@@ -128,6 +131,8 @@ export interface DmarcResult {
   readonly fromDomain: string;
   /** The record that applies; absent if there is none, or none that can be read. */
   readonly record?: DmarcRecord;
+  /** Present with `record`. */
+  readonly discovery?: PolicyDiscovery;
   /** What the record asks for this domain: `p=`, `sp=` or `np=`; `none` without a record. */
   readonly policy: DmarcPolicy;
   /** What is left of it for this message after `pct=` and `t=`; `none` unless the result is `fail`. */
@@ -167,6 +172,22 @@ export interface AuthResults {
   readonly dkim?: readonly DkimResult[];
   readonly arc?: ArcResult;
   readonly dmarc?: DmarcResult;
+}
+
+/** What DMARC came to for a message, with what became of it, for reports to the owner of the domain. */
+export interface DmarcObservation {
+  /** The client's address. */
+  readonly ip: string;
+  /** Return path, `""` for the null sender. */
+  readonly sender: string;
+  readonly results: AuthResults & { readonly dmarc: DmarcResult };
+  /** Whether the policy was applied: the message was refused because of it. */
+  readonly refused: boolean;
+}
+
+/** Takes observations. Must be quick and must not throw. */
+export interface DmarcObserver {
+  observe(observation: DmarcObservation): void;
 }
 
 /** The lookups that checks make. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+export { findDestinations, type FoundDestinations, readDestination, type ReportDestination } from "./destination.ts";
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
 export { type BodyPart, bytesOf } from "./body_part.ts";
 export { type ReportMail, reportMessage, type ReportMessageOptions } from "./report_mail.ts";

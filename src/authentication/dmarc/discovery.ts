@@ -1,7 +1,7 @@
 /** Finding the policy that holds for a domain (RFC 7489 §6.6.3; RFC 9989 §4.10 where a record asks for that). */
 
 import { DnsError } from "../../dns/mod.ts";
-import type { CheckResolver } from "../types.ts";
+import type { CheckResolver, PolicyDiscovery } from "../types.ts";
 import { isWithin, loadPublicSuffixes } from "./organizational_domain.ts";
 import { isDmarcRecord, type PolicyRecord, readDmarcRecord } from "./record.ts";
 
@@ -16,6 +16,8 @@ export type Policy =
   | {
     readonly kind: "policy";
     readonly found: PolicyRecord;
+    /** By which list or walk organizations were told apart. */
+    readonly discovery: PolicyDiscovery;
     /** Whether a name is of the same organization. May ask DNS, and reject with {@link DnsError}. */
     isSameOrganization(domain: string): Promise<boolean>;
   }
@@ -70,6 +72,7 @@ export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Pr
     return {
       kind: "policy",
       found: found.found,
+      discovery: "psl",
       isSameOrganization: (other) => Promise.resolve(organizationalDomain(other) === organization),
     };
   }
@@ -84,6 +87,7 @@ export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Pr
   return {
     kind: "policy",
     found: policy,
+    discovery: "treewalk",
     isSameOrganization: async (other) => {
       if (other === root) return true;
       if (!isWithin(other, root)) return false;

@@ -89,6 +89,7 @@ async function evaluateDomain(
     method: "dmarc",
     fromDomain: domain,
     record,
+    discovery: policy.discovery,
     policy: await policyFor(domain, policy, context.resolver),
     disposition: "none",
     spfAligned: spf === "pass",

@@ -65,6 +65,16 @@ export function readDmarcRecord(domain: string, text: string): PolicyRecord | st
   };
 }
 
+/**
+ * What a receiver of reports says about those for another domain (RFC 7489 §7.1, steps 5 to 8).
+ *
+ * @returns the URIs that it wants to have instead, none if it is content with those of the other domain; undefined if
+ * the record gives no leave
+ */
+export function readReportConsent(text: string, tag: "rua" | "ruf"): readonly string[] | undefined {
+  return isDmarcRecord(text) ? uris(readTags(text).get(tag)) : undefined;
+}
+
 // More forgiving than DKIM's lists: a doubled semicolon must not cost a domain its protection.
 function readTags(text: string): ReadonlyMap<string, string> {
   const tags = new Map<string, string>();
