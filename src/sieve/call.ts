@@ -141,6 +141,12 @@ function newCall(
   };
 }
 
+/** A string argument as the script has it, at the position that the call gives for it: nothing in it is replaced. */
+export function writtenText(call: Call, at: Position): string {
+  for (const arg of call.node.args) if (arg.kind === "string" && arg.at === at) return arg.text;
+  return "";
+}
+
 function tagUse(
   definition: TagDefinition,
   at: Position,

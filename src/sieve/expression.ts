@@ -1,5 +1,6 @@
 /** Expressions in scripts (`vnd.stalwart.expressions`): the language of `src/expression` over variables of Sieve. */
 
+import { writtenText } from "./call.ts";
 import type { Call, Compiler } from "./definition.ts";
 import {
   type AddedFunction,
@@ -35,6 +36,7 @@ const runOf = (scope: Scope): Run => (scope as RunScope).run;
 /** Compiles the expression that a string argument of a call holds; problems are reported. */
 export function scriptExpression(call: Call, parameter: string, compiler: Compiler): ScriptExpression | undefined {
   const at = call.position(parameter);
+  // `${1}` in it belongs to the expression, not to the script around.
   const source = writtenText(call, at);
   const named = /\$\{([a-z_][a-z0-9_.-]*)\}/i.exec(source);
   if (named !== null) {
@@ -66,12 +68,6 @@ const NO_VARIABLES: Scope["variables"] = {};
 /** Whether an expression holds. */
 export function expressionTest(expression: ScriptExpression): (run: Run) => boolean | Promise<boolean> {
   return (run) => later(expression(run), isTrue);
-}
-
-/** A string as the script has it: `${1}` in it belongs to the expression, not to the script around. */
-function writtenText(call: Call, at: Position): string {
-  for (const arg of call.node.args) if (arg.kind === "string" && arg.at === at) return arg.text;
-  return "";
 }
 
 function compileSource(source: string, at: Position, compiler: Compiler): Expression | undefined {

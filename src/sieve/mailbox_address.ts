@@ -1,5 +1,6 @@
 /** Addresses that scripts name (RFC 5228 §2.4.2.3). */
 
+import { headerAddress } from "./compose.ts";
 import { type ListedAddress, parseAddressList } from "../message/mod.ts";
 import { isDomain, quoteLocalPart } from "../smtp/mod.ts";
 
@@ -16,6 +17,13 @@ export function parseMailbox(text: string): Mailbox | undefined {
   const list = parseAddressList(text);
   const [only] = list;
   return list.length === 1 && only !== undefined && !text.includes(",") ? mailboxOf(only) : undefined;
+}
+
+/** A list of addresses as a field shows it; undefined if `text` is none (RFC 5322 `mailbox-list`). */
+export function mailboxList(text: string): string | undefined {
+  const list = parseAddressList(text);
+  if (list.length === 0 || list.some((address) => mailboxOf(address) === undefined)) return undefined;
+  return list.map(headerAddress).join(", ");
 }
 
 /** A listed address as one that mail can be sent to. */

@@ -1,10 +1,10 @@
 /** `replace` and `enclose` (RFC 5703 §5 and §6). */
 
 import type { Call, CommandDefinition, Compiler, Extension } from "../definition.ts";
-import { fieldsNamed, foldField, isFieldName, type MimePart, parseAddressList } from "../../message/mod.ts";
-import { concat, crlfLines, dateText, type Entity, headerAddress, headerText, textEntity } from "../compose.ts";
+import { fieldsNamed, foldField, isFieldName, type MimePart } from "../../message/mod.ts";
+import { concat, crlfLines, dateText, type Entity, headerText, textEntity } from "../compose.ts";
 import { later } from "../later.ts";
-import { mailboxOf } from "../mailbox_address.ts";
+import { mailboxList } from "../mailbox_address.ts";
 import { messageBytes, type SieveMessage, sieveMessage } from "../message.ts";
 import {
   enclosing,
@@ -28,16 +28,9 @@ export function spendOnCopy(run: Run): void {
   spend(run, run.message.size >> 16);
 }
 
-/** The value of `:from` as a field shows it; undefined if it is no list of mailboxes. */
-function mailboxes(text: string): string | undefined {
-  const list = parseAddressList(text);
-  if (list.length === 0 || list.some((address) => mailboxOf(address) === undefined)) return undefined;
-  return list.map(headerAddress).join(", ");
-}
-
 function readChange(call: Call, run: Run): MessageChange {
   const [subject, from] = [call.tag("subject"), call.tag("from")];
-  const sender = from === undefined ? undefined : mailboxes(from.text.read(run));
+  const sender = from === undefined ? undefined : mailboxList(from.text.read(run));
   if (from !== undefined && sender === undefined) {
     throw new SieveRuntimeError(`'${from.text.read(run).slice(0, 256)}' is not a list of addresses`, call.at);
   }
@@ -77,7 +70,7 @@ const replaceCommand: CommandDefinition = {
   ],
   compile(call, compiler) {
     const from = call.tag("from");
-    if (from?.text.literal !== undefined && mailboxes(from.text.literal) === undefined) {
+    if (from?.text.literal !== undefined && mailboxList(from.text.literal) === undefined) {
       compiler.error(from.valueAt, `'${from.text.literal.slice(0, 256)}' is not a list of addresses`);
       return undefined;
     }
@@ -126,7 +119,7 @@ function newHeader(run: Run, subject: string | undefined, copied: readonly strin
   const now = run.host.now();
   if (!given("date")) fields.unshift(foldField("Date", dateText(now, run.host.zoneOffset?.(now) ?? 0)));
   // With a name in front of it, or without.
-  const user = mailboxes(run.host.addresses?.[0] ?? "");
+  const user = mailboxList(run.host.addresses?.[0] ?? "");
   if (!given("from")) {
     // Without a user nobody but the author can stand there.
     if (user === undefined) copy("from");

@@ -3,10 +3,11 @@
 import { createHash } from "node:crypto";
 import type { OutgoingMail, VacationAction } from "../actions.ts";
 import { composeMail, dateText, headerAddress, headerText } from "../compose.ts";
+import { writtenText } from "../call.ts";
 import type { Call, Compiler, Extension } from "../definition.ts";
 import { fieldsNamed, firstField, type ListedAddress, parseAddressList } from "../../message/mod.ts";
 import { later } from "../later.ts";
-import { parseMailbox } from "../mailbox_address.ts";
+import { mailboxList, parseMailbox } from "../mailbox_address.ts";
 import { SieveRuntimeError } from "../problem.ts";
 import type { Run } from "../run.ts";
 
@@ -16,7 +17,7 @@ const LONGEST_SUBJECT = 256;
 const MOST_REFERENCES = 30;
 
 /** Fields that may name the user as a recipient (RFC 5230 §4.5). */
-const RECIPIENT_FIELDS = ["to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "apparently-to"];
+const RECIPIENT_FIELDS = ["to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"];
 /** Fields that may name the sender, with the name that people know. */
 const SENDER_FIELDS = ["sender", "resent-from", "from", "reply-to"];
 /** RFC 2919 and RFC 2369: mail from lists is not answered. */
@@ -37,7 +38,8 @@ interface Reply {
   readonly from: string | undefined;
   readonly addresses: readonly string[];
   readonly mime: boolean;
-  readonly handle: string | undefined;
+  /** What makes it this reply and no other. */
+  readonly identity: string;
   readonly seconds: number;
 }
 
@@ -126,13 +128,9 @@ function references(run: Run): readonly (readonly [string, string])[] {
 
 function compose(run: Run, reply: Reply, sender: string, own: string): OutgoingMail {
   const now = run.host.now();
-  const from = reply.from === undefined ? `<${own}>` : headerAddress(
-    parseAddressList(reply.from)[0] ?? {
-      name: "",
-      local: "",
-      domain: "",
-    },
-  );
+  const from = reply.from === undefined ? undefined : mailboxList(reply.from);
+  // RFC 5322 §3.6.2: where several are the authors, one of them has sent it.
+  const several = reply.from !== undefined && parseAddressList(reply.from).length > 1;
   const id = run.host.messageId?.();
   // RFC 5230 §5.1 wants the null sender; some servers refuse it.
   const fromRecipient = run.settings.get("sieve_vacation_send_from_recipient") === "yes";
@@ -142,7 +140,8 @@ function compose(run: Run, reply: Reply, sender: string, own: string): OutgoingM
     bytes: composeMail({
       fields: [
         ["Date", dateText(now, run.host.zoneOffset?.(now) ?? 0)],
-        ["From", from],
+        ["From", from ?? `<${own}>`],
+        ...(several ? [["Sender", `<${own}>`]] as const : []),
         ["To", recipientText(run, sender)],
         ["Subject", headerText(shortened(subjectText(run, reply)))],
         ...(id === undefined ? [] : [["Message-ID", `<${id}>`]] as const),
@@ -157,11 +156,24 @@ function compose(run: Run, reply: Reply, sender: string, own: string): OutgoingM
   };
 }
 
-/** RFC 5230 §4.2: replies with other content are other replies, unless the script names them. */
-function seenKey(reply: Reply, sender: string): string {
-  const content = [reply.subject, reply.from, reply.mime, reply.reason].join("\0");
-  const handle = reply.handle ?? createHash("sha256").update(content).digest("hex");
-  return ["vacation", handle, sender.toLowerCase()].join("\0");
+/**
+ * RFC 5230 §4.2: replies with other content are other replies, unless the script names them. The content is that of the
+ * script: what variables make of it each time is still the same reply.
+ */
+function contentIdentity(call: Call): string {
+  const written = (tag: string) => {
+    const use = call.tag(tag);
+    return use === undefined ? null : writtenText(call, use.valueAt);
+  };
+  const reason = writtenText(call, call.position("reason"));
+  const content = JSON.stringify([written("subject"), written("from"), call.has("mime"), reason]);
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** RFC 5230 §5: a header of a MIME entity has no octets beyond ASCII. */
+function mimeProblem(reason: string): string | undefined {
+  const [header = ""] = reason.split(/\r?\n\r?\n/, 1);
+  return /[^\0-\x7f]/.test(header) ? "the header of the MIME entity has characters beyond ASCII" : undefined;
 }
 
 /** How long a sender gets no second reply, within what the settings allow. */
@@ -178,6 +190,7 @@ function period(call: Call, compiler: Compiler): number {
 
 function readReply(call: Call, compiler: Compiler): (run: Run) => Reply {
   const seconds = period(call, compiler);
+  const content = contentIdentity(call);
   const [reason, mime] = [call.text("reason"), call.has("mime")];
   const [subject, from, handle] = [call.tag("subject"), call.tag("from"), call.tag("handle")];
   const addresses = call.tag("addresses")?.texts;
@@ -187,7 +200,7 @@ function readReply(call: Call, compiler: Compiler): (run: Run) => Reply {
     from: from?.text.read(run),
     addresses: addresses?.read(run) ?? [],
     mime,
-    handle: handle?.text.read(run),
+    identity: handle === undefined ? content : `=${handle.text.read(run)}`,
     seconds,
   });
 }
@@ -207,8 +220,14 @@ const vacationExtension: Extension = {
     ],
     compile(call, compiler) {
       const from = call.tag("from");
-      if (from?.text.literal !== undefined && parseMailbox(from.text.literal) === undefined) {
+      if (from?.text.literal !== undefined && mailboxList(from.text.literal) === undefined) {
         compiler.error(from.valueAt, `'${from.text.literal.slice(0, 256)}' is not an address that mail can come from`);
+        return undefined;
+      }
+      const { literal } = call.text("reason");
+      const wrong = literal === undefined || !call.has("mime") ? undefined : mimeProblem(literal);
+      if (wrong !== undefined) {
+        compiler.error(call.position("reason"), wrong);
         return undefined;
       }
       const read = readReply(call, compiler);
@@ -218,12 +237,15 @@ const vacationExtension: Extension = {
           throw new SieveRuntimeError("vacation can be used once in a script only", call.at);
         }
         const reply = read(run);
-        if (reply.from !== undefined && parseMailbox(reply.from) === undefined) {
+        if (reply.from !== undefined && mailboxList(reply.from) === undefined) {
           throw new SieveRuntimeError(`'${reply.from.slice(0, 256)}' is not an address`, call.at);
         }
+        const problem = reply.mime ? mimeProblem(reply.reason) : undefined;
+        if (problem !== undefined) throw new SieveRuntimeError(problem, call.at);
         const between = partners(run, reply);
         if (between === undefined) return { kind: "vacation", message: run.message };
-        const seen = run.host.seen?.(seenKey(reply, between.sender), reply.seconds, false) ?? false;
+        const key = ["vacation", reply.identity, between.sender.toLowerCase()].join("\0");
+        const seen = run.host.seen?.(key, reply.seconds, false) ?? false;
         return later(
           seen,
           (before): VacationAction =>
