@@ -25,7 +25,7 @@ function methodProblem(uri: string): string | undefined {
 
 /** RFC 5435 §3.5: `name=value`. */
 function optionProblem(option: string): string | undefined {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]*=\P{Cc}*$/u.test(option)
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*=[^\0\r\n]*$/.test(option)
     ? undefined
     : `'${option.slice(0, 80)}' is not an option; it must look like "name=value"`;
 }
@@ -110,8 +110,9 @@ function compose(run: Run, uri: MailtoUri, { from, importance, text }: Notificat
     `Postmaster <postmaster@${run.host.environment?.("domain") ?? "localhost"}>`;
   const [sender] = parseAddressList(own);
   const { priority, word } = IMPORTANCE[importance] ?? { priority: "3 (Normal)", word: "normal" };
-  const original = firstField(run.message.header, "subject")?.text().trim() ?? "";
-  const subject = uri.subject ?? text ?? `Notification: ${original}`;
+  const original = (name: string) => firstField(run.message.header, name)?.text().trim() ?? "";
+  // RFC 5436 §2.7: the text of the script comes first, then that of the URI, then that of the message.
+  const subject = text ?? uri.subject ?? (original("subject") || "New mail");
   const chars = Array.from(subject);
   const short = chars.length > LONGEST_SUBJECT ? `${chars.slice(0, LONGEST_SUBJECT - 1).join("")}…` : subject;
   return {
@@ -127,16 +128,33 @@ function compose(run: Run, uri: MailtoUri, { from, importance, text }: Notificat
         ...(cc.length === 0 ? [] : [["Cc", cc.map(headerAddress).join(", ")]] as const),
         ["Subject", headerText(short)],
         ...uri.fields.map(([name, value]) => [name, headerText(value)] as const),
-        // RFC 5436 §2.7.1.
-        ["Auto-Submitted", `auto-notified${run.envelope.to === undefined ? "" : `; owner-email="${run.envelope.to}"`}`],
+        // RFC 5436 §2.7.1: who is behind it stands there, also before there is a recipient.
+        [
+          "Auto-Submitted",
+          `auto-notified; owner-email="${quoted(run.envelope.to ?? parseMailbox(own)?.address ?? "")}"`,
+        ],
         ["Precedence", "bulk"],
         ["X-Priority", priority],
         ["Importance", word],
       ],
-      text: uri.body ?? text ?? `New mail: ${original}\n`,
+      // RFC 5435 §3.6.
+      text: uri.body ?? text ?? `New mail\nFrom: ${original("from")}\nSubject: ${original("subject")}\n`,
     }),
   };
 }
+
+/** What stands between the quotes of a quoted string. */
+function quoted(text: string): string {
+  return text.replace(/["\\]/g, "\\$&");
+}
+
+/** What is known of notifications by mail, by capability. */
+const CAPABILITIES: Readonly<Record<string, string>> = {
+  // RFC 5436 §2.2: nobody knows who reads mail, or when.
+  online: "maybe",
+  // RFC 8580 §6.1.
+  fcc: "yes",
+};
 
 function compileNotify(call: Call, compiler: Compiler) {
   if (compiler.options.limits?.outMessages === 0) {
@@ -214,9 +232,12 @@ export const enotify: readonly Extension[] = [{
         if (matcher === undefined) return undefined;
         const [uri, capability] = [call.text("notification uri"), call.text("notification capability")];
         return (run) => {
-          // RFC 5436 §2.8: nobody knows who reads mail, or when.
-          const known = methodProblem(uri.read(run)) === undefined && capability.read(run).toLowerCase() === "online";
-          return known && matcher(run, ["maybe"]);
+          const name = capability.read(run).toLowerCase();
+          const value = Object.hasOwn(CAPABILITIES, name) ? CAPABILITIES[name] : undefined;
+          const method = uri.read(run);
+          // RFC 8580 §6.1: for that one the scheme is enough.
+          const valid = name === "fcc" ? /^mailto:/i.test(method) : methodProblem(method) === undefined;
+          return value !== undefined && valid && matcher(run, [value]);
         };
       },
     },

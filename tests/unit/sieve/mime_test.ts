@@ -1,4 +1,4 @@
-/** Scripts that look into the parts of a message, and tell people about it. */
+/** Scripts that look into the parts of a message. */
 
 import assert from "node:assert/strict";
 import { actionsOf, errorsOf, holds, run } from "./script.ts";
@@ -94,34 +94,6 @@ Deno.test("a MIME bomb ends at the limits", async () => {
     true,
     "the message has more than 20 parts, or more than 50 levels of them",
   ]);
-});
-
-Deno.test("a notification is mail to those that the URI names", async () => {
-  const script = 'require "enotify"; notify :importance "1" :message "Ring!" :from "bob@example.net" ' +
-    '"mailto:a@example.org%2cb@example.org?cc=A@example.org&x-kind=new%20mail&subject=Hi";';
-  const outcome = await run(script);
-  const [action] = outcome.actions;
-  assert.ok(action?.kind === "notify" && action.mail !== undefined);
-  assert.equal(action.mail.from, "bob@example.net");
-  assert.deepEqual(action.mail.to, ["a@example.org", "b@example.org"]);
-  const text = new TextDecoder().decode(action.mail.bytes);
-  for (const line of ["Subject: Hi", "X-kind: new mail", "Importance: high", "To: <a@example.org>, <b@example.org>"]) {
-    assert.ok(text.toLowerCase().includes(`${line.toLowerCase()}\r\n`), line);
-  }
-  assert.ok(text.endsWith("\r\n\r\nRing!\r\n"));
-  assert.ok(outcome.implicitKeep !== undefined);
-});
-
-Deno.test("nobody is notified of automatic mail, or by methods that are not known", async () => {
-  const automatic = await run('require "enotify"; notify "mailto:a@example.org";', {
-    message: "Auto-Submitted: auto-replied\n\n",
-  });
-  assert.ok(automatic.actions[0]?.kind === "notify" && automatic.actions[0].mail === undefined);
-  assert.match(
-    errorsOf('require "enotify"; notify "xmpp:a@example.org";')[0] ?? "",
-    /method 'xmpp:a@example.org' is not supported/,
-  );
-  assert.equal(errorsOf('require "enotify"; notify "mailto:a@example.org?subject=a<b";').length, 1);
 });
 
 Deno.test(":fcc files what is sent, with flags if those are required", async () => {
