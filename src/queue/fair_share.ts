@@ -59,6 +59,13 @@ export interface FairShare<T extends Sharer> {
 
 /** A destination may have so many times the places that it leaves free, unless it is the only one. */
 const GREED = 4;
+/**
+ * With so few places in all that would leave none free. Then nobody has all of them but who is known to be quick, and
+ * alone lately.
+ */
+const FEW = GREED;
+/** An attempt that takes longer is slow, in milliseconds. */
+const SLOW = 3000;
 /** It is not, if another one was seen within so many milliseconds. */
 const MIXED = 10 * 60_000;
 /** Claimed jobs that wait in memory for their destination. Beyond it all but half go back. */
@@ -85,6 +92,8 @@ interface Destination<T extends Sharer> {
   mean: number;
   /** When the last one that went back is to return. */
   turn: number;
+  /** Whether the last attempt that tells was answered soon. */
+  quick: boolean;
   /** Lines that wait until there is room. */
   readonly parked: Set<Line<T>>;
   /** Lines there are at all. */
@@ -127,6 +136,8 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
   const throttled = new Set<Destination<T>>();
   let latest: string | undefined;
   let mixedAt = -Infinity;
+  /** When what runs began; only kept where places are few. */
+  const starts = new Map<T, number>();
 
   const levelOf = (priority: number): Level<T> => {
     for (const level of levels) if (level.priority === priority) return level;
@@ -139,7 +150,7 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
   const destinationOf = ({ destination: name, oneOfMany }: T): Destination<T> => {
     let destination = destinations.get(name);
     if (destination === undefined) {
-      const fresh = { running: 0, window: Infinity, mean: USUAL, turn: 0, lines: 0 };
+      const fresh = { running: 0, window: Infinity, mean: USUAL, turn: 0, quick: false, lines: 0 };
       destination = { name, oneOfMany, ...fresh, parked: new Set() };
       destinations.set(name, destination);
       if (destinations.size > MOST_DESTINATIONS) forget(name);
@@ -159,12 +170,25 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
     }
   };
 
+  /** Whether it has a place and may keep it for long. */
+  const mayHang = ({ name, running, quick }: Destination<T>): boolean => {
+    if (running === 0 || !quick) return running > 0;
+    const soon = clock.now() - SLOW;
+    for (const [job, start] of starts) if (job.destination === name && start < soon) return true;
+    return false;
+  };
+
   /** Places that a destination may have in addition to those it has. */
-  const roomOf = (destination: Destination<T>): number => {
-    const room = Math.min(limit - running, destination.window - destination.running);
-    if (room <= 0 || (!destination.oneOfMany && clock.now() - mixedAt >= MIXED)) return room;
+  const roomOf = (destination: Destination<T>, urgent: boolean): number => {
+    const free = limit - running;
+    const room = Math.min(free, destination.window - destination.running);
+    const mixed = clock.now() - mixedAt < MIXED;
+    if (room <= 0 || (!destination.oneOfMany && !mixed)) return room;
+    if (limit > 1 && limit <= FEW && !urgent) {
+      return mixed || mayHang(destination) ? Math.min(room, limit - 1 - destination.running) : room;
+    }
     // Each place that it takes is also one that is free no longer.
-    return Math.min(room, Math.ceil((GREED * (limit - running) - destination.running) / (GREED + 1)));
+    return Math.min(room, Math.ceil((GREED * free - destination.running) / (GREED + 1)));
   };
 
   /** One that is of no interest any more is forgotten. */
@@ -188,14 +212,18 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
 
   /** Lets as many lines go on as there is room for. */
   const unpark = (destination: Destination<T>) => {
-    let room = roomOf(destination);
+    const room = roomOf(destination, false);
+    const roomForUrgent = roomOf(destination, true);
+    let opened = 0;
     for (const line of destination.parked) {
-      if (room-- <= 0) return;
+      if (opened >= Math.max(room, roomForUrgent)) return;
+      if (opened >= (line.sender.level.priority > 0 ? roomForUrgent : room)) continue;
+      opened++;
       destination.parked.delete(line);
       parkedClaimed -= line.claimed;
       open(line);
     }
-    throttled.delete(destination);
+    if (destination.parked.size === 0) throttled.delete(destination);
   };
 
   const removeLine = (line: Line<T>) => {
@@ -243,7 +271,7 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
   const nextLine = (level: Level<T>): Line<T> | undefined => {
     for (let sender = first(level.open); sender !== undefined; sender = first(level.open)) {
       for (let line = first(sender.open); line !== undefined; line = first(sender.open)) {
-        if (roomOf(line.destination) > 0) return line;
+        if (roomOf(line.destination, level.priority > 0) > 0) return line;
         park(line);
       }
       level.open.delete(sender);
@@ -267,6 +295,7 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
     if (job !== undefined) {
       running++;
       destination.running++;
+      if (limit <= FEW) starts.set(job, clock.now());
     }
     return job;
   };
@@ -331,8 +360,10 @@ export function createFairShare<T extends Sharer>(clock: Clock): FairShare<T> {
     end(job, reached, took) {
       const destination = destinations.get(job.destination);
       running--;
+      if (starts.size > 0) starts.delete(job);
       if (destination === undefined) return;
       const were = destination.running--;
+      if (reached !== "unknown") destination.quick = reached === "yes" && took < SLOW;
       if (reached === "yes") {
         destination.mean += NEWEST * (took - destination.mean);
         if (destination.window < Infinity && ++destination.window >= limit) destination.window = Infinity;

@@ -100,6 +100,59 @@ Deno.test("two slow destinations leave places, too", () => {
   assert.ok(Math.abs(count(taken, "x") - count(taken, "y")) <= 1);
 });
 
+for (const places of [2, 3, 4, 5, 9]) {
+  Deno.test(`of ${places} places one is left to others, whether a destination was quick before or not`, () => {
+    for (const before of [undefined, "yes", "no"] as const) {
+      const { share, takeAll } = shareOf(places, [job("quick")]);
+      for (const one of takeAll()) share.end(one, "yes", 1);
+      if (before !== undefined) {
+        share.push(job("hanging"));
+        for (const one of takeAll()) share.end(one, before, 1);
+      }
+      for (const one of times(20, () => job("hanging"))) share.push(one);
+      assert.ok(takeAll().length < places);
+      share.push(job("quick"));
+      const taken = takeAll();
+      assert.equal(count(taken, "quick"), 1, String(before));
+    }
+  });
+}
+
+Deno.test("one of many that nobody else is seen beside has every place of a few while it answers soon", async () => {
+  const many = { oneOfMany: true };
+  const { clock, share, takeAll } = shareOf(2, times(9, () => job("x", "s", many)));
+  const [first] = takeAll();
+  assert.equal(share.running, 1, "it may hang");
+  await clock.advance(500);
+  share.end(first!, "yes", 500);
+  const both = takeAll();
+  assert.equal(both.length, 2);
+  // An attempt that takes long is a warning.
+  share.end(both[0]!, "yes", 500);
+  await clock.advance(4000);
+  assert.deepEqual(takeAll(), []);
+  share.end(both[1]!, "yes", 4500);
+  const [alone] = takeAll();
+  assert.equal(share.running, 1, "the last was slow");
+  share.end(alone!, "yes", 100);
+  assert.equal(takeAll().length, 2);
+});
+
+Deno.test("urgent mail takes the last of few places, also behind others of its destination", () => {
+  const { share, takeAll } = shareOf(2, [job("y"), job("x", "s"), job("x", "s"), job("x", "t")]);
+  const taken = takeAll();
+  assert.deepEqual([count(taken, "x"), count(taken, "y")], [1, 1]);
+  share.end(taken.find(({ destination }) => destination === "y")!, "yes", 1);
+  assert.equal(share.take(), undefined);
+  share.push(job("x", "t", { priority: 4 }));
+  assert.equal(share.take()?.priority, 4);
+  // As well if it was there before a place came free.
+  share.push(job("x", "u", { priority: 4 }));
+  assert.equal(share.take(), undefined);
+  share.end(taken.find(({ destination }) => destination === "x")!, "unknown", 1);
+  assert.equal(share.take()?.priority, 4);
+});
+
 Deno.test("ten minutes after the last of several destinations was seen, one may have every place again", async () => {
   const { clock, share, takeAll } = shareOf(10, [...times(20, () => job("x")), job("y")]);
   for (const one of takeAll()) share.end(one, "yes", 1);
@@ -217,6 +270,7 @@ Deno.test("of urgent jobs those count as claimed that have a place to go to and 
 Deno.test("clearing gives everything that waits, and what runs may still end", () => {
   const { share, takeAll } = shareOf(3, [...times(9, () => job("x")), job("y")]);
   const running = takeAll();
+  assert.deepEqual([count(running, "x"), count(running, "y")], [2, 1]);
   assert.equal(share.clear().length, 7);
   assert.equal(share.claimed, 0);
   running.forEach((one) => share.end(one, "yes", 1));

@@ -73,7 +73,7 @@ Deno.test("after a restart an urgent message passes ten thousand that came befor
 Deno.test("an urgent message of another node needs no room among what was claimed before", async () => {
   await withStore(async (store, clock, folder) => {
     const queue = await openTestQueue(store, clock, { config: queueConfig({ threads: { remote: 2 } }) });
-    await send(queue, many(500, "list.example"), 0);
+    await send(queue, Array.from({ length: 500 }, (_, i) => `u@list${i}.example`), 0);
     const slow = slowDelivery();
     queue.start(slow.deliver);
     await until(() => slow.jobs.length === 2, "both places taken");

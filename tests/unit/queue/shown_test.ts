@@ -76,7 +76,7 @@ Deno.test("of what a node has claimed only what it is trying is delivering; the 
   await withQueue(async ({ queue, outside, store, clock, pass }) => {
     const slow = slowDelivery();
     queue.start(slow.deliver);
-    await send(queue, "a@x.example", "b@x.example", "c@x.example", "d@x.example");
+    await send(queue, "a@w.example", "b@x.example", "c@y.example", "d@z.example");
     await until(() => slow.jobs.length === 2, "both places taken");
     const accepted = new Date(clock.now()).toISOString();
     assert.equal(await claimed(store), 4);
@@ -107,7 +107,7 @@ Deno.test("what waits in memory for a place takes the time that somebody sets, a
   await withQueue(async ({ queue, outside, clock, pass }) => {
     const slow = slowDelivery();
     queue.start(slow.deliver);
-    await send(queue, "a@x.example", "b@x.example", "later@x.example", "asked@x.example");
+    await send(queue, "a@x.example", "b@y.example", "later@x.example", "asked@x.example");
     await until(() => slow.jobs.length === 2, "both places taken");
     const later = clock.now() + 3 * MINUTE;
     assert.equal(await outside.reschedule({ recipient: "later@x.example" }, later, "ann"), 1);

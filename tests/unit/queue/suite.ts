@@ -1037,7 +1037,7 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     const { store, clock, queue } = await bench(database, { config: queueConfig({ threads: { remote: 2 } }) });
     const slow = slowDelivery();
     queue.start(slow.deliver);
-    for (let i = 0; i < 5; i++) await queue.enqueue(newMessage(queue, [`u${i}@example.net`]));
+    for (let i = 0; i < 5; i++) await queue.enqueue(newMessage(queue, [`u@to${i}.example`]));
     await until(() => slow.jobs.length === 2);
     const draining = queue.drain(10_000);
     slow.jobs[0]?.answer(delivered(slow.jobs[0].job));
