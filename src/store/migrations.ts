@@ -272,4 +272,52 @@ export const MIGRATIONS: readonly Migration[] = [
       END`,
     ],
   },
+  {
+    version: 11,
+    statements: [
+      // Reports that others have sent. digest: SHA-256 of the document; day: what it is about, since the epoch, UTC;
+      // mail: JSON, how it came; content: JSON, what it says.
+      `CREATE TABLE incoming_reports (
+        id INTEGER PRIMARY KEY,
+        digest TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        received INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        reporter TEXT NOT NULL,
+        domain TEXT NOT NULL,
+        begins INTEGER,
+        ends INTEGER,
+        passed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        mail TEXT NOT NULL,
+        content TEXT NOT NULL
+      )`,
+      "CREATE INDEX incoming_reports_expires ON incoming_reports (expires)",
+      `CREATE TABLE incoming_report_domains (
+        kind TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        report INTEGER NOT NULL,
+        passed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        PRIMARY KEY (kind, day, domain, report)
+      ) WITHOUT ROWID`,
+      "CREATE INDEX incoming_report_domains_domain ON incoming_report_domains (domain)",
+      "CREATE INDEX incoming_report_domains_report ON incoming_report_domains (report)",
+      // source: address or host that failed; detail: how it did.
+      `CREATE TABLE incoming_report_failures (
+        kind TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        domain TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        report INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        PRIMARY KEY (kind, day, source, domain, detail, report)
+      ) WITHOUT ROWID`,
+      "CREATE INDEX incoming_report_failures_source ON incoming_report_failures (source)",
+      "CREATE INDEX incoming_report_failures_report ON incoming_report_failures (report)",
+    ],
+  },
 ];

@@ -403,6 +403,7 @@ export const EVENTS = {
   "incoming-report.tls-report-with-warnings": { level: "warn", text: "TLS report tells of failures" },
   "incoming-report.abuse-report": { level: "info", text: "Complaint received" },
   "incoming-report.auth-failure-report": { level: "info", text: "Authentication failure report received" },
+  "incoming-report.delivery-status": { level: "info", text: "Delivery status notification received" },
   "incoming-report.message-parse-failed": { level: "info", text: "Report message cannot be read" },
   "incoming-report.dmarc-parse-failed": { level: "info", text: "DMARC report cannot be read" },
   "incoming-report.tls-rpc-parse-failed": { level: "info", text: "TLS report cannot be read" },

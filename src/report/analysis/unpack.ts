@@ -136,6 +136,7 @@ function gzipSink(next: (name: string) => DocumentSink, budget: Budget, name: st
     end() {
       push(new Uint8Array(0), true);
       if (!ended) throw new UnpackError("the archive ends early");
+      if (!some) throw new UnpackError("the archive is empty");
       target.end();
     },
   };
