@@ -201,6 +201,7 @@ export interface ConnectionConfig {
   readonly id: string;
   readonly ehloHostname: string;
   readonly sourceIps: readonly string[];
+  readonly pool: PoolConfig;
   /** Milliseconds each. */
   readonly timeout: {
     readonly connect: number;
@@ -210,6 +211,16 @@ export interface ConnectionConfig {
     readonly rcptTo: number;
     readonly data: number;
   };
+}
+
+/** How long and how often connections to other servers are used. */
+export interface PoolConfig {
+  /** Milliseconds a connection may lie idle. */
+  readonly maxIdle: number;
+  /** Messages per connection. */
+  readonly maxMessages: number;
+  /** Idle connections in all. */
+  readonly maxConnections: number;
 }
 
 export type TlsRequirement = "optional" | "require" | "disable";

@@ -17,7 +17,7 @@ import { createMaildirWriter } from "./maildir.ts";
 import type { Connect } from "./open_session.ts";
 import { type Counters, createOutboundLimits } from "./outbound_limits.ts";
 import { createPeerCapacity } from "./peer_capacity.ts";
-import { createPool, type PoolLimits } from "./pool.ts";
+import { createPool } from "./pool.ts";
 import { attemptRemote, type RemoteContext, type RemoteRoute } from "./remote.ts";
 import { localTlsPolicy, type TlsPolicy } from "./tls_policy.ts";
 import type { TlsResults } from "./tls_result.ts";
@@ -55,7 +55,6 @@ export interface DeliveryOptions {
   readonly wire?: Wire;
   /** Port of `mx` routes, 25 if not given. */
   readonly mxPort?: number;
-  readonly pool?: Partial<PoolLimits>;
 }
 
 /** The delivering side. */
@@ -67,8 +66,6 @@ export interface Delivery {
   reconfigure(config: QueueConfig): void;
 }
 
-// Ten seconds idle is short enough for any peer; after 200 messages a connection has paid for itself.
-const POOL: PoolLimits = { maxIdle: 10_000, maxMessages: 200, maxKept: 1000 };
 // Copies of one message that are written at the same time.
 const LOCAL_COPIES = 8;
 
@@ -76,7 +73,7 @@ const LOCAL_COPIES = 8;
 export function createDelivery(options: DeliveryOptions): Delivery {
   const { clock, emit, random } = options;
   let { config } = options;
-  const pool = createPool(clock, { ...POOL, ...options.pool });
+  const pool = createPool(clock);
   const local: LocalContext = {
     writer: createMaildirWriter(options.hostname, clock),
     // A reload may change it.

@@ -24,7 +24,6 @@ export { createStsCache, purgePolicies, type StsCache } from "./mta_sts_cache.ts
 export { createPolicyFetch, type FetchPolicy, POLICY_PATH } from "./mta_sts_fetch.ts";
 export { createStsPolicy } from "./mta_sts_policy.ts";
 export { LONGEST_LIFE, policyLines, type StsPolicy } from "./mta_sts_record.ts";
-export type { PoolLimits } from "./pool.ts";
 export type { TlsDecision, TlsPolicy, TlsTarget } from "./tls_policy.ts";
 export {
   createTlsResultRecorder,

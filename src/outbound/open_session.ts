@@ -1,7 +1,7 @@
 /** From an address to a session that takes mail: connection, greeting, EHLO, TLS, login. */
 
 import type { Clock } from "../clock/mod.ts";
-import type { ConnectionConfig } from "../config/config.ts";
+import type { ConnectionConfig, PoolConfig } from "../config/config.ts";
 import {
   type ClientConnection,
   ConnectError,
@@ -38,6 +38,7 @@ export interface OpenOptions {
   readonly localIp: string | undefined;
   readonly ehloName: string;
   readonly timeout: ConnectionConfig["timeout"];
+  readonly pool: PoolConfig;
   readonly tlsTimeout: number;
   readonly tls: TlsAllowed;
   /** What {@link tls} was decided on. */

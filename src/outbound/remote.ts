@@ -293,6 +293,7 @@ class Attempt implements Connecting {
         ehloName: (localIp === undefined ? undefined : config.sourceIp.get(localIp)?.ehloHostname) ??
           connection.ehloHostname,
         timeout: connection.timeout,
+        pool: connection.pool,
         tlsTimeout: tls.timeout.tls,
         tls: decision,
         target,
@@ -348,7 +349,7 @@ class Attempt implements Connecting {
     } finally {
       this.#session = undefined;
       const { pool, waiting } = this.context;
-      pool.keep(session);
+      pool.keep(session, options.pool);
       if (waiting.occupied) waiting.wake(session.endpoint);
     }
     return true;

@@ -208,6 +208,11 @@ function buildConnection({ reader }: BuildContext, id: string): ConnectionConfig
     id,
     ehloHostname: reader.get("queue.connection.<id>.ehlo-hostname", id),
     sourceIps: reader.get("queue.connection.<id>.source-ips", id),
+    pool: {
+      maxIdle: reader.get("queue.connection.<id>.pool.max-idle", id),
+      maxMessages: reader.get("queue.connection.<id>.pool.max-messages", id),
+      maxConnections: reader.get("queue.connection.<id>.pool.max-connections", id),
+    },
     timeout: {
       connect: reader.get("queue.connection.<id>.timeout.connect", id),
       greeting: reader.get("queue.connection.<id>.timeout.greeting", id),

@@ -193,6 +193,7 @@ Deno.test("queue defaults: the built-in definitions", () => {
     id: "default",
     ehloHostname: "mx.example.net",
     sourceIps: [],
+    pool: { maxIdle: 10_000, maxMessages: 200, maxConnections: 1000 },
     timeout: {
       connect: MINUTE,
       greeting: 3 * MINUTE,

@@ -164,6 +164,9 @@ const QUEUE: readonly Case[] = [
     "192.0.2.1",
     "2001:db8::1",
   ]],
+  ["queue.connection.c.pool.max-messages", "1", (c) => c.queue.connection.get("c")?.pool.maxMessages, 1],
+  ["queue.connection.c.pool.max-idle", '"1m"', (c) => c.queue.connection.get("c")?.pool.maxIdle, 60_000],
+  ["queue.connection.c.pool.max-connections", "0", (c) => c.queue.connection.get("c")?.pool.maxConnections, 0],
   ['queue.source-ip."192.0.2.1".ehlo-hostname', '"s.example"', (c) => [...c.queue.sourceIp], [
     ["192.0.2.1", { ehloHostname: "s.example" }],
   ]],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { startFakePeer } from "../../support/fake_peer.ts";
-import { connection, inShort, jobFor, MESSAGE, queueConfig, relay, setUp, textOf } from "./setting.ts";
+import { computed, connection, inShort, jobFor, MESSAGE, queueConfig, relay, setUp, textOf } from "./setting.ts";
 
 const TO = ["b@rcpt.example"];
 
@@ -190,5 +190,49 @@ Deno.test("a relay that cannot be reached is a deferral that names it", async ()
   const [outcome] = await deliver(jobFor(TO));
   assert.equal(inShort(outcome), "deferred connection 0 4.4.1");
   assert.match(textOf(outcome), /^relay\.localhost/);
+  await delivery.close();
+});
+
+Deno.test("of idle connections as many are kept as there may be, none if so", async () => {
+  for (const most of [0, 2]) {
+    await using peer = await startFakePeer();
+    const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]), { pool: { maxConnections: most } });
+    await Promise.all(Array.from({ length: 4 }, () => deliver(jobFor(TO))));
+    await until(() => peer.connections.filter(({ lines }) => lines.at(-1) === "QUIT").length === 4 - most);
+    await Promise.all(Array.from({ length: 4 }, () => deliver(jobFor(TO))));
+    assert.equal(peer.connections.length, 8 - most);
+    await delivery.close();
+  }
+});
+
+Deno.test("each connection is used as the definition says that was chosen for it", async () => {
+  await using peer = await startFakePeer();
+  const once = {
+    ...connection,
+    id: "once",
+    ehloHostname: "once.example",
+    pool: { ...connection.pool, maxMessages: 1 },
+  };
+  const brief = {
+    ...connection,
+    id: "brief",
+    ehloHostname: "brief.example",
+    pool: { ...connection.pool, maxIdle: 1000 },
+  };
+  const config = queueConfig([relay(peer.port)], {
+    connections: [connection, once, brief],
+    strategy: {
+      connection: computed("queue.strategy.connection", ({ variables }) => String(variables.rcpt).split("@")[0] ?? ""),
+    },
+  });
+  const { deliver, delivery, clock } = setUp(config);
+  for (const name of ["default", "once", "brief", "default", "once", "brief"]) {
+    await deliver(jobFor([`${name}@x.example`]));
+  }
+  assert.deepEqual(peer.messages.map((message) => message.connection), [1, 2, 3, 1, 4, 3]);
+  await clock.advance(3000);
+  await until(() => peer.connections[2]?.lines.at(-1) === "QUIT");
+  await deliver(jobFor(["default@x.example"]));
+  assert.equal(peer.messages.at(-1)?.connection, 1, "ten seconds are not over");
   await delivery.close();
 });

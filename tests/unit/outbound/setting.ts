@@ -1,6 +1,12 @@
 /** What the tests of delivery share: a configuration, jobs, and a delivery whose every wait can be seen. */
 
-import type { ConnectionConfig, QueueConfig, RouteConfig, TlsPolicyConfig } from "../../../src/config/config.ts";
+import type {
+  ConnectionConfig,
+  PoolConfig,
+  QueueConfig,
+  RouteConfig,
+  TlsPolicyConfig,
+} from "../../../src/config/config.ts";
 import type { FunctionHost, Scope, Setting } from "../../../src/expression/types.ts";
 import type { Content } from "../../../src/message/content.ts";
 import { type ClientConnection, connect } from "../../../src/net/mod.ts";
@@ -29,6 +35,7 @@ export const connection: ConnectionConfig = {
   id: "default",
   ehloHostname: "mx.sender.example",
   sourceIps: [],
+  pool: { maxIdle: 10_000, maxMessages: 200, maxConnections: 1000 },
   timeout: {
     connect: MINUTE,
     greeting: 3 * MINUTE,
@@ -183,11 +190,13 @@ export interface Setup {
   deliver(job: DeliveryJob, signal?: AbortSignal): Promise<readonly Outcome[]>;
 }
 
-/** Makes a delivery on a fake clock. */
+/** Makes a delivery on a fake clock; with `pool` all its connections are used like that. */
 export function setUp(
   config: QueueConfig,
-  options: Partial<DeliveryOptions> & { readonly ca?: readonly string[] } = {},
+  options: Partial<DeliveryOptions> & { readonly ca?: readonly string[]; readonly pool?: Partial<PoolConfig> } = {},
 ): Setup {
+  const used = ([id, one]: [string, ConnectionConfig]) =>
+    [id, { ...one, pool: { ...one.pool, ...options.pool } }] as const;
   const clock = new FakeClock();
   const events: { name: EventName; fields: EventFields }[] = [];
   const writes: string[] = [];
@@ -216,7 +225,7 @@ export function setUp(
     startTls: (how) => inner.startTls(options.ca === undefined ? how : { ...how, ca: options.ca }),
   });
   const delivery = createDelivery({
-    config,
+    config: { ...config, connection: new Map([...config.connection].map(used)) },
     hostname: "mx.sender.example",
     resolver: createZone({}),
     clock,
