@@ -83,12 +83,16 @@ function quoteWildcards(text: string, limit: number): string {
   return dangling ? short.slice(0, -1) : short;
 }
 
-// RFC 5229 §4.1. Letters beyond ASCII have cases too; nobody who wrote :upper is surprised by that.
+// RFC 5229 §4.1.3: what is no letter of ASCII stays as it is.
+const lower = (text: string) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+const upper = (text: string) => text.replace(/[a-z]+/g, (letters) => letters.toUpperCase());
+
+/** RFC 5229 §4.1. */
 export const MODIFIERS: readonly TagDefinition[] = [
-  modifier("lower", 40, (text) => text.toLowerCase()),
-  modifier("upper", 40, (text) => text.toUpperCase()),
-  modifier("lowerfirst", 30, (text) => first(text, (char) => char.toLowerCase())),
-  modifier("upperfirst", 30, (text) => first(text, (char) => char.toUpperCase())),
+  modifier("lower", 40, lower),
+  modifier("upper", 40, upper),
+  modifier("lowerfirst", 30, (text) => first(text, lower)),
+  modifier("upperfirst", 30, (text) => first(text, upper)),
   modifier("quotewildcard", 20, quoteWildcards),
   modifier("length", 10, (text) => String(Array.from(text).length)),
 ];
