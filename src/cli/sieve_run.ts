@@ -5,7 +5,9 @@ import {
   type Action,
   type CompiledScript,
   compileScript,
+  DEFAULT_ADDRESS_BOOK,
   formatProblem,
+  listName,
   messageBytes,
   type Outcome,
   runScript,
@@ -144,13 +146,15 @@ type Pairs = readonly (readonly [string, string])[];
 function hostOf(now: number, env: Pairs, lists: Pairs, log: string[]): SieveHost {
   const items = new Map(env);
   let ids = 0;
+  const membersOf = (list: string) =>
+    lists.flatMap(([name, each]) => listName(name).toLowerCase() === list.toLowerCase() ? [each] : []);
   return {
     now: () => now,
     zoneOffset: (time) => -new Date(time).getTimezoneOffset(),
     environment: (item) => items.get(item),
-    inList: (list, value) => lists.some(([name, each]) => name === list.toLowerCase() && each === value),
-    listExists: (list) => lists.some(([name]) => name === list.toLowerCase()),
-    listMembers: (list) => lists.flatMap(([name, each]) => name === list.toLowerCase() ? [each] : []),
+    inList: (list, value) => membersOf(list).includes(value),
+    listExists: (list) => list === DEFAULT_ADDRESS_BOOK || membersOf(list).length > 0,
+    listMembers: (list) => membersOf(list).length === 0 ? undefined : membersOf(list),
     messageId: () => `${++ids}.${now}@localhost`,
     log: (text) => void log.push(text),
   };

@@ -3,6 +3,7 @@
 import type { Signer } from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
+import { isGlob } from "../directory/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import {
   createSeenMemory,
@@ -70,9 +71,10 @@ function listsOf({ environment, lookups, stores }: Config): ScriptLists {
     has: (name) => names.has(name),
     members(name) {
       const entries = lookups.get(name);
-      if (entries !== undefined) return [...entries.keys()];
       const store = stores.get(name);
-      return store?.type === "memory" ? store.values : undefined;
+      const members = entries !== undefined ? [...entries.keys()] : store?.type === "memory" ? store.values : undefined;
+      // Whom a wildcard stands for, nobody can tell.
+      return members?.some(isGlob) === true ? undefined : members;
     },
   };
 }

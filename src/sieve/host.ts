@@ -17,8 +17,8 @@ export interface SieveHost {
   inList?(list: string, value: string): Answer<boolean>;
   /** RFC 6134: whether the list exists and may be used. */
   listExists?(list: string): boolean;
-  /** RFC 6134 §2.7: the addresses in a list, for `redirect :list`. */
-  listMembers?(list: string): Answer<readonly string[]>;
+  /** RFC 6134 §2.3: the addresses in a list, for `redirect :list`; undefined if they cannot be told. */
+  listMembers?(list: string): Answer<readonly string[] | undefined>;
   /**
    * RFC 7352 and RFC 5230 §4.2: whether `key` was seen within `seconds`; remembers it from now on, or, if `renew` is
    * false, only if it is new. Keys of different uses begin with different words.

@@ -29,6 +29,7 @@ export { capabilityNames, type Compilation, type CompiledScript, compileScript }
 export type { CompileOptions, Namespace } from "./definition.ts";
 export { type Outcome, type RunError, type RunInput, runScript } from "./execute.ts";
 export { type Answer, DEFAULT_LIMITS, type SieveHost, type SieveLimits } from "./host.ts";
+export { DEFAULT_ADDRESS_BOOK, listName } from "./extensions/extlists.ts";
 export { messageBytes, messageOfContent, type SieveMessage, sieveMessage } from "./message.ts";
 export { parseScript } from "./parser.ts";
 export { redirectedMessage } from "./redirection.ts";

@@ -221,3 +221,30 @@ queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${peer.port}, t
   await test.event("delivery.delivered");
   assert.ok(peer.messages[0]?.content.endsWith(CONTENT));
 });
+
+Deno.test("a list is a distribution list if all its members are known, else the message is kept", async () => {
+  await using test = await startTestServer(
+    `session.data.script = "'s'"
+sieve.trusted.scripts.s.contents = '''
+if header "subject" "team" { redirect :list "team"; } else { redirect :list "all"; }
+'''
+lookup.team."bob@example.org" = true
+lookup.team."ana@example.org" = true
+lookup.all."*@example.org" = true\n`,
+  );
+  const send = (subject: string) =>
+    submit(test.address("smtp"), {
+      from: "a@example.net",
+      to: ["postmaster@example.org"],
+      content: `Subject: ${subject}\r\n\r\nx\r\n`,
+    });
+  await send("team");
+  for (let i = 0; i < 2; i++) await test.event("delivery.delivered");
+  assert.equal((await test.mail("example.org/ana")).length, 1);
+  assert.equal((await test.mail("example.org/bob")).length, 1);
+  await send("all");
+  const { fields } = await test.event("sieve.runtime-error");
+  assert.match(String(fields.reason), /the members of the list 'all' cannot be told/);
+  const kept = await test.event("delivery.delivered");
+  assert.equal(kept.fields.to, "postmaster@example.org");
+});

@@ -2,7 +2,7 @@
 
 import type { AuthResults } from "../../authentication/types.ts";
 import { formatMessageId } from "../../queue/mod.ts";
-import type { SieveHost, SieveMessage } from "../../sieve/mod.ts";
+import { DEFAULT_ADDRESS_BOOK, type SieveHost, type SieveMessage } from "../../sieve/mod.ts";
 import type { FilteredSession, FilteredTransaction, Stage } from "../filter.ts";
 import { environmentOf } from "./environment.ts";
 import type { RunMemory } from "./memory.ts";
@@ -49,15 +49,12 @@ export function createHost(
     }),
     inList(list, value) {
       if (lists.has(list)) return functions.keyExists(list, value);
-      unknownList(list);
+      // RFC 6134 §2.5: this one there has to be; a server without users has nobody in it.
+      if (list !== DEFAULT_ADDRESS_BOOK) unknownList(list);
       return false;
     },
-    listExists: (list) => lists.has(list),
-    listMembers(list) {
-      const members = lists.members(list);
-      if (members === undefined) unknownList(list);
-      return members ?? [];
-    },
+    listExists: (list) => lists.has(list) || list === DEFAULT_ADDRESS_BOOK,
+    listMembers: (list) => lists.members(list),
     seen: memory.seen,
     // Folders of local mailboxes are made when something is filed there.
     mailboxExists: () => true,

@@ -102,19 +102,3 @@ Deno.test("wrong values of the tags are errors with their places", () => {
     assert.equal(errorsOf(`${REQUIRE} redirect ${tags} "a@example.org";`).length, 1, tags);
   }
 });
-
-Deno.test("redirect :list sends to each member, with what the other tags say", async () => {
-  const script = 'require ["extlists", "redirect-dsn", "copy"]; redirect :list :copy :notify "NEVER" "team";';
-  for (const members of [["a@example.org", "no address", "b@example.org"], []]) {
-    const outcome = await run(script, { host: { listMembers: () => Promise.resolve(members) } });
-    const told = outcome.actions.map((action) => {
-      assert.ok(action.kind === "redirect");
-      return [action.address, action.notify, action.copy];
-    });
-    assert.deepEqual(
-      told,
-      members.filter((each) => each.includes("@")).map((address) => [address, "NEVER", true]),
-    );
-    assert.ok(outcome.implicitKeep !== undefined);
-  }
-});
