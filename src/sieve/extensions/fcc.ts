@@ -1,9 +1,10 @@
 /** `:fcc`: a copy of what a script sends (RFC 8580), for `vacation` and `notify`. */
 
 import type { FileCopy } from "../actions.ts";
-import type { Extension, TagAttachment, TagDefinition } from "../definition.ts";
+import type { Call, Extension, TagAttachment, TagDefinition } from "../definition.ts";
 import { SieveRuntimeError } from "../problem.ts";
 import { mailboxProblem } from "./fileinto.ts";
+import { attributeProblem, checkOneChoice } from "./special_use.ts";
 
 const SENDING = ["vacation", "notify"];
 
@@ -28,23 +29,36 @@ const FCC: TagDefinition = {
         mailbox,
         ...(flags === undefined ? {} : { flags: flags.read(run).flatMap((each) => each.split(" ").filter(Boolean)) }),
         ...(create ? { create } : {}),
-        ...(specialUse === undefined ? {} : { specialUse: specialUse.read(run) }),
+        ...(specialUse === undefined ? {} : { specialUse: attribute(specialUse.read(run), call) }),
         ...(mailboxId === undefined ? {} : { mailboxId: mailboxId.read(run) }),
       } satisfies FileCopy;
     };
   },
 };
 
+function attribute(text: string, { at }: Call): string {
+  const problem = attributeProblem(text);
+  if (problem !== undefined) throw new SieveRuntimeError(problem, at);
+  return text;
+}
+
 /** RFC 8580 §3: tags of `fileinto` that say more of the copy; their own extensions have to be required. */
-function withFcc(name: string, capability: string, value?: TagDefinition["value"]): TagAttachment {
+function withFcc(
+  name: string,
+  capability: string,
+  value?: TagDefinition["value"],
+  more?: TagDefinition["check"],
+): TagAttachment {
   return {
     to: SENDING,
     tag: {
       name,
       ...(value === undefined ? {} : { value }),
-      check({ at }, call, compiler) {
+      check(use, call, compiler) {
+        const { at } = use;
         if (!call.has("fcc")) compiler.error(at, `':${name}' of ${call.title} needs ':fcc'`);
         else if (!compiler.enabled(capability)) compiler.error(at, `':${name}' needs: require "${capability}";`);
+        more?.(use, call, compiler);
       },
     },
   };
@@ -56,7 +70,15 @@ export const fcc: readonly Extension[] = [{
     { to: SENDING, tag: FCC },
     withFcc("flags", "imap4flags", { name: "list of flags", type: "strings" }),
     withFcc("create", "mailbox"),
-    withFcc("specialuse", "special-use", { name: "special-use attribute", type: "string" }),
-    withFcc("mailboxid", "mailboxid", { name: "mailbox id", type: "string" }),
+    withFcc(
+      "specialuse",
+      "special-use",
+      { name: "special-use attribute", type: "string" },
+      ({ text: { literal }, valueAt }, _call, compiler) => {
+        const problem = literal === undefined ? undefined : attributeProblem(literal);
+        if (problem !== undefined) compiler.error(valueAt, problem);
+      },
+    ),
+    withFcc("mailboxid", "mailboxid", { name: "mailbox id", type: "string" }, checkOneChoice),
   ],
 }];
