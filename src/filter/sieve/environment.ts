@@ -58,12 +58,18 @@ const ITEMS: Readonly<Record<string, Read>> = {
   "name": () => "godwit",
   // The message has not been delivered to any mailbox yet.
   "phase": () => "pre",
-  "remote-host": ({ results: { iprev } }) => iprev?.result === "pass" ? iprev.name : undefined,
-  "remote-ip": ({ session }) => session.remote.ip,
+  // Empty if nobody knows: the item is there all the same.
+  "remote-host": ({ results: { iprev } }) => iprev?.result === "pass" ? iprev.name : "",
+  "remote-ip": ({ session }) => addressLiteral(session.remote.ip),
   "version": ({ version }) => version,
 };
 
 const READ: ReadonlyMap<string, Read> = new Map(Object.entries({ ...ITEMS, ...VARIABLES }));
+
+/** An address as RFC 5183 §4.1 wants it: what stands between the brackets of an address literal (RFC 5321 §4.1.3). */
+export function addressLiteral(ip: string): string {
+  return ip.includes(":") ? `IPv6:${ip}` : ip;
+}
 
 /** For `SieveHost.environment`: the value of an item, undefined if nothing is known of it. */
 export function environmentOf(around: Surroundings): (item: string) => string | undefined {

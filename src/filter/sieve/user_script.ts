@@ -19,6 +19,7 @@ import {
 import { addressDomain, type FiledCopy } from "../../smtp/mod.ts";
 import { createBodyRoom, type Leave } from "./body_room.ts";
 import { conclude } from "./conclusion.ts";
+import { addressLiteral } from "./environment.ts";
 import { type RunMemory, runMemory } from "./memory.ts";
 import { noteSent, outgoingMessages, type Sending, type Sent } from "./outgoing.ts";
 import { takeTurns } from "./turns.ts";
@@ -107,7 +108,7 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
       },
     };
     try {
-      const host = hostOf(world, addresses, remembered);
+      const host = hostOf(world, message, addresses, remembered);
       const envelope = { from: message.envelope.sender, to: address };
       const outcome = await runScript(script, { message: bounded, envelope, host });
       if (outcome.error !== undefined) {
@@ -178,7 +179,12 @@ async function decisionOf(
   };
 }
 
-function hostOf(world: UserScriptWorld, addresses: readonly string[], remembered: RunMemory): SieveHost {
+function hostOf(
+  world: UserScriptWorld,
+  { receivedFromIp }: QueuedMessage,
+  addresses: readonly string[],
+  remembered: RunMemory,
+): SieveHost {
   const { clock, hostname, version, outbox, config } = world;
   // RFC 5183 §4.1.
   const items: Readonly<Record<string, string>> = {
@@ -188,6 +194,8 @@ function hostOf(world: UserScriptWorld, addresses: readonly string[], remembered
     name: "godwit",
     phase: "during",
     version,
+    // Mail of this server itself has come from nowhere.
+    ...(receivedFromIp === "" ? {} : { "remote-host": "", "remote-ip": addressLiteral(receivedFromIp) }),
   };
   return {
     now: () => clock.now(),

@@ -12,10 +12,11 @@ export const environment: readonly Extension[] = [{
       const matcher = compiler.matcher(call, "key list");
       if (matcher === undefined) return undefined;
       const item = call.text("item");
+      const counting = call.inGroup("match type")?.definition.name === "count";
       return (run) => {
-        // RFC 5183 §4: what is not known never matches, not even when it is counted.
+        // RFC 5183 §4: what is not known never matches, not even when it is counted; what is empty counts as none.
         const value = run.host.environment?.(item.read(run).toLowerCase());
-        return value === undefined ? false : matcher(run, [value]);
+        return value === undefined ? false : matcher(run, counting && value === "" ? [] : [value]);
       };
     },
   }],

@@ -228,6 +228,29 @@ Deno.test("a list that is not defined matches nothing and is logged", async () =
   assert.deepEqual(world.events.find(({ name }) => name === "sieve.list-not-found")?.fields.list, "nowhere");
 });
 
+Deno.test("the default address book is there, with nobody in it", async () => {
+  const script = `if allof(valid_ext_list ":addrbook:default", not envelope :list "from" ":AddrBook:Default") {
+    reject "550 5.7.1 Strangers are not heard";
+  }`;
+  const world = scripted(at("mail", script));
+  await dialogue(await greeted(world), ["MAIL FROM:<a@example.net>", "550 5.7.1 Strangers"]);
+  assert.ok(!world.events.some(({ name }) => name === "sieve.list-not-found"));
+});
+
+Deno.test("the items of RFC 5183 tell of the client, as far as anything is known", async () => {
+  for (const [ip, literal] of [["192.0.2.7", "192.0.2.7"], ["2001:db8::7", "IPv6:2001:db8::7"]] as const) {
+    const world = scripted(at(
+      "mail",
+      `if allof(environment "remote-ip" "${literal}", environment :is "remote-host" "", environment "location" "MTA",
+        environment "phase" "pre", environment "name" "godwit", environment "version" "1.2.3",
+        environment "host" "mx.example.org", environment "domain" "example.org",
+        not environment :contains "vnd.unknown" "") { reject "550 5.7.1 All is right"; }`,
+    ));
+    const client = await greeted(world, { remoteIp: ip });
+    await dialogue(client, ["MAIL FROM:<a@example.net>", "550 5.7.1 All is right"]);
+  }
+});
+
 Deno.test("the script to run may be computed; one that is not defined is logged and passed over", async () => {
   const world = scripted(
     `session.rcpt.script = [{ if = "sender == 'a@example.net'", then = "'for_' + rcpt_domain" }, { else = false }]
