@@ -42,8 +42,21 @@ export function checkParts(run: Run): void {
   throw new SieveLimitError(`the message has more than ${mimeParts} parts, or more than ${mimeDepth} levels of them`);
 }
 
-/** Text of a part; long ones cost more. */
+/** Text of a part; long ones cost more. What is no text of its charset is shown as well as can be. */
 export function partText(run: Run, part: MimePart): string {
   spend(run, (part.end - part.contentStart) >> 12);
   return part.text();
+}
+
+/** Text of a part; undefined if its charset is not known, or its octets are none of it. */
+export function faithfulText(run: Run, part: MimePart): string | undefined {
+  spend(run, (part.end - part.contentStart) >> 12);
+  const charset = part.contentType.parameters.get("charset")?.trim().toLowerCase() ?? "";
+  try {
+    // What says it is ASCII, or nothing, is UTF-8 as often.
+    return new TextDecoder(charset === "" || charset === "us-ascii" ? "utf-8" : charset, { fatal: true })
+      .decode(part.content());
+  } catch {
+    return undefined;
+  }
 }

@@ -10,7 +10,7 @@ import { htmlText, textHtml } from "../html_text.ts";
 import { later } from "../later.ts";
 import { sieveMessage } from "../message.ts";
 import { hidesBoundary, withPart, withType } from "../mime_edit.ts";
-import { mimeRoot, partsIn, partText } from "../mime_tree.ts";
+import { faithfulText, mimeRoot, partsIn } from "../mime_tree.ts";
 import { partAt, partReplaced, placeOf } from "../part_loop.ts";
 import { type Flow, NEXT, type Run } from "../run.ts";
 import { spendOnCopy } from "./replace.ts";
@@ -33,18 +33,6 @@ function readParameters(texts: readonly string[]): ReadonlyMap<string, string> {
     const equals = text.indexOf("=");
     return [text.slice(0, Math.max(0, equals)).toLowerCase(), text.slice(equals + 1)] as const;
   }));
-}
-
-/** Whether the text of a part can be read. */
-function isReadable(part: MimePart): boolean {
-  const charset = part.contentType.parameters.get("charset")?.trim().toLowerCase() ?? "us-ascii";
-  if (charset === "" || charset === "us-ascii") return true;
-  try {
-    new TextDecoder(charset);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function convertText(text: string, type: string, parameters: ReadonlyMap<string, string>): Entity | undefined {
@@ -76,8 +64,9 @@ function converted(
 ): Uint8Array | undefined {
   const from = part.contentType.value;
   const change = HTML.has(from) && to === "text/plain" ? htmlText : CHANGES[`${from} ${to}`];
-  if (change === undefined || !isReadable(part)) return undefined;
-  const entity = convertText(change(partText(run, part)), to, parameters);
+  const text = change === undefined ? undefined : faithfulText(run, part);
+  if (change === undefined || text === undefined) return undefined;
+  const entity = convertText(change(text), to, parameters);
   if (entity === undefined) return undefined;
   const bytes = withType(part, entity);
   return hidesBoundary(part, bytes) ? undefined : withPart(part, bytes);
@@ -95,7 +84,7 @@ function placesOf(run: Run, root: MimePart, type: string): (readonly number[])[]
   return places;
 }
 
-/** Converts what is to be converted. @returns whether nothing failed */
+/** Converts what is to be converted, all of it or nothing. @returns whether nothing failed */
 function compileConvert(call: Call, compiler: Compiler): ((run: Run) => boolean | Promise<boolean>) | undefined {
   let wrong = false;
   for (const name of ["media type to convert from", "media type to convert to"]) {
@@ -136,15 +125,21 @@ function compileConvert(call: Call, compiler: Compiler): ((run: Run) => boolean 
         : partAt(root, current)?.contentType.value === type
         ? [current]
         : [];
-      const rest = (start: number, good: boolean): boolean | Promise<boolean> => {
+      const before = run.message;
+      // RFC 6558 §2: what was converted before the one that fails is undone. A loop has one part at most to undo.
+      const failed = (): false => {
+        run.message = before;
+        return false;
+      };
+      const rest = (start: number): boolean | Promise<boolean> => {
         for (let i = start; i < places.length; i++) {
           const done = convertAt(run, places[i] ?? []);
-          if (typeof done !== "boolean") return done.then((success) => rest(i + 1, good && success));
-          good &&= done;
+          if (typeof done !== "boolean") return done.then((success) => success ? rest(i + 1) : failed());
+          if (!done) return failed();
         }
-        return good;
+        return true;
       };
-      return rest(0, true);
+      return rest(0);
     });
 }
 

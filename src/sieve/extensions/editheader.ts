@@ -10,8 +10,8 @@ import { NEXT, type Run, spend } from "../run.ts";
 /** Longest field that may be added, in octets; RFC 5293 §4 asks for 998 characters in a line. */
 const USUAL_SIZE = 2048;
 
-/** RFC 5293 §6: trace and what keeps automatic mail from looping cannot be taken away. */
-const KEPT: ReadonlySet<string> = new Set(["received", "auto-submitted"]);
+/** RFC 5293 §6: trace and what keeps automatic mail from looping stay; RFC 5703 §5: and what `replace` has put aside. */
+const KEPT: ReadonlySet<string> = new Set(["received", "auto-submitted", "original-subject", "original-from"]);
 
 function nameProblem(name: string): string | undefined {
   return isFieldName(name) ? undefined : `the field name ${JSON.stringify(name.slice(0, 80))} is invalid`;

@@ -1,11 +1,17 @@
 /** `foreverypart`, `break`, `:mime`, `extracttext` (RFC 5703 §3, §4, §7). */
 
 import type { Extension, FieldSource, Step, TagDefinition } from "../definition.ts";
-import { fieldsNamed, type HeaderField, type MimePart, parseParameterized } from "../../message/mod.ts";
+import {
+  decodeHeaderText,
+  fieldsNamed,
+  type HeaderField,
+  type MimePart,
+  parseParameterized,
+} from "../../message/mod.ts";
 import { htmlText } from "../html_text.ts";
 import { later } from "../later.ts";
 import { afterBody, breakCommand, compileLoopBody, isInLoop } from "../loop.ts";
-import { checkParts, mimeRoot, partsIn, partText } from "../mime_tree.ts";
+import { checkParts, faithfulText, mimeRoot, partsIn } from "../mime_tree.ts";
 import { enterLoop, leaveLoop, loopDepth, nextPart, partOf } from "../part_loop.ts";
 import { SieveLimitError, SieveRuntimeError } from "../problem.ts";
 import { type Flow, NEXT, type Run, spend } from "../run.ts";
@@ -92,20 +98,30 @@ function needsMime(name: string): NonNullable<TagDefinition["check"]> {
   };
 }
 
-/** RFC 5703 §4.1: a piece of a structured field. */
-function piece(name: string, read: (value: string) => string): TagDefinition {
+const MEDIA_TYPE = /^([^\s/;]+)\/([^\s/;]+)$/;
+
+/** RFC 5703 §4.1: a piece of a type, or of a disposition, which is a type without subtype; of other fields nothing. */
+function piece(name: string, read: (type: string, subtype: string | undefined) => string): TagDefinition {
   return {
     name,
     group: "MIME option",
     check: needsMime(name),
-    values: () => (field) => [read(parseParameterized(field.value()).value)],
+    values: () => (field) => {
+      const { lower } = field;
+      if (lower !== "content-type" && lower !== "content-disposition") return [""];
+      const { value } = parseParameterized(field.value());
+      if (lower === "content-disposition") return value === "" ? [] : [read(value, undefined)];
+      const [, type, subtype] = MEDIA_TYPE.exec(value) ?? [];
+      // What cannot be read is not counted, and matches nothing.
+      return type === undefined ? [] : [read(type, subtype)];
+    },
   };
 }
 
 const PIECES: readonly TagDefinition[] = [
-  piece("type", (value) => value.split("/", 1)[0] ?? ""),
-  piece("subtype", (value) => value.includes("/") ? value.slice(value.indexOf("/") + 1) : ""),
-  piece("contenttype", (value) => value),
+  piece("type", (type) => type),
+  piece("subtype", (_type, subtype) => subtype ?? ""),
+  piece("contenttype", (type, subtype) => subtype === undefined ? type : `${type}/${subtype}`),
   {
     name: "param",
     group: "MIME option",
@@ -113,7 +129,11 @@ const PIECES: readonly TagDefinition[] = [
     check: needsMime("param"),
     values: ({ texts }) => (field, run) => {
       const { parameters } = parseParameterized(field.value());
-      return texts.read(run).flatMap((name) => parameters.get(name.toLowerCase()) ?? []);
+      // RFC 2047 forbids encoded words here, and many programs write them.
+      return texts.read(run).flatMap((name) => {
+        const value = parameters.get(name.toLowerCase());
+        return value === undefined ? [] : [decodeHeaderText(value)];
+      });
     },
   },
 ];
@@ -127,11 +147,13 @@ const mimeTests: Extension = {
   ],
 };
 
-/** RFC 5703 §7: the text of a part; nothing of parts that are no text. */
+/** RFC 5703 §7: the text of a part; nothing of parts that are no text, or cannot be read. */
 function textOf(run: Run, part: MimePart): string {
   const { value } = part.contentType;
-  if (value === "text/html" || value === "application/xhtml+xml") return htmlText(partText(run, part));
-  return value.startsWith("text/") ? partText(run, part) : "";
+  const isHtml = value === "text/html" || value === "application/xhtml+xml";
+  if (!isHtml && !value.startsWith("text/")) return "";
+  const text = faithfulText(run, part) ?? "";
+  return isHtml ? htmlText(text) : text;
 }
 
 const extracttext: Extension = {

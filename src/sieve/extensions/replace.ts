@@ -74,6 +74,11 @@ const replaceCommand: CommandDefinition = {
       compiler.error(from.valueAt, `'${from.text.literal.slice(0, 256)}' is not a list of addresses`);
       return undefined;
     }
+    for (const tag of ["subject", "from"]) {
+      // RFC 5703 §5: they would be ignored.
+      const use = call.has("mime") ? call.tag(tag) : undefined;
+      if (use !== undefined) compiler.error(use.at, `':${tag}' of replace cannot go with ':mime'`);
+    }
     const replacement = call.text("replacement");
     const mime = call.has("mime");
     return (run) => {

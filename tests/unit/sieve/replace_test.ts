@@ -142,6 +142,9 @@ Deno.test(":subject and :from keep what was there before", async () => {
   assert.ok(message.includes('\nFrom: "Bob" <bob@example.net>\nOriginal-From: ann@example.org\n'));
   assert.ok(message.startsWith("Received: by a; now\n"));
   assert.equal(errorsOf(`${REQUIRE} replace :from "nobody" "x";`).length, 1);
+  for (const tag of [':subject "x"', ':from "a@example.org"']) {
+    assert.match(errorsOf(`${REQUIRE} replace :mime ${tag} "x";`)[0] ?? "", /cannot go with ':mime'/);
+  }
   const late = await run(`${REQUIRE} set "a" "nobody"; replace :from "\${a}" "x";`);
   assert.match(late.error?.message ?? "", /not a list of addresses/);
 });
@@ -247,6 +250,27 @@ Deno.test("what cannot be converted stays, and says so", async () => {
   const charset = 'if not convert "text/plain" "text/plain" ["charset=ebcdic"] { addheader "X-Failed" "yes"; }';
   assert.equal(await left(charset), `X-Failed: yes\n${MESSAGE}`);
   assert.equal(errorsOf(`${REQUIRE} convert "html" "text/plain" ["x"];`).length, 2);
+});
+
+Deno.test("convert changes all parts of a type, or none of them", async () => {
+  const part = (type: string) => `--b\nContent-Type: ${type}\n\n<p>text</p>\n`;
+  const parts = (...types: readonly string[]) =>
+    `Content-Type: multipart/mixed; boundary=b\n\n${types.map(part).join("")}--b--\n`;
+  const script = 'if not convert "text/html" "text/plain" "charset=utf-8" { addheader "X-Failed" "yes"; }';
+  const good = await left(script, { message: parts("text/html", "TEXT/HTML; charset=iso-8859-1", "text/css") });
+  assert.equal(good.match(/text\/plain/g)?.length, 2);
+  assert.ok(good.includes(part("text/css")));
+  const message = parts("text/html", "text/html; charset=x-unknown", "text/html");
+  assert.equal(await left(script, { message }), `X-Failed: yes\n${message}`);
+});
+
+Deno.test("what replace has put aside cannot be taken away", async () => {
+  const script = 'replace :subject "new" :from "bob@example.net" "x"; deleteheader "original-subject"; ' +
+    'deleteheader :index 1 :last "original-from"; deleteheader "subject";';
+  const message = await left(script);
+  assert.match(message, /^Original-Subject: {2}outer/m);
+  assert.match(message, /^Original-From: ann@example\.org$/m);
+  assert.doesNotMatch(message, /^Subject:/m);
 });
 
 Deno.test("in a loop convert changes the part that the loop is at", async () => {
