@@ -277,6 +277,17 @@ export interface ReportConfig {
   };
   readonly dmarcAggregate: AggregateReportConfig;
   readonly tlsAggregate: AggregateReportConfig;
+  readonly analysis: ReportAnalysisConfig;
+}
+
+/** What is done with the reports of others. */
+export interface ReportAnalysisConfig {
+  /** Globs of addresses whose mail is examined. */
+  readonly addresses: readonly string[];
+  /** Whether reports are delivered as well. */
+  readonly forward: boolean;
+  /** How long they are kept, milliseconds; false: not at all. */
+  readonly store: number | false;
 }
 
 /** Aggregate reports of one kind; settings are of the context `report`. */

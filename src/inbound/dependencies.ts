@@ -14,6 +14,7 @@ import type {
 import type { FunctionHost, Setting } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { BuildNotice } from "../queue/types.ts";
+import type { ReportAnalysis } from "../report/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import type { InboundLimits } from "../throttle/mod.ts";
@@ -68,6 +69,8 @@ export interface InboundDependencies {
   readonly checks?: Checks;
   /** Signatures on accepted messages; absent if there are none, which costs sessions nothing. */
   readonly signing?: MessageSigning;
+  /** Who examines the reports of others; absent if no address is for them, which costs sessions nothing. */
+  readonly analysis?: ReportAnalysis;
   /** `[[queue.limiter.inbound]]`; absent: nothing is limited. */
   readonly limits?: InboundLimits;
   /** Whether an address is in `server.allowed-ip`; absent: every one counts as if it were. */

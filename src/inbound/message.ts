@@ -29,6 +29,7 @@ import { enqueueAll, filterStage, isDiscarded, isHeld, settling } from "./filter
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
+import { examineReports } from "./reports.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 import { signMessage } from "./signing.ts";
 import { concat, type TraceField, traceFields, withoutForgedResults } from "./trace_fields.ts";
@@ -93,7 +94,7 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
     }
     if (session.filters?.has("data") !== true) {
       const answers = await enqueue(session, transaction, { content, header, id });
-      if (answers.every(({ code }) => code >= 400)) content.discard();
+      if (isDone(transaction, answers)) content.discard();
       return answers;
     }
     const fields = await traceFields(session, transaction, header, id);
@@ -148,8 +149,13 @@ async function endFiltered(
   const above = changed?.message?.above ?? 0;
   const answers = await enqueue(session, transaction, { content: final, header, id, others, above });
   // A filter has put another body in the place of the one that was spilled; or a quota leaves no room.
-  if ((final.complete && !content.complete) || answers.every(({ code }) => code >= 400)) content.discard();
+  if ((final.complete && !content.complete) || isDone(transaction, answers)) content.discard();
   return answers;
+}
+
+/** Whether nobody gets the message: it was refused, or was a report whose recipients need no copy. */
+function isDone(transaction: Transaction, answers: readonly Reply[]): boolean {
+  return transaction.recipients.length === 0 || answers.every(({ code }) => code >= 400);
 }
 
 function accepted(id: MessageId): Reply {
@@ -242,6 +248,14 @@ async function enqueue(
   transaction: Transaction,
   { id, content, header, others = [], above = 0 }: Departure,
 ): Promise<readonly Reply[]> {
+  if (session.deps.analysis !== undefined) {
+    const busy = await examineReports(session, transaction, session.deps.analysis, { id, content });
+    if (busy !== undefined) return [busy];
+    if (transaction.recipients.length === 0) {
+      await enqueueAll(session, others);
+      return [accepted(id)];
+    }
+  }
   const { parameters } = transaction;
   const fields = await traceFields(session, transaction, header, id);
   const holdUntil = holdEnd(parameters, session.deps.clock.now());

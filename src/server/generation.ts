@@ -17,6 +17,7 @@ import type { RunUserScript } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
+import { createReportAnalysis, type ReportAnalysis } from "../report/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
@@ -124,6 +125,14 @@ export function createLookups(
   return { directories, functions };
 }
 
+/** Who examines the reports of others; nothing if no address is for them. */
+function createAnalysis(config: Config, { stores, queue, clock, emit }: World): ReportAnalysis | undefined {
+  const { addresses, forward, store: keep } = config.report.analysis;
+  const store = stores.get(config.storage.data);
+  if (store === undefined) return undefined;
+  return createReportAnalysis({ addresses, forward, keep, store, nextId: () => queue.nextId(), clock, emit });
+}
+
 /** Builds the parts of a configuration and makes its functions the ones in force. */
 export function createGeneration(config: Config, world: World): Generation {
   const { directories, functions } = createLookups(config, world);
@@ -152,6 +161,7 @@ export function createGeneration(config: Config, world: World): Generation {
   };
   const sieve = createSieve(config, { ...world, functions, signer, addressesOf });
   const filters = createFilters(config, { ...world, functions, sieve: sieve.filter });
+  const analysis = createAnalysis(config, world);
   return {
     defaultDirectory,
     signer,
@@ -167,6 +177,7 @@ export function createGeneration(config: Config, world: World): Generation {
       ...(filters.chain === undefined ? {} : { filters: filters.chain }),
       ...(checks === undefined ? {} : { checks }),
       ...(accepted === undefined ? {} : { signing: accepted }),
+      ...(analysis === undefined ? {} : { analysis }),
       queue: world.queue,
       wire: world.wire,
       buildNotice: world.buildNotice,

@@ -16,6 +16,11 @@ export function buildReport(context: BuildContext): ReportConfig {
     },
     dmarcAggregate: buildAggregate(context, "dmarc"),
     tlsAggregate: buildAggregate(context, "tls"),
+    analysis: {
+      addresses: reader.get("report.analysis.addresses"),
+      forward: reader.get("report.analysis.forward"),
+      store: reader.get("report.analysis.store"),
+    },
   };
 }
 

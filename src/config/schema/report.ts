@@ -44,9 +44,9 @@ export const reportKeys = {
   "report.tls.aggregate.send": later(setting("report", period, "'daily'"), "never", "'never'"),
   "report.tls.aggregate.max-size": later(setting("report", asSize, 26214400)),
   "report.tls.aggregate.sign": later(setting("report", signatures, false), false),
-  "report.analysis.addresses": later(key(listOf(glob), [])),
-  "report.analysis.forward": later(key(bool, true)),
-  "report.analysis.store": later(key(orFalse(dur), "30d"), false),
+  "report.analysis.addresses": key(listOf(glob), []),
+  "report.analysis.forward": key(bool, true),
+  "report.analysis.store": key(orFalse(dur), "30d"),
 };
 
 /** The name without its first label, if two labels are left: `mx1.example.net` gives `example.net`. */

@@ -7,7 +7,6 @@ import type { Content } from "../../message/content.ts";
 import { formatMessageId, type MessageId } from "../../queue/mod.ts";
 import type { Store } from "../../store/mod.ts";
 import type { Emit } from "../../telemetry/event.ts";
-import { findReports } from "./examine.ts";
 import type { Findings, ReadReport } from "./incoming.ts";
 import { LARGEST_MAIL } from "./limits.ts";
 import { reportEvent, unreadableEvent } from "./report_events.ts";
@@ -65,6 +64,8 @@ export function createReportAnalysis(options: ReportAnalysisOptions): ReportAnal
     if (content.size > LARGEST_MAIL) {
       return { reports: [], unreadable: [{ kind: "message", reason: `it is larger than ${LARGEST_MAIL} octets` }] };
     }
+    // Only with the first such mail: parsers that nobody needs would cost each server a megabyte.
+    const { findReports } = await import("./examine.ts");
     return await findReports(await gather(content), { pause });
   };
 

@@ -279,6 +279,7 @@ Deno.test("report defaults", () => {
   assert.equal(valueOf(report.submitter), "mx.example.net");
   assert.equal(valueOf(report.dsn.fromName), "Mail Delivery Subsystem");
   assert.equal(valueOf(report.dsn.fromAddress), "MAILER-DAEMON@example.net");
+  assert.deepEqual(report.analysis, { addresses: [], forward: true, store: 30 * DAY });
   const short = MINIMAL.replace("mx.example.net", "example.net");
   assert.equal(load(short).config?.report.domain, "example.net");
 });

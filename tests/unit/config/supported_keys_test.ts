@@ -197,6 +197,12 @@ const REPORT: readonly Case[] = [
     "MAILER-DAEMON@reports.example",
   ]],
   ["report.submitter", "\"'s'\"", (c) => of(c.report.submitter), "s"],
+  ["report.analysis.addresses", '["dmarc-in@*", "x@example.net"]', (c) => c.report.analysis.addresses, [
+    "dmarc-in@*",
+    "x@example.net",
+  ]],
+  ["report.analysis.forward", "false", (c) => c.report.analysis.forward, false],
+  ["report.analysis.store", '"2d"', (c) => c.report.analysis.store, 172_800_000],
   ["report.dsn.from-name", "\"'n'\"", (c) => of(c.report.dsn.fromName), "n"],
   ["report.dsn.from-address", "\"'a@b'\"", (c) => of(c.report.dsn.fromAddress), "a@b"],
 ];

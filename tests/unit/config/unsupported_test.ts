@@ -13,7 +13,6 @@ const AREAS = [
   "report.spf.",
   "report.dmarc.",
   "report.tls.",
-  "report.analysis.",
   "webhook.",
   "metrics.open-telemetry.",
 ];
