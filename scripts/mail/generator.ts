@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { composeMessage, type Dialogue, openDialogue } from "./dialogue.ts";
+import { composeMessage, type Dialogue, dialogueOver, openDialogue } from "./dialogue.ts";
 
 /** What to send. */
 export interface GeneratorOptions {
@@ -20,6 +20,8 @@ export interface GeneratorOptions {
   readonly perConnection: number;
   /** Header fields beside those that every message has. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Root certificate in PEM: TLS from the first byte, with a server called `127.0.0.1`. */
+  readonly ca?: string;
 }
 
 /** What came of it. Latencies are in milliseconds. */
@@ -61,7 +63,9 @@ export async function generate(options: GeneratorOptions): Promise<GeneratorResu
 
   const worker = async (): Promise<void> => {
     while (left > 0) {
-      const dialogue = await openDialogue(options.port);
+      const dialogue = await (options.ca === undefined
+        ? openDialogue(options.port)
+        : dialogueOver(await Deno.connectTls({ hostname: "127.0.0.1", port: options.port, caCerts: [options.ca] })));
       await dialogue.command("EHLO client.example");
       for (let sent = 0; sent < options.perConnection && left > 0; sent++) {
         left--;
@@ -102,6 +106,7 @@ if (import.meta.main) {
       "per-connection": { type: "string", default: "1000000" },
       // A JSON object.
       headers: { type: "string", default: "{}" },
+      ca: { type: "string" },
     },
   });
   const result = await generate({
@@ -111,6 +116,7 @@ if (import.meta.main) {
     size: Number(values.size),
     perConnection: Number(values["per-connection"]),
     headers: JSON.parse(values.headers) as Readonly<Record<string, string>>,
+    ...(values.ca === undefined ? {} : { ca: values.ca }),
   });
   console.log(JSON.stringify(result));
 }

@@ -27,6 +27,8 @@ export interface SinkOptions {
   readonly mute?: boolean;
   /** Speaks LMTP: one reply per recipient after the data (RFC 2033 §4.2). */
   readonly lmtp?: boolean;
+  /** TLS from the first byte; PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Called right before the 250 for the message is written; what it gives is the reply instead. */
   readonly onMessage?: (message: SunkMessage) => string | undefined;
 }
@@ -49,7 +51,10 @@ const LF = 10;
 
 /** Starts listening on loopback. */
 export function startSink(options: SinkOptions = {}): Sink {
-  const listener = Deno.listen({ port: options.port ?? 0, hostname: "127.0.0.1" });
+  const address = { port: options.port ?? 0, hostname: "127.0.0.1" };
+  const listener = options.tls === undefined
+    ? Deno.listen(address)
+    : Deno.listenTls({ ...address, ...options.tls, alpnProtocols: [] });
   const connections = new Set<Deno.Conn>();
   let count = 0;
   const serve = async (connection: Deno.Conn): Promise<void> => {
@@ -66,7 +71,7 @@ export function startSink(options: SinkOptions = {}): Sink {
   };
   (async () => {
     for await (const connection of listener) {
-      connection.setNoDelay(true);
+      if ("setNoDelay" in connection) connection.setNoDelay(true);
       serve(connection);
     }
   })().catch(() => {});
