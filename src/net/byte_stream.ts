@@ -46,14 +46,17 @@ export function socketStream(socket: Deno.TcpConn, early?: Uint8Array): SocketSt
   };
 }
 
+/** What layers above need of a socket. */
+export type RawSocket = Pick<Deno.TcpConn, "read" | "write" | "closeWrite" | "close">;
+
 /** Writes all of `bytes`; the runtime may take them in parts. */
-export async function writeAll(socket: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+export async function writeAll(socket: Pick<RawSocket, "write">, bytes: Uint8Array): Promise<void> {
   let sent = await socket.write(bytes);
   while (sent < bytes.length) sent += await socket.write(bytes.subarray(sent));
 }
 
 /** Closes `socket` even if it is closed already. */
-export function closeSocket(socket: Deno.TcpConn): void {
+export function closeSocket(socket: Pick<RawSocket, "close">): void {
   try {
     socket.close();
   } catch {
@@ -74,8 +77,8 @@ function closedError(): Error {
 
 /** A node stream as {@link ByteStream}. */
 export interface NodeByteStream extends ByteStream {
-  /** Stops using the stream without closing it; bytes that arrived and were not read are forgotten. */
-  detach(): void;
+  /** Drops what has arrived and was not read. */
+  forget(): void;
 }
 
 /** What lies under a node stream that does not wait by itself. */
@@ -189,12 +192,11 @@ export function nodeByteStream(stream: Duplex, clock: Clock, gate?: Gate): NodeB
       closing = clock.after(CLOSE_GRACE, () => stream.destroy());
       stream.end(() => stream.destroy());
     },
-    detach() {
-      closed = true;
+    forget() {
       arrived = [];
-      stream.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
-      stream.pause();
-      notify();
+      size = 0;
+      offset = 0;
+      if (stream.isPaused()) stream.resume();
     },
   };
 }

@@ -3,7 +3,6 @@
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import type { Duplex } from "node:stream";
 import {
   connect as connectTls,
   createSecureContext,
@@ -14,7 +13,7 @@ import {
 } from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import { type ByteStream, nodeByteStream } from "./byte_stream.ts";
-import { isGated } from "./socket_duplex.ts";
+import type { GatedDuplex } from "./socket_duplex.ts";
 import type { TlsInfo } from "./connection.ts";
 import { tlsInfo } from "./tls_info.ts";
 import type { TlsMemory } from "./tls_memory.ts";
@@ -69,7 +68,7 @@ let sharedContext: SecureContext | undefined;
  * @throws {Error} if the peers do not come to terms; `TimeoutError` by name if it takes too long
  */
 export function clientHandshake(
-  transport: Duplex,
+  transport: GatedDuplex,
   clock: Clock,
   options: ClientTlsOptions,
 ): Promise<{ stream: ByteStream; result: ClientTlsResult }> {
@@ -134,7 +133,7 @@ export function clientHandshake(
         }
       }
       resolve({
-        stream: nodeByteStream(secure, clock, isGated(transport) ? transport : undefined),
+        stream: nodeByteStream(secure, clock, transport),
         result: {
           ...agreed,
           ...(own === undefined ? {} : namesOf(own)),

@@ -1,13 +1,12 @@
 /** Connections to other servers: plain at first or TLS at once, with STARTTLS later and a look at the certificates. */
 
 import { connect as connectNode, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Clock } from "../clock/mod.ts";
-import { type ByteStream, closeSocket, type NodeByteStream, nodeByteStream, socketStream } from "./byte_stream.ts";
+import { type ByteStream, closeSocket, nodeByteStream, socketStream } from "./byte_stream.ts";
 import { clientHandshake, type ClientTlsOptions, type ClientTlsResult } from "./client_tls.ts";
 import type { Connection, Endpoint, TlsInfo } from "./connection.ts";
 import { canonicalIp, endpointOf, formatEndpoint } from "./ip.ts";
-import { socketDuplex } from "./socket_duplex.ts";
+import { type GatedDuplex, socketDuplex } from "./socket_duplex.ts";
 
 /** Where to connect and how. */
 export interface ConnectOptions {
@@ -69,7 +68,7 @@ interface Transport {
   readonly local: Endpoint;
   readonly stream: ByteStream;
   /** Ends plain use; what comes next is for the TLS layer. */
-  release(): Duplex;
+  release(): GatedDuplex;
 }
 
 /** The runtime's sockets are the fast ones, but cannot choose their source address. */
@@ -116,13 +115,22 @@ async function connectFrom(localIp: string, remote: Endpoint, options: ConnectOp
         resolve(opening);
       });
     }), (late) => late.destroy());
-  const stream: NodeByteStream = nodeByteStream(socket, options.clock);
+  const stream = nodeByteStream(socket, options.clock);
   return {
     local: { ip: canonicalIp(socket.localAddress ?? "") ?? localIp, port: socket.localPort ?? 0 },
     stream,
+    // TLS right on top of node's socket would go on reading from it while nobody takes anything.
     release() {
-      stream.detach();
-      return socket;
+      stream.forget();
+      return socketDuplex({
+        read: (buffer) => stream.read(buffer),
+        write: (bytes) => stream.write(bytes).then(() => bytes.length),
+        closeWrite: () => new Promise((resolve) => socket.end(resolve)),
+        close() {
+          stream.close();
+          socket.destroy();
+        },
+      }, undefined);
     },
   };
 }
@@ -191,7 +199,7 @@ function connectError(error: unknown, where: string, localIp: string | undefined
 function clientConnection(transport: Transport, remote: Endpoint, clock: Clock): ClientConnection {
   let stream: ByteStream = transport.stream;
   let result: ClientTlsResult | undefined;
-  let shaking: Duplex | undefined;
+  let shaking: GatedDuplex | undefined;
   let closed = false;
 
   const close = () => {
