@@ -56,7 +56,7 @@ for (const version of ["-tls1_2", "-tls1_3"] as const) {
   Deno.test(`a session of ${version} outlives an exchange of certificates`, async () => {
     const { success, kind } = await comeBack(
       version,
-      (_, certificates) => certificates.replace([certificateConfig("renewed", other)]),
+      (_, certificates) => certificates.replace([certificateConfig("renewed", renewed)]),
     );
     assert.ok(success);
     assert.equal(kind, "Reused");
