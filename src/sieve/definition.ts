@@ -161,6 +161,8 @@ export interface Comparator {
   fold(text: string): string;
   /** Whether `:contains` and `:matches` work. */
   readonly substring: boolean;
+  /** Whether its characters are the octets of UTF-8: `?` stands for one of them (RFC 5228 §2.7.1). */
+  readonly octets: boolean;
   /** Order of two folded strings: negative, 0, positive. */
   compare(a: string, b: string): number;
 }

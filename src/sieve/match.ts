@@ -1,5 +1,6 @@
 /** Comparators and match types of the base language (RFC 5228 §2.7). */
 
+import { Buffer } from "node:buffer";
 import type { Comparator, Matcher, MatchType, MatchUse } from "./definition.ts";
 import { compileGlob, type Glob } from "./glob.ts";
 import { type Run, spend } from "./run.ts";
@@ -11,6 +12,7 @@ export const OCTET: Comparator = {
   name: "i;octet",
   fold: (text) => text,
   substring: true,
+  octets: true,
   compare: order,
 };
 
@@ -19,6 +21,7 @@ export const ASCII_CASEMAP: Comparator = {
   name: "i;ascii-casemap",
   fold: (text) => ASCII.test(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
   substring: true,
+  octets: true,
   compare: order,
 };
 
@@ -26,6 +29,7 @@ export const ASCII_CASEMAP: Comparator = {
 export const UNICODE_CASEMAP: Comparator = {
   ...OCTET,
   name: "i;unicode-casemap",
+  octets: false,
   fold(text) {
     const upper = text.toUpperCase();
     if (upper.length === text.length) return upper;
@@ -81,11 +85,33 @@ function pairwise(tag: string, substring: boolean, matches: (value: string, key:
 export const IS: MatchType = pairwise("is", false, (value, key) => value === key);
 export const CONTAINS: MatchType = pairwise("contains", true, (value, key) => value.includes(key));
 
+/** A pattern in which `?` stands for an octet. Only characters beyond ASCII have more than one. */
+function octetGlob(key: string, fold: (text: string) => string): Glob {
+  const glob = compileGlob(octetsOf(key), fold);
+  return {
+    match(folded, original) {
+      if (ASCII.test(original)) return glob.match(folded, original);
+      return glob.match(octetsOf(folded), octetsOf(original))?.map(textOf);
+    },
+  };
+}
+
+/** The octets of a text in UTF-8, one character for each; comparators of octets fold ASCII only. */
+function octetsOf(text: string): string {
+  return ASCII.test(text) ? text : Buffer.from(text, "utf8").toString("latin1");
+}
+
+/** Octets as text; a part of a character is none. */
+function textOf(octets: string): string {
+  return ASCII.test(octets) ? octets : Buffer.from(octets, "latin1").toString("utf8");
+}
+
 export const MATCHES: MatchType = {
   tag: "matches",
   substring: true,
   compile({ comparator, keys }): Matcher {
-    const glob = (key: string): Glob => compileGlob(key, comparator.fold);
+    const glob = (key: string): Glob =>
+      comparator.octets && key.includes("?") ? octetGlob(key, comparator.fold) : compileGlob(key, comparator.fold);
     const fixed = keys.literal?.map(glob);
     return (run, values) => {
       const globs = fixed ?? keys.read(run).map(glob);

@@ -11,6 +11,7 @@ export const ASCII_NUMERIC: Comparator = {
   name: "i;ascii-numeric",
   fold: (text) => /^0*(\d+)/.exec(text)?.[1] ?? INFINITY,
   substring: false,
+  octets: true,
   compare(a, b) {
     if (a === b) return 0;
     if (a === INFINITY || b === INFINITY) return a === INFINITY ? 1 : -1;

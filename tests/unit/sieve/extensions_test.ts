@@ -211,3 +211,10 @@ Deno.test("subaddress takes user and detail apart", async () => {
   assert.equal(await holds('address :user "to" "carol"', { before }), true);
   assert.equal(await holds('address :detail "from" ""', { before }), false);
 });
+
+Deno.test("octets that a wildcard stands for are text again where they are whole characters", async () => {
+  const subject = "Subject: Grüße an Jürgen?\n\n";
+  assert.deepEqual(await filed('if header :matches "subject" "gr*??e*?" { fileinto "${1}|${4}|${5}"; }', subject), [
+    "store ü| an Jürgen|?",
+  ]);
+});
