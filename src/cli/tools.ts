@@ -10,6 +10,7 @@ import { evaluate } from "./eval.ts";
 import { explainCommand } from "./explain.ts";
 import type { Output } from "./output.ts";
 import { queueCommand } from "./queue.ts";
+import { reportCommand } from "./report.ts";
 import { sieveCommand } from "./sieve.ts";
 import { trace } from "./trace.ts";
 
@@ -28,6 +29,7 @@ export function addTools(program: Command, output: Output, ending: (action: Prom
     .option("--json", "print JSON")
     .action((expression, options) => ending(evaluate(expression, options, output)));
   program.addCommand(queueCommand(output, ending));
+  program.addCommand(reportCommand(output, ending));
   program.addCommand(banCommand(output, ending));
   program.addCommand(sieveCommand(output, ending));
   program.addCommand(dkimCommand(output, ending));

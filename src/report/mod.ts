@@ -21,6 +21,7 @@ export {
   type ReportView,
   showReport,
 } from "./analysis/report_rows.ts";
+export { type ReceivedReports, receivedReports } from "./analysis/received.ts";
 export { type ReportTrends, reportTrends, type TrendDay, type TrendFailure } from "./analysis/trends.ts";
 export { findDestinations, type FoundDestinations, readDestination, type ReportDestination } from "./destination.ts";
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
