@@ -1,9 +1,10 @@
 /** Asking the filters of a session in their fixed order. */
 
-import { reply } from "../smtp/mod.ts";
+import { type Reply, reply } from "../smtp/mod.ts";
 import {
   type Filter,
   FILTER_KINDS,
+  type FilterAnswer,
   type FilteredSession,
   type FilteredTransaction,
   type FilterInstance,
@@ -24,6 +25,13 @@ export interface StageOutcome {
   readonly outgoing?: readonly Outgoing[];
 }
 
+/** What a filter says about something that is refused anyway. */
+export interface Remark {
+  readonly verdict: Verdict;
+  /** As in {@link StageOutcome}. */
+  readonly filter: string;
+}
+
 /** Told of what goes wrong in a filter: an exception, or a modification that makes no sense. */
 export type FilterTrouble = (filter: Filter, problem: string) => void;
 
@@ -41,6 +49,13 @@ export interface FilterRun {
   has(stage: Stage): boolean;
   /** Asks the filters of a stage one after the other; each sees what those before it changed. Never rejects. */
   judge(stage: Stage, transaction?: FilteredTransaction): Promise<StageOutcome>;
+  /**
+   * Tells of a command that is none of SMTP, without its line end. Filters hear of it that have been asked in this
+   * session before. The first reply of one is for the client. Never rejects.
+   */
+  unknown(line: Uint8Array): Promise<Remark>;
+  /** Tells of a recipient (`recipient` of the transaction) that was refused, at stage `rcpt`. Never rejects. */
+  refused(transaction: FilteredTransaction, refusal: Reply): Promise<Remark>;
   /** The transaction is over. */
   reset(): void;
   /** The session is over. */
@@ -63,6 +78,7 @@ export function createFilterChain(filters: readonly Filter[]): FilterChain | und
 }
 
 const ACCEPT: Verdict = { kind: "accept" };
+const NOTHING_SAID: Remark = { verdict: ACCEPT, filter: "" };
 const QUARANTINE: Verdict = { kind: "quarantine" };
 /** When a filter fails by an exception (design §4, rule 9). */
 const FAILED: Verdict = { kind: "reply", reply: reply(451, "4.3.0", "A filter failed for now, try again later") };
@@ -75,15 +91,36 @@ function openRun(
 ): FilterRun {
   const open = new Map<Filter, FilterInstance>();
 
+  const instanceOf = (filter: Filter): FilterInstance => {
+    let instance = open.get(filter);
+    if (instance === undefined) open.set(filter, instance = filter.open(session));
+    return instance;
+  };
+
+  const failed = (filter: Filter, error: unknown) =>
+    trouble(filter, error instanceof Error ? error.message : String(error));
+
   const ask = async (filter: Filter, stage: Stage, transaction: FilteredTransaction | undefined) => {
     try {
       if (filter.enabled !== undefined && !await filter.enabled(session)) return undefined;
-      let instance = open.get(filter);
-      if (instance === undefined) open.set(filter, instance = filter.open(session));
-      return await instance.judge(stage, transaction);
+      return await instanceOf(filter).judge(stage, transaction);
     } catch (error) {
-      trouble(filter, error instanceof Error ? error.message : String(error));
+      failed(filter, error);
       return { verdict: FAILED };
+    }
+  };
+
+  const tell = async (
+    filter: Filter,
+    how: (instance: FilterInstance) => Promise<FilterAnswer> | undefined,
+  ): Promise<Verdict> => {
+    try {
+      if (filter.enabled !== undefined && !await filter.enabled(session)) return ACCEPT;
+      return (await how(instanceOf(filter)))?.verdict ?? ACCEPT;
+    } catch (error) {
+      // What it was about is refused without a filter, too.
+      failed(filter, error);
+      return ACCEPT;
     }
   };
 
@@ -117,6 +154,24 @@ function openRun(
         }
       }
       return { verdict: held ? QUARANTINE : ACCEPT, transaction, filter: "", ...sent() };
+    },
+    async unknown(line) {
+      for (const filter of filters) {
+        if (!open.has(filter)) continue;
+        const verdict = await tell(filter, (instance) => instance.unknown?.(line));
+        if (verdict.kind === "reply" || verdict.kind === "discard") return { verdict, filter: filter.id };
+      }
+      return NOTHING_SAID;
+    },
+    async refused(transaction, refusal) {
+      for (const filter of filters) {
+        if (!filter.stages.has("rcpt")) continue;
+        const verdict = await tell(filter, (instance) => instance.refused?.(transaction, refusal));
+        if (verdict.kind === "discard" || (verdict.kind === "reply" && verdict.disconnect === true)) {
+          return { verdict, filter: filter.id };
+        }
+      }
+      return NOTHING_SAID;
     },
     reset() {
       for (const instance of open.values()) instance.reset?.();

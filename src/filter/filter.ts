@@ -155,6 +155,15 @@ export interface FilterInstance {
    * @param transaction from stage `mail` on
    */
   judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer>;
+  /** Hears a command that is none of SMTP, without its line end. A reply takes the place of `500`. */
+  unknown?(line: Uint8Array): Promise<FilterAnswer>;
+  /**
+   * Hears of a recipient that this server has refused. It stays refused; only `discard`, and a reply that ends the
+   * session, have a meaning.
+   *
+   * @param transaction with the recipient in `recipient`
+   */
+  refused?(transaction: FilteredTransaction, refusal: Reply): Promise<FilterAnswer>;
   /** The transaction is over, whatever came of it (RSET, end of data, EHLO). Must not throw. */
   reset?(): void;
   /** The session is over. Must not throw. */

@@ -6,7 +6,14 @@
  * @module
  */
 
-export { createFilterChain, type FilterChain, type FilterRun, type FilterTrouble, type StageOutcome } from "./chain.ts";
+export {
+  createFilterChain,
+  type FilterChain,
+  type FilterRun,
+  type FilterTrouble,
+  type Remark,
+  type StageOutcome,
+} from "./chain.ts";
 export {
   type EditableContent,
   type Filter,

@@ -1,6 +1,15 @@
 /** The session's side of filters: what they are shown, and what becomes of their verdicts. */
 
-import type { FilteredSession, FilteredTransaction, FilterRun, Outgoing, Stage } from "../filter/mod.ts";
+import type {
+  FilteredRecipient,
+  FilteredSession,
+  FilteredTransaction,
+  FilterRun,
+  Outgoing,
+  Remark,
+  Stage,
+  Verdict,
+} from "../filter/mod.ts";
 import { LookupUnavailable } from "../expression/mod.ts";
 import { type NewMessage, StoreUnavailable } from "../queue/mod.ts";
 import type { Reply } from "../smtp/mod.ts";
@@ -79,19 +88,9 @@ export async function filterStage(
   }
   const pending = outgoing === undefined || stage !== "data" ? {} : { outgoing };
   switch (verdict.kind) {
-    case "reply": {
-      const { reply, disconnect } = verdict;
-      session.deps.emit("smtp.filter-refused", {
-        session: session.id,
-        remoteIp: session.connection.remote.ip,
-        stage,
-        filter: outcome.filter,
-        code: reply.code,
-        reason: reply.text.join(" "),
-      });
-      if (disconnect === true || reply.code === 421) session.ending = "refused";
-      return { kind: "refused", reply };
-    }
+    case "reply":
+      tellRefusal(session, { verdict, filter: outcome.filter, stage });
+      return { kind: "refused", reply: verdict.reply };
     case "discard":
       fate.discarded = true;
       return { kind: "passed", transaction, ...pending };
@@ -102,6 +101,58 @@ export async function filterStage(
       break;
   }
   return { kind: "passed", transaction: outcome.transaction, ...pending };
+}
+
+/** Tells filters of a command that nobody knows; gives what one of them wants answered, if any does. */
+export async function remarkOnUnknown(session: Session, run: FilterRun, line: Uint8Array): Promise<Reply | undefined> {
+  return remarked(session, await run.unknown(line), session.transaction?.fate, undefined);
+}
+
+/** Tells filters of a recipient that was refused; gives the reply, which is another one if a filter ends the session. */
+export async function remarkOnRefused(
+  session: Session,
+  run: FilterRun,
+  transaction: Transaction,
+  recipient: FilteredRecipient,
+  refusal: Reply,
+): Promise<Reply> {
+  if (!run.has("rcpt") || session.fate.discarded || transaction.fate.discarded) return refusal;
+  const { sender, parameters, recipients } = transaction;
+  const remark = await run.refused({ sender, parameters, recipients, recipient }, refusal);
+  return remarked(session, remark, transaction.fate, "rcpt") ?? refusal;
+}
+
+function remarked(
+  session: Session,
+  { verdict, filter }: Remark,
+  fate: Fate | undefined,
+  stage: Stage | undefined,
+): Reply | undefined {
+  if (verdict.kind === "discard" && fate !== undefined) fate.discarded = true;
+  if (verdict.kind !== "reply") return undefined;
+  tellRefusal(session, { verdict, filter, stage });
+  return verdict.reply;
+}
+
+function tellRefusal(
+  session: Session,
+  { verdict, filter, stage }: {
+    readonly verdict: Extract<Verdict, { kind: "reply" }>;
+    readonly filter: string;
+    /** Absent for a command that is none of SMTP. */
+    readonly stage: Stage | undefined;
+  },
+): void {
+  const { reply, disconnect } = verdict;
+  session.deps.emit("smtp.filter-refused", {
+    session: session.id,
+    remoteIp: session.connection.remote.ip,
+    stage,
+    filter,
+    code: reply.code,
+    reason: reply.text.join(" "),
+  });
+  if (disconnect === true || reply.code === 421) session.ending = "refused";
 }
 
 /** Queues what filters send about a command that brings no message itself. */

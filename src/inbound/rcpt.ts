@@ -15,7 +15,7 @@ import { admit } from "./admission.ts";
 import { hasRoom, QUOTA_FULL } from "./quota.ts";
 import { offeredNow } from "./ehlo.ts";
 import { addTargets } from "./expansion.ts";
-import { filterStage } from "./filters.ts";
+import { filterStage, remarkOnRefused } from "./filters.ts";
 import { resolveInAnySpelling } from "./recipient.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
@@ -69,6 +69,11 @@ async function judge(session: Session, command: RcptCommand, transaction: Transa
   const decision = await decide(session, address);
   if (decision.kind === "refused") {
     emit(decision.event, { session: session.id, remoteIp: session.connection.remote.ip, to: address });
+    if (session.filters !== undefined) {
+      const recipient = { address, parameters: parsed.parameters };
+      const said = await remarkOnRefused(session, session.filters, transaction, recipient, decision.reply);
+      if (said !== decision.reply) return said;
+    }
     return await refuse(session, decision.reply);
   }
   let targets = decision.addresses;

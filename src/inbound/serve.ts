@@ -9,7 +9,7 @@ import { greet } from "./connect.ts";
 import { data } from "./data.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import { hello } from "./ehlo.ts";
-import { openFilters } from "./filters.ts";
+import { openFilters, remarkOnUnknown } from "./filters.ts";
 import { mail } from "./mail.ts";
 import { renewPatience, withPatience } from "./patience.ts";
 import { expn, help, readQuery, vrfy } from "./query.ts";
@@ -122,7 +122,10 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
       verb: parsed.verb,
       code: parsed.reply.code,
     });
-    session.send(withPatience(session, undefined, parsed.reply));
+    const said = parsed.unknown === true && session.filters !== undefined
+      ? await remarkOnUnknown(session, session.filters, line)
+      : undefined;
+    session.send(withPatience(session, undefined, said ?? parsed.reply));
     return;
   }
   const { command } = parsed;

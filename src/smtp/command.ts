@@ -30,10 +30,13 @@ export type Command =
   | { readonly verb: "VRFY" | "EXPN" | "HELP" | "NOOP"; readonly argument: string; readonly nonAscii: boolean }
   | { readonly verb: "DATA" | "RSET" | "QUIT" | "STARTTLS" };
 
-/** A command, or what to answer instead; `verb` is the first word in upper case where it looks like one, else `""`. */
+/**
+ * A command, or what to answer instead; `verb` is the first word in upper case where it looks like one, else `""`.
+ * `unknown`: there is no such command.
+ */
 export type CommandResult =
   | { readonly kind: "command"; readonly command: Command }
-  | { readonly kind: "error"; readonly reply: Reply; readonly verb: string };
+  | { readonly kind: "error"; readonly reply: Reply; readonly verb: string; readonly unknown?: true };
 
 const NO_PARAMETERS: readonly EsmtpParameter[] = [];
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -75,7 +78,12 @@ export function parseCommand(line: Uint8Array): CommandResult {
     case "":
       return { kind: "error", reply: reply(500, "5.5.2", "Command expected"), verb: "" };
     default:
-      return { kind: "error", reply: reply(500, "5.5.1", "Command not recognized"), verb: presentable(verb) };
+      return {
+        kind: "error",
+        reply: reply(500, "5.5.1", "Command not recognized"),
+        verb: presentable(verb),
+        unknown: true,
+      };
   }
 }
 

@@ -127,10 +127,11 @@ export interface Relay {
 export async function withGodwitRelay(
   toml: string,
   body: (relay: Relay, server: TestServer) => Promise<void>,
+  openRelay = true,
 ): Promise<void> {
   const { sunk, sink } = collectingSink();
   try {
-    await withServer({ relayPort: sink.port, openRelay: true, toml }, async (server) => {
+    await withServer({ relayPort: sink.port, openRelay, toml }, async (server) => {
       await body({ port: server.ports.mx, sunk }, server);
     });
   } finally {
@@ -138,8 +139,12 @@ export async function withGodwitRelay(
   }
 }
 
-/** Runs Postfix with the same milters before a sink. */
-export async function withPostfixRelay(ports: readonly number[], body: (relay: Relay) => Promise<void>): Promise<void> {
+/** Runs Postfix with the same milters before a sink; `more` is added to its main.cf. */
+export async function withPostfixRelay(
+  ports: readonly number[],
+  body: (relay: Relay) => Promise<void>,
+  more = "",
+): Promise<void> {
   const { sunk, sink } = collectingSink();
   const folder = await Deno.makeTempDir({ prefix: "godwit-postfix-" });
   const port = freePort();
@@ -150,7 +155,7 @@ export async function withPostfixRelay(ports: readonly number[], body: (relay: R
       `smtpd_milters = ${ports.map((each) => `inet:127.0.0.1:${each}`).join(", ")}
 milter_default_action = tempfail
 local_header_rewrite_clients =
-`,
+${more}`,
       { append: true },
     );
     // Not by a reload: the daemon that has answered already would go on without them.

@@ -1,7 +1,7 @@
 /** Filters of the configuration in a whole server: order, effects on the queue, and who is asked. */
 
 import assert from "node:assert/strict";
-import { submit } from "../support/client.ts";
+import { connectClient, submit } from "../support/client.ts";
 import { milterPacket, startFakeMilter } from "../support/fake_milter.ts";
 import { startTestServer } from "../support/server.ts";
 
@@ -103,6 +103,39 @@ Deno.test("expressions decide for each transaction which filters are asked", asy
   assert.equal(milter.connections, 0);
   await submit(server.address("smtp"), { ...MESSAGE, from: "a@asked.example" });
   assert.equal(milter.commands().slice(0, 10), "OCHMRTLNBE");
+});
+
+Deno.test("a milter may answer commands that are none, and drop a message because of a recipient that is refused", async () => {
+  await using milter = await startFakeMilter({
+    steps: 0x800,
+    on: ({ command, text }) =>
+      command === "U" && text.startsWith("FROB")
+        ? [milterPacket("y", "502 5.7.9 Not here")]
+        : command === "U" && text.startsWith("BYE")
+        ? [milterPacket("4")]
+        : command === "R" && text.includes("trap")
+        ? [milterPacket("d")]
+        : undefined,
+  });
+  await using server = await startTestServer(
+    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES} }
+session.rcpt.errors.wait = "1ms"`,
+  );
+  using client = await connectClient(server.address("smtp"));
+  await client.reply();
+  assert.equal(await client.say("XYZZY"), "500 5.5.1 Command not recognized");
+  assert.equal(await client.say("FROB x"), "502 5.7.9 Not here");
+  const { fields } = await server.event("smtp.filter-refused");
+  assert.equal(fields["filter"], "m");
+  await client.say("EHLO client.example");
+  await client.say("MAIL FROM:<a@example.net>");
+  assert.match(await client.say("RCPT TO:<trap@example.org>"), /^550 5\.1\.1 /);
+  assert.match(await client.say("RCPT TO:<ana@example.org>"), /^250 /);
+  await client.say("DATA");
+  assert.match(await client.say("Subject: x\r\n\r\nbody\r\n."), /^250 /);
+  await server.event("smtp.message-discarded");
+  assert.match(await client.say("BYE"), /^421 4\.7\.0 /);
+  assert.equal(await client.conn.read(new Uint8Array(1)), null);
 });
 
 Deno.test("a milter sees the session through LMTP, and refuses one recipient of several", async () => {

@@ -77,6 +77,7 @@ const QUIET: Readonly<Record<string, number>> = {
   M: 0x4000,
   R: 0x8000,
   T: 0x10000,
+  U: 0x20000,
   L: 0x80,
   N: 0x40000,
   B: 0x80000,

@@ -2,14 +2,15 @@
 
 import type { MilterConfig } from "../../config/config.ts";
 import type { Emit } from "../../telemetry/event.ts";
+import type { Reply } from "../../smtp/mod.ts";
 import type { FilterAnswer, FilteredSession, FilteredTransaction, FilterInstance, Stage } from "../filter.ts";
 import { namedRecipients } from "./changes.ts";
 import type { MilterLink } from "./link.ts";
 import { type ClientName, macroPacket, type MacroSources } from "./macros.ts";
 import { sendMessage } from "./message.ts";
 import type { Holder, MilterPool } from "./pool.ts";
-import { COMMAND, type MacroStage, packet } from "./protocol.ts";
-import { connectPacket, heloPacket, mailPacket, rcptPacket, type Step, STEPS } from "./steps.ts";
+import { COMMAND, type MacroStage, packet, STEP } from "./protocol.ts";
+import { connectPacket, heloPacket, mailPacket, rcptPacket, type Step, STEPS, unknownPacket } from "./steps.ts";
 import { MilterTrouble } from "./trouble.ts";
 import { type Decision, judgementOf, unavailable } from "./verdict.ts";
 
@@ -22,7 +23,17 @@ export interface MilterEngine {
   readonly version: string;
   /** Sessions of a client that the filter knows at the moment. */
   readonly sessions: Map<string, number>;
+  /** Whether the filter wants to hear of recipients that were refused; undefined until it has said so. */
+  wantsRefused: boolean | undefined;
 }
+
+/** First version of the protocol where filters hear of unknown commands and of DATA. */
+const UNKNOWN_SINCE = 4;
+
+/** What a command is about. */
+type About = Pick<MacroSources, "transaction" | "recipient" | "refusal">;
+
+const NOTHING: About = { transaction: undefined, recipient: "", refusal: undefined };
 
 const ACCEPT: FilterAnswer = { verdict: { kind: "accept" } };
 const QUIT = packet(COMMAND.quit);
@@ -49,6 +60,8 @@ class Dialogue implements FilterInstance, Holder {
   /** What was decided for the whole session, and that it was for the message. */
   #standing: FilterAnswer | undefined;
   #passed = false;
+  /** The refusal of a MAIL that had been answered already: nobody may add recipients to it. */
+  #denied: FilterAnswer | undefined;
 
   constructor(engine: MilterEngine, session: FilteredSession) {
     this.#engine = engine;
@@ -59,23 +72,55 @@ class Dialogue implements FilterInstance, Holder {
 
   async judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
     if (this.#standing !== undefined) return this.#standing;
+    if (this.#denied !== undefined) return this.#denied;
     if (this.#passed) return ACCEPT;
     this.#engine.pool.need(this);
     try {
-      return await this.#tryTwice(stage, transaction);
+      return await this.#tryTwice((fresh) => this.#run(stage, transaction, fresh));
     } catch (error) {
-      if (!(error instanceof MilterTrouble)) {
-        this.#drop();
-        throw error;
-      }
-      return this.#failed(stage, error);
+      this.#troubled(stage, error);
+      return this.#failed(stage);
     } finally {
       if (this.#link !== undefined && !this.#told.mail) this.#engine.pool.spare(this);
     }
   }
 
+  async unknown(line: Uint8Array): Promise<FilterAnswer> {
+    const link = this.#link;
+    // It is answered 500 anyway: not worth a connection, nor a failure.
+    if (this.#isDone || link === undefined || link.closed || link.version < UNKNOWN_SINCE) return ACCEPT;
+    // Between RCPT and a header without DATA it puts libmilter out of step: that ignores the header, and answers nothing.
+    if (this.#told.mail && (link.steps & STEP.noData) !== 0) return ACCEPT;
+    return await this.#aside("ehlo", async () => {
+      const end = await this.#tell(link, STEPS.unknown, "ehlo", () => unknownPacket(line), NOTHING);
+      return end === undefined ? ACCEPT : this.#told.mail ? this.#pass(end) : end;
+    });
+  }
+
+  async refused(transaction: FilteredTransaction, refusal: Reply): Promise<FilterAnswer> {
+    const { recipient } = transaction;
+    if (this.#isDone || recipient === undefined || this.#engine.wantsRefused === false) return ACCEPT;
+    const { address, parameters } = recipient;
+    return await this.#aside("rcpt", () =>
+      this.#tryTwice(async (fresh) => {
+        const link = await this.#connected(fresh);
+        if ((link.steps & STEP.rejectedRcpt) === 0) return ACCEPT;
+        const early = await this.#tellSender(link, "rcpt", transaction);
+        if (early !== undefined) return early;
+        const about = { transaction, recipient: address, refusal };
+        const end = await this.#tell(link, STEPS.rcpt, "rcpt", () => rcptPacket(address, parameters), about);
+        return end === undefined ? ACCEPT : this.#pass(end);
+      }));
+  }
+
+  /** Whether the filter hears nothing more, of the session or of the message. */
+  get #isDone(): boolean {
+    return this.#standing !== undefined || this.#denied !== undefined || this.#passed;
+  }
+
   reset(): void {
     this.#passed = false;
+    this.#denied = undefined;
     if (this.#told.mail) this.#link?.put(ABORT);
     this.#told.mail = false;
     this.#told.recipients = 0;
@@ -107,62 +152,102 @@ class Dialogue implements FilterInstance, Holder {
     this.#engine.pool.giveBack(link);
   }
 
+  /** Asks about something that is refused anyway: a failure is only told. */
+  async #aside(stage: Stage, ask: () => Promise<FilterAnswer>): Promise<FilterAnswer> {
+    const { pool } = this.#engine;
+    pool.need(this);
+    try {
+      return await ask();
+    } catch (error) {
+      this.#troubled(stage, error);
+      return ACCEPT;
+    } finally {
+      if (this.#link !== undefined && !this.#told.mail) pool.spare(this);
+    }
+  }
+
   /**
    * A kept connection may have ended meanwhile, which is seen only when it is used: then a new one is tried, on which the
    * filter hears again what it knew.
    */
-  async #tryTwice(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
+  async #tryTwice(run: (fresh: boolean) => Promise<FilterAnswer>): Promise<FilterAnswer> {
     const held = this.#link !== undefined && !this.#link.closed;
     if (this.#link !== undefined) this.#link.answered = false;
     try {
-      return await this.#run(stage, transaction, false);
+      return await run(false);
     } catch (error) {
       const stale = error instanceof MilterTrouble && error.event === "milter.disconnected" &&
         (held || this.#reused) && this.#link?.answered === false;
       if (!stale) throw error;
       this.#drop();
     }
-    return await this.#run(stage, transaction, true);
+    return await run(true);
   }
 
   async #run(stage: Stage, transaction: FilteredTransaction | undefined, fresh: boolean): Promise<FilterAnswer> {
     const link = await this.#connected(fresh);
+    if (stage === "connect" || stage === "ehlo" || transaction === undefined) {
+      return await this.#tellClient(link, stage) ?? ACCEPT;
+    }
+    const end = await this.#tellSender(link, stage, transaction);
+    if (end !== undefined) return end;
+    return stage === "mail" ? ACCEPT : await this.#tellRest(link, stage, transaction);
+  }
+
+  /** Tells of connection and EHLO; gives the answer if it is a decision. */
+  async #tellClient(link: MilterLink, stage: Stage): Promise<FilterAnswer | undefined> {
     if (!this.#told.connect) {
       this.#told.connect = true;
       const client = await this.#clientName();
-      const end = await this.#tell(link, STEPS.connect, stage, () => connectPacket(this.#session, client.name));
+      const tell = () => connectPacket(this.#session, client.name);
+      const end = await this.#tell(link, STEPS.connect, stage, tell, NOTHING);
       if (end !== undefined) return this.#stand(end);
     }
-    if (stage === "connect") return ACCEPT;
     const helo = this.#session.heloDomain;
-    if (helo !== "" && (stage === "ehlo" || this.#told.helo !== helo)) {
-      this.#told.helo = helo;
-      const end = await this.#tell(link, STEPS.helo, stage, () => heloPacket(helo));
-      if (end !== undefined) return this.#stand(end);
-    }
-    if (stage === "ehlo" || transaction === undefined) return ACCEPT;
-    return await this.#envelope(link, stage, transaction);
+    if (stage === "connect" || helo === "" || (stage !== "ehlo" && this.#told.helo === helo)) return undefined;
+    this.#told.helo = helo;
+    const end = await this.#tell(link, STEPS.helo, stage, () => heloPacket(helo), NOTHING);
+    return end === undefined ? undefined : this.#stand(end);
   }
 
-  async #envelope(link: MilterLink, stage: Stage, transaction: FilteredTransaction): Promise<FilterAnswer> {
-    const { sender, parameters, recipients, recipient } = transaction;
-    if (!this.#told.mail) {
-      this.#told.mail = true;
-      const end = await this.#tell(link, STEPS.mail, stage, () => mailPacket(sender, parameters), transaction);
-      if (end !== undefined) return this.#pass(end);
-    }
-    if (stage === "mail") return ACCEPT;
+  /** Tells of the client and MAIL, as far as they are not known; gives the answer if it is a decision. */
+  async #tellSender(
+    link: MilterLink,
+    stage: Stage,
+    transaction: FilteredTransaction,
+  ): Promise<FilterAnswer | undefined> {
+    const standing = await this.#tellClient(link, stage);
+    if (standing !== undefined || this.#told.mail) return standing;
+    this.#told.mail = true;
+    const { sender, parameters } = transaction;
+    const end = await this.#tell(link, STEPS.mail, stage, () => mailPacket(sender, parameters), {
+      transaction,
+      recipient: "",
+      refusal: undefined,
+    });
+    if (end?.verdict.kind === "reply" && stage !== "mail") this.#denied = end;
+    return end === undefined ? undefined : this.#pass(end);
+  }
+
+  /** Tells of recipients and message. */
+  async #tellRest(link: MilterLink, stage: Stage, transaction: FilteredTransaction): Promise<FilterAnswer> {
+    const { recipients, recipient } = transaction;
     const missed = this.#told.recipients === 0 ? namedRecipients(recipients) : [];
     for (const { address, parameters } of recipient === undefined ? missed : [...missed, recipient]) {
       this.#told.recipients++;
       const tell = () => rcptPacket(address, parameters);
-      const end = await this.#tell(link, STEPS.rcpt, stage, tell, transaction, address);
+      const end = await this.#tell(link, STEPS.rcpt, stage, tell, {
+        transaction,
+        recipient: address,
+        refusal: undefined,
+      });
       if (end !== undefined) return this.#pass(end);
     }
     const { message } = transaction;
     if (stage === "rcpt" || message === undefined) return ACCEPT;
+    const about = { transaction, recipient: "", refusal: undefined };
     const outcome = await sendMessage(link, transaction, message, (command, macros) => {
-      this.#putMacros(link, command, macros, transaction, "");
+      this.#putMacros(link, command, macros, about);
     });
     // The filter has heard all of it: there is nothing to be called off.
     if (outcome.complete) {
@@ -193,11 +278,10 @@ class Dialogue implements FilterInstance, Holder {
     step: Step,
     stage: Stage,
     make: () => Uint8Array,
-    transaction?: FilteredTransaction,
-    recipient = "",
+    about: About,
   ): Promise<FilterAnswer | undefined> {
     link.begin();
-    this.#putMacros(link, step.command, step.macros, transaction, recipient);
+    if (step.macros !== undefined) this.#putMacros(link, step.command, step.macros, about);
     if ((link.steps & step.unwanted) !== 0) return undefined;
     link.put(make());
     if ((link.steps & step.silent) !== 0) return undefined;
@@ -214,17 +298,12 @@ class Dialogue implements FilterInstance, Holder {
     }
   }
 
-  #putMacros(
-    link: MilterLink,
-    command: number,
-    stage: MacroStage,
-    transaction: FilteredTransaction | undefined,
-    recipient: string,
-  ): void {
+  #putMacros(link: MilterLink, command: number, stage: MacroStage, about: About): void {
     const sources: MacroSources = {
       session: this.#session,
-      transaction,
-      recipient,
+      transaction: about.transaction,
+      recipient: about.recipient,
+      refusal: about.refusal,
       client: this.#client ?? { name: "unknown", ptr: "unknown" },
       version: this.#engine.version,
       sessions: this.#engine.sessions.get(this.#session.remote.ip) ?? 1,
@@ -249,19 +328,26 @@ class Dialogue implements FilterInstance, Holder {
     return answer;
   }
 
-  /** After a decision about the message the filter hears nothing more of it; after a refusal it may be asked again. */
+  /**
+   * After a decision about the message the filter hears nothing more of it; after a refusal, or a word about something
+   * that is refused anyway, it may be asked again.
+   */
   #pass(answer: FilterAnswer): FilterAnswer {
     if (answer.verdict.kind !== "reply") this.#passed = true;
     return answer;
   }
 
-  #failed(stage: Stage, trouble: MilterTrouble): FilterAnswer {
-    const { config, emit } = this.#engine;
-    this.#drop();
-    emit(trouble.event, { ...this.#fields(stage), reason: trouble.message });
-    if (config.tempfailOnError) return { verdict: unavailable(stage) };
+  #failed(stage: Stage): FilterAnswer {
+    if (this.#engine.config.tempfailOnError) return { verdict: unavailable(stage) };
     this.#passed = stage !== "connect" && stage !== "ehlo";
     return ACCEPT;
+  }
+
+  /** Gives up the link and tells why; any other error than trouble with a filter is thrown. */
+  #troubled(stage: Stage, error: unknown): void {
+    this.#drop();
+    if (!(error instanceof MilterTrouble)) throw error;
+    this.#engine.emit(error.event, { ...this.#fields(stage), reason: error.message });
   }
 
   async #connected(fresh: boolean): Promise<MilterLink> {
@@ -269,6 +355,7 @@ class Dialogue implements FilterInstance, Holder {
     this.#drop();
     const { link, reused } = await this.#engine.pool.take(fresh);
     link.answered = false;
+    this.#engine.wantsRefused = (link.steps & STEP.rejectedRcpt) !== 0;
     this.#link = link;
     this.#reused = reused;
     return link;

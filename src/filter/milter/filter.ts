@@ -29,7 +29,7 @@ export function createMilterFilter(config: MilterConfig, world: MilterFilterWorl
     clock,
     open: milterOpener(config, world),
   });
-  const engine: MilterEngine = { config, pool, emit, version, sessions: new Map() };
+  const engine: MilterEngine = { config, pool, emit, version, sessions: new Map(), wantsRefused: undefined };
   const { enable } = config;
   return {
     id: config.id,

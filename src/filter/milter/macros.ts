@@ -1,6 +1,6 @@
 /** The macros that milters are told (reference §5.2), by stage. */
 
-import { addressDomain, addressLocal } from "../../smtp/mod.ts";
+import { addressDomain, addressLocal, type Reply } from "../../smtp/mod.ts";
 import type { FilteredSession, FilteredTransaction } from "../filter.ts";
 import { COMMAND, type MacroStage, textPacket } from "./protocol.ts";
 
@@ -25,6 +25,8 @@ export interface MacroSources {
   readonly transaction: FilteredTransaction | undefined;
   /** The recipient under question. */
   readonly recipient: string;
+  /** Why this server has refused it already; undefined if it has not. */
+  readonly refusal: Reply | undefined;
   readonly client: ClientName;
   /** Name and version of this program. */
   readonly version: string;
@@ -66,9 +68,10 @@ const MACROS: Readonly<Record<string, Macro>> = {
   mail_addr: ({ transaction }) => transaction?.sender,
   mail_host: ({ transaction }) => transaction === undefined ? undefined : hostOf(transaction.sender),
   mail_mailer: () => "smtp",
-  rcpt_addr: ({ recipient }) => recipient,
-  rcpt_host: ({ recipient }) => hostOf(recipient),
-  rcpt_mailer: () => "smtp",
+  // Of a recipient that was refused these tell why, as Sendmail and Postfix have it.
+  rcpt_addr: ({ recipient, refusal }) => refusal === undefined ? recipient : refusal.text[0],
+  rcpt_host: ({ recipient, refusal }) => refusal === undefined ? hostOf(recipient) : refusal.enhanced,
+  rcpt_mailer: ({ refusal }) => refusal === undefined ? "smtp" : "error",
   tls_version: ({ session }) => session.tls?.version,
 };
 

@@ -19,6 +19,7 @@ export const COMMAND = {
   quit: 0x51, // Q
   rcpt: 0x52, // R
   data: 0x54, // T
+  unknown: 0x55, // U
 } as const;
 
 /** Protocol steps and features (`SMFIP_*`): what a filter does not want to hear, or will not answer. */
@@ -52,8 +53,8 @@ export const STEP = {
 export const ALL_ACTIONS = 0x1ff;
 const ACTION_SYMBOLS = 0x100;
 
-/** Every step and feature that is understood here; recipients that were refused are not shown. */
-export const ALL_STEPS = 0x1fffff & ~STEP.rejectedRcpt;
+/** Every step and feature that is understood here. */
+export const ALL_STEPS = 0x1fffff;
 
 /** Octets of data in a packet that every filter takes. */
 const USUAL_DATA_SIZE = 65_535;

@@ -11,10 +11,13 @@ import type { FilteredSession } from "../filter.ts";
 import { LISTENER } from "../parameters.ts";
 import { COMMAND, type MacroStage, packet, STEP, textPacket, uint16 } from "./protocol.ts";
 
+/** Ends a text. */
+const END = Uint8Array.of(0);
+
 /** A command with what tells whether it is sent, and whether it is answered. */
 export interface Step {
   readonly command: number;
-  readonly macros: MacroStage;
+  readonly macros: MacroStage | undefined;
   /** The filter does not want it. */
   readonly unwanted: number;
   /** The filter does not answer it. */
@@ -32,6 +35,8 @@ export const STEPS = {
   helo: { command: COMMAND.helo, macros: "helo", unwanted: STEP.noHelo, silent: STEP.noReplyHelo },
   mail: { command: COMMAND.mail, macros: "mail", unwanted: STEP.noMail, silent: STEP.noReplyMail },
   rcpt: { command: COMMAND.rcpt, macros: "rcpt", unwanted: STEP.noRcpt, silent: STEP.noReplyRcpt },
+  /** Sendmail sends no macros with it. */
+  unknown: { command: COMMAND.unknown, macros: undefined, unwanted: STEP.noUnknown, silent: STEP.noReplyUnknown },
 } as const satisfies Record<string, Step>;
 
 /** CONNECT: how the client is called, and where it is. */
@@ -46,6 +51,11 @@ export function connectPacket(session: FilteredSession, name: string): Uint8Arra
 /** HELO: the name that the client gave. */
 export function heloPacket(name: string): Uint8Array {
   return packet(COMMAND.helo, [name]);
+}
+
+/** A command that is none of SMTP, as the client sent it. */
+export function unknownPacket(line: Uint8Array): Uint8Array {
+  return packet(COMMAND.unknown, [line, END]);
 }
 
 /** MAIL: the path, then each parameter. */

@@ -234,6 +234,104 @@ Deno.test("after accept at EHLO the filter hears nothing more of the session; at
   assert.equal(each.commands(), "OCHMAHM");
 });
 
+Deno.test("a command that is none is told as it came, and has the reply of the filter, or none", async () => {
+  const line = octets("FROB  the Queue");
+  for (
+    const [letter, verdict] of [["c", undefined], ["a", undefined], ["r", 550], ["t", 451], ["4", 421], [
+      "s",
+      undefined,
+    ]]
+  ) {
+    await using milter = await startFakeMilter({
+      on: ({ command }) => command === "U" ? [milterPacket(String(letter))] : undefined,
+    });
+    const it = world(milter);
+    // Nobody knows this session yet.
+    assert.equal((await it.run.unknown(line)).verdict.kind, "accept");
+    assert.equal(milter.connections, 0);
+    await it.run.judge("connect");
+    const said = await it.run.unknown(line);
+    assert.equal(said.verdict.kind === "reply" ? said.verdict.reply.code : undefined, verdict);
+    assert.equal(said.filter, verdict === undefined ? "" : "m");
+    assert.deepEqual(milter.heard.slice(2).map(({ command, text }) => `${command} ${text}`), ["U FROB  the Queue|"]);
+    // Whatever it said: the message is another matter.
+    assert.equal((await deliver(it)).verdict.kind, "accept");
+  }
+});
+
+Deno.test("a filter that fails at an unknown command, or does not want any, changes nothing", async () => {
+  await using closing = await startFakeMilter({ on: ({ command }) => command === "U" ? "close" : undefined });
+  const it = world(closing);
+  await it.run.judge("connect");
+  assert.equal((await it.run.unknown(octets("X"))).verdict.kind, "accept");
+  assert.deepEqual(it.names(), ["milter.disconnected"]);
+  assert.equal((await deliver(it)).verdict.kind, "accept");
+  await using unwilling = await startFakeMilter({ steps: 0x100 });
+  const other = world(unwilling);
+  await other.run.judge("connect");
+  await other.run.unknown(octets("X"));
+  assert.equal(unwilling.commands(), "OC");
+  await using quiet = await startFakeMilter({ steps: 0x20000 });
+  const third = world(quiet);
+  await third.run.judge("connect");
+  await third.run.unknown(octets("X"));
+  await deliver(third);
+  assert.equal(quiet.commands(), "OCUHMRTLLNBE");
+});
+
+Deno.test("a filter that asks for them hears of recipients that were refused, and why; its opinion counts for nothing", async () => {
+  const refusal = { code: 550, enhanced: "5.1.1", text: ["Mailbox does not exist"] };
+  const { sender, parameters } = transaction();
+  const nobody = { sender, parameters, recipients: [], recipient: { address: "nobody@example.org", parameters: {} } };
+  for (
+    const [letter, kind, rest] of [
+      ["c", "accept", "RTLLNBE"],
+      ["r", "accept", "RTLLNBE"],
+      ["a", "accept", ""],
+      ["d", "discard", ""],
+      ["4", "reply", "RTLLNBE"],
+    ] as const
+  ) {
+    await using milter = await startFakeMilter({
+      steps: 0x800,
+      on: ({ command, text }) => command === "R" && text.includes("nobody") ? [milterPacket(letter)] : undefined,
+    });
+    const it = world(milter, { stages: new Set<Stage>(["rcpt", "data"]) });
+    assert.equal((await it.run.refused(nobody, refusal)).verdict.kind, kind);
+    assert.deepEqual(milter.macros["R"], {
+      "{rcpt_addr}": "Mailbox does not exist",
+      "{rcpt_host}": "5.1.1",
+      "{rcpt_mailer}": "error",
+    });
+    await it.run.judge("rcpt", { sender, parameters, recipients: [], recipient: ANA });
+    await it.run.judge("data", transaction());
+    assert.equal(milter.commands(), `OCHMR${rest}`);
+  }
+  await using unasked = await startFakeMilter();
+  const it = world(unasked);
+  await it.run.refused(nobody, refusal);
+  await deliver(it);
+  assert.equal(unasked.commands(), "OCHMRTLLNBE");
+});
+
+Deno.test("a sender that is refused only at the first recipient stays refused for all of them", async () => {
+  await using milter = await startFakeMilter({
+    on: ({ command }) => command === "M" ? [milterPacket("r")] : undefined,
+  });
+  const it = world(milter, { stages: new Set<Stage>(["rcpt"]) });
+  const { sender, parameters } = transaction();
+  for (const address of ["ana@example.org", "bob@example.org"]) {
+    const recipient = { address, parameters: {} };
+    const { verdict } = await it.run.judge("rcpt", { sender, parameters, recipients: [], recipient });
+    assert.equal(verdict.kind === "reply" && verdict.reply.code, 550);
+  }
+  assert.equal(milter.commands(), "OCHM");
+  it.run.reset();
+  await it.run.judge("rcpt", { sender, parameters, recipients: [], recipient: ANA });
+  await milter.hears("M", 2);
+  assert.equal(milter.commands(), "OCHMAM");
+});
+
 Deno.test("discard and quarantine", async () => {
   await using milter = await startFakeMilter({
     on: ({ command }) => command === "B" ? [milterPacket("d")] : undefined,
