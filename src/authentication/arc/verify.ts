@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { HeaderField } from "../../message/mod.ts";
 import type { BodyHashForm } from "../dkim/body_hash.ts";
-import { canonicalizeField } from "../dkim/canonicalize.ts";
+import { canonicalizeField } from "../dkim/canonical_field.ts";
 import { type KeyLookup, lookUpKeys } from "../dkim/key_lookup.ts";
 import {
   bodyHashForm,
@@ -167,7 +167,7 @@ function sealDigests(bytes: Uint8Array, sets: readonly ArcSet[]): readonly Uint8
   const before = createHash("sha256");
   return sets.map(({ results, messageSignature, seal }) => {
     const own = concatenate([canonical(results), canonical(messageSignature)]);
-    const unsigned = ownField(bytes.subarray(seal.start, seal.end), "relaxed");
+    const unsigned = ownField(bytes, seal, "relaxed");
     const digest = before.copy().update(own).update(unsigned).digest();
     before.update(own).update(canonical(seal));
     return digest;

@@ -2,8 +2,8 @@
 
 import { createHash, type Hash } from "node:crypto";
 import type { Content } from "../../message/content.ts";
-import { type BodyCanonicalizer, type Canonicalization, canonicalizeBody } from "./canonicalize.ts";
-import type { SignatureHash } from "./rsa.ts";
+import { type BodyCanonicalizer, type Canonicalization, canonicalizeBody, canonicalLength } from "./canonical_body.ts";
+import { digest, type SignatureHash } from "./digest.ts";
 
 /** One hash of a body. */
 export interface BodyHashForm {
@@ -54,15 +54,28 @@ export async function hashBody(
   bodyOffset: number,
   forms: readonly BodyHashForm[],
 ): Promise<readonly (Uint8Array | undefined)[]> {
+  if (content.complete) return hashWhole(content.head.subarray(bodyOffset), forms);
   const hasher = createBodyHasher(forms);
-  if (content.complete) {
-    hasher.push(content.head.subarray(bodyOffset));
-    return hasher.finish();
-  }
   let before = bodyOffset;
   for await (const chunk of content.chunks()) {
     if (before < chunk.length) hasher.push(before === 0 ? chunk : chunk.subarray(before));
     before = Math.max(0, before - chunk.length);
   }
   return hasher.finish();
+}
+
+/** Hashes a body that is in memory; most need no copy in another form. */
+function hashWhole(body: Uint8Array, forms: readonly BodyHashForm[]): readonly (Uint8Array | undefined)[] {
+  const digests: (Uint8Array | undefined)[] = [];
+  for (const { canonicalization, hash, length } of forms) {
+    const whole = canonicalLength(canonicalization, body);
+    if (whole < 0) {
+      const hasher = createBodyHasher(forms);
+      hasher.push(body);
+      return hasher.finish();
+    }
+    const wanted = length ?? whole;
+    digests.push(wanted > whole ? undefined : digest(hash, body.subarray(0, wanted)));
+  }
+  return digests;
 }

@@ -2,7 +2,9 @@
 
 import { Buffer } from "node:buffer";
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
-import { type RsaPublicKey, rsaPublicKey, type SignatureHash, verifyRsa } from "./rsa.ts";
+import { createMemory } from "../memory.ts";
+import type { SignatureHash } from "./digest.ts";
+import { type RsaPublicKey, rsaPublicKey, verifyRsa } from "./rsa.ts";
 import { colonList, parseTagList, withoutBlanks } from "./tag_list.ts";
 
 /** A key that can be used, and what its owner says about its use. */
@@ -36,23 +38,14 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 // RFC 8410 §4: SubjectPublicKeyInfo of Ed25519 up to the key itself.
 const ED25519_INFO = Buffer.from("302a300506032b6570032100", "hex");
 
-const kept = new Map<string, DkimKey>();
+const kept = createMemory<DkimKey>(KEPT_KEYS);
 
 /** Reads a record. Keys are kept by the text of their record: DNS decides how long that is valid, not this memory. */
 export function readKeyRecord(text: string): DkimKey | UnusableKey {
   const known = kept.get(text);
   if (known !== undefined) return known;
   const key = parseKeyRecord(text);
-  if (key.kind === "key" && text.length <= LONGEST_KEPT) {
-    // The oldest goes: a key that is in use comes back at once.
-    if (kept.size >= KEPT_KEYS) {
-      for (const oldest of kept.keys()) {
-        kept.delete(oldest);
-        break;
-      }
-    }
-    kept.set(text, key);
-  }
+  if (key.kind === "key" && text.length <= LONGEST_KEPT) kept.set(text, key);
   return key;
 }
 

@@ -55,9 +55,8 @@ export function verifyMessageSignature(message: SignedMessage, fetched: FetchedS
   if (keys.kind !== "keys") return withoutKey(keys);
   if (bodyDigest === undefined) return failed("the body is shorter than l=", keys.keys[0]);
   if (!equal(bodyDigest, signature.bodyHash)) return failed("the body has changed", keys.keys[0]);
-  const own = message.bytes.subarray(field.start, field.end);
   const chosen = signedFields(message.fields, signature.signedFields, field);
-  const digest = headerDigest(message.bytes, chosen, own, signature.headerCanonicalization, signature.hash);
+  const digest = headerDigest(message.bytes, chosen, field, signature.headerCanonicalization, signature.hash);
   return verifyWithKeys(keys.keys, signature, digest, fetched);
 }
 

@@ -2,16 +2,17 @@
 
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
-
-/** Hashes that signatures of mail are made with. */
-export type SignatureHash = "sha256" | "sha1";
+import type { SignatureHash } from "./digest.ts";
 
 /** An RSA public key that is ready to verify. */
 export interface RsaPublicKey {
   /** Bits of the modulus. */
   readonly bits: number;
   readonly modulus: bigint;
-  readonly exponent: bigint;
+  /** The binary digits of the exponent behind the first one, which is 1. */
+  readonly exponentDigits: readonly boolean[];
+  /** The block that a signature has to hold, with nothing in the place of the digest; `undefined` if the key is too short. */
+  readonly blocks: Readonly<Record<SignatureHash, bigint | undefined>>;
 }
 
 /** Bounds of what is computed with: below, anybody can forge; above, a stranger decides how long it takes. */
@@ -19,11 +20,11 @@ const LEAST_BITS = 512;
 const MOST_BITS = 4096;
 const MOST_EXPONENT = 0xffff_ffffn;
 
-// RFC 8017 §9.2, note 1: DigestInfo up to the digest.
-const DIGEST_INFO: Readonly<Record<SignatureHash, string>> = {
-  sha256: "3031300d060960864801650304020105000420",
-  sha1: "3021300906052b0e03021a05000414",
-};
+// RFC 8017 §9.2, note 1: DigestInfo up to the digest, and the digest's octets.
+const DIGEST_INFO = {
+  sha256: { start: "3031300d060960864801650304020105000420", length: 32 },
+  sha1: { start: "3021300906052b0e03021a05000414", length: 20 },
+} as const;
 
 /**
  * Takes the numbers out of a key.
@@ -38,7 +39,16 @@ export function rsaPublicKey(key: KeyObject): RsaPublicKey | undefined {
   const bits = modulus === 0n ? 0 : modulus.toString(2).length;
   const usable = bits >= LEAST_BITS && bits <= MOST_BITS && (modulus & 1n) === 1n &&
     exponent >= 3n && exponent <= MOST_EXPONENT && (exponent & 1n) === 1n;
-  return usable ? { bits, modulus, exponent } : undefined;
+  if (!usable) return undefined;
+  const exponentDigits = Array.from(exponent.toString(2).slice(1), (digit) => digit === "1");
+  return { bits, modulus, exponentDigits, blocks: { sha256: block(bits, "sha256"), sha1: block(bits, "sha1") } };
+}
+
+function block(bits: number, hash: SignatureHash): bigint | undefined {
+  const { start, length } = DIGEST_INFO[hash];
+  const padding = Math.ceil(bits / 8) - start.length / 2 - length - 3;
+  // RFC 8017 §9.2: at least eight octets of padding.
+  return padding < 8 ? undefined : BigInt(`0x0001${"ff".repeat(padding)}00${start}${"00".repeat(length)}`);
 }
 
 /**
@@ -48,30 +58,22 @@ export function rsaPublicKey(key: KeyObject): RsaPublicKey | undefined {
  * this runtime takes 200 µs. The block is not parsed but held against the only right one, octet for octet.
  */
 export function verifyRsa(key: RsaPublicKey, hash: SignatureHash, digest: Uint8Array, signature: Uint8Array): boolean {
-  const octets = Math.ceil(key.bits / 8);
-  if (signature.length !== octets) return false;
+  const expected = key.blocks[hash];
+  if (expected === undefined || signature.length !== Math.ceil(key.bits / 8)) return false;
+  if (digest.length !== DIGEST_INFO[hash].length) return false;
   const number = toBigInt(signature);
-  if (number >= key.modulus) return false;
-  const info = DIGEST_INFO[hash] + toHex(digest);
-  // RFC 8017 §9.2: at least eight octets of padding.
-  const padding = octets - info.length / 2 - 3;
-  if (padding < 8) return false;
-  return power(number, key.exponent, key.modulus) === BigInt(`0x0001${"ff".repeat(padding)}00${info}`);
+  return number < key.modulus && power(number, key) === (expected | toBigInt(digest));
 }
 
-function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+function power(base: bigint, { exponentDigits, modulus }: RsaPublicKey): bigint {
   let result = base;
-  for (const bit of exponent.toString(2).slice(1)) {
+  for (const digit of exponentDigits) {
     result = result * result % modulus;
-    if (bit === "1") result = result * base % modulus;
+    if (digit) result = result * base % modulus;
   }
   return result;
 }
 
 function toBigInt(bytes: Uint8Array): bigint {
-  return bytes.length === 0 ? 0n : BigInt(`0x${toHex(bytes)}`);
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+  return bytes.length === 0 ? 0n : BigInt(`0x${bytes.toHex()}`);
 }

@@ -1,10 +1,9 @@
 /** Signature fields as their signers wrote them (RFC 6376 §3.5): DKIM-Signature, and what ARC shares with it. */
 
-import { Buffer } from "node:buffer";
 import { domainToAscii } from "../../smtp/mod.ts";
-import type { Canonicalization } from "./canonicalize.ts";
-import type { SignatureHash } from "./rsa.ts";
-import { colonList, parseTagList, withoutBlanks } from "./tag_list.ts";
+import type { Canonicalization } from "./canonical_body.ts";
+import type { SignatureHash } from "./digest.ts";
+import { colonList, decodeBase64, parseTagList, withoutBlanks } from "./tag_list.ts";
 
 /** What every signature says, over a message or over a chain of seals. */
 export interface SignatureBase {
@@ -69,7 +68,6 @@ const ALGORITHMS: Readonly<Record<string, Pick<SignatureBase, "keyType" | "hash"
   "ed25519-sha256": { keyType: "ed25519", hash: "sha256" },
 };
 
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const NUMBER = /^[0-9]{1,12}$/;
 
 // RFC 6376 §3.5: l= has at most 76 digits; what no message can reach means all of it.
@@ -118,7 +116,7 @@ export function readSignatureBase(tags: Tags): ReadSignature<SignatureBase> | Ba
   const selector = asciiDomain(tags.get("s") ?? "");
   if (selector === undefined) return neutral("the tag s= is not a selector");
   const encodedSignature = withoutBlanks(tags.get("b") ?? "");
-  const signature = base64(encodedSignature);
+  const signature = decodeBase64(encodedSignature);
   if (signature === undefined) return neutral("the tag b= is not Base64");
   return {
     kind: "signature",
@@ -131,7 +129,7 @@ export function readMessageTags(
   tags: Tags,
 ): ReadSignature<Omit<MessageSignature, keyof SignatureBase>> | BadSignature {
   for (const name of ["bh", "h"]) if (!tags.has(name)) return neutral(`the tag ${name}= is missing`);
-  const bodyHash = base64(withoutBlanks(tags.get("bh") ?? ""));
+  const bodyHash = decodeBase64(tags.get("bh") ?? "");
   if (bodyHash === undefined) return neutral("the tag bh= is not Base64");
   const [header = "", body = "simple", ...rest] = (tags.get("c") ?? "simple/simple").split("/");
   if (!isCanonicalization(header) || !isCanonicalization(body) || rest.length > 0) {
@@ -178,10 +176,6 @@ function asciiDomain(text: string): string | undefined {
   const domain = domainToAscii(text);
   // Address literals pass as they are.
   return domain?.startsWith("[") ? undefined : domain;
-}
-
-function base64(text: string): Uint8Array | undefined {
-  return BASE64.test(text) ? Buffer.from(text, "base64") : undefined;
 }
 
 function neutral(reason: string): BadSignature {

@@ -1,9 +1,9 @@
 /** The header as a signature over a message covers it (RFC 6376 §3.7, §5.4.2). */
 
-import { createHash } from "node:crypto";
 import type { HeaderField } from "../../message/mod.ts";
-import { type Canonicalization, canonicalizeField, withoutSignature, writeCanonicalField } from "./canonicalize.ts";
-import type { SignatureHash } from "./rsa.ts";
+import type { Canonicalization } from "./canonical_body.ts";
+import { type Range, writeCanonicalField, writeOwnField } from "./canonical_field.ts";
+import { digest, type SignatureHash } from "./digest.ts";
 
 /** Fields of a message by name in lower case, in the order of the header. */
 export type FieldsByName = ReadonlyMap<string, readonly HeaderField[]>;
@@ -41,6 +41,9 @@ export function signedFields(fields: FieldsByName, names: readonly string[], own
   return chosen;
 }
 
+// What is hashed at once is put together here: no header of usual size needs memory of its own for that.
+const SCRATCH = new Uint8Array(16_384);
+
 /**
  * The digest that a signature signs: the chosen fields, then its own field without the signature in it.
  *
@@ -48,26 +51,23 @@ export function signedFields(fields: FieldsByName, names: readonly string[], own
  */
 export function headerDigest(
   bytes: Uint8Array,
-  chosen: readonly HeaderField[],
-  own: Uint8Array,
+  chosen: readonly Range[],
+  own: Range,
   canonicalization: Canonicalization,
   hash: SignatureHash,
 ): Uint8Array {
-  let room = own.length + 2;
+  let room = own.end - own.start;
   for (const { start, end } of chosen) room += end - start + 2;
-  const data = new Uint8Array(room);
+  const data = room <= SCRATCH.length ? SCRATCH : new Uint8Array(room);
   let at = 0;
-  for (const { start, end } of chosen) at = writeCanonicalField(canonicalization, bytes, start, end, data, at);
-  const rest = withoutSignature(own);
-  at = writeCanonicalField(canonicalization, rest, 0, rest.length, data, at);
-  // The own field is signed without its line end.
-  return createHash(hash).update(data.subarray(0, at - 2)).digest();
+  for (const field of chosen) at = writeCanonicalField(canonicalization, bytes, field, data, at);
+  return digest(hash, data.subarray(0, writeOwnField(canonicalization, bytes, own, data, at)));
 }
 
 /** The canonical form of a signature field without its signature and without a line end. */
-export function ownField(field: Uint8Array, canonicalization: Canonicalization): Uint8Array {
-  const canonical = canonicalizeField(canonicalization, withoutSignature(field));
-  return canonical.subarray(0, canonical.length - 2);
+export function ownField(bytes: Uint8Array, field: Range, canonicalization: Canonicalization): Uint8Array {
+  const out = new Uint8Array(field.end - field.start);
+  return out.subarray(0, writeOwnField(canonicalization, bytes, field, out, 0));
 }
 
 /** All parts in one piece: hashing has a price for each call. */

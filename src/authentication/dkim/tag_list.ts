@@ -1,5 +1,7 @@
 /** Lists of `tag=value`, as signatures, keys and policies are written (RFC 6376 §3.2). */
 
+import { Buffer } from "node:buffer";
+
 /** Longest list that is read, in characters: a TXT record can hold no more. */
 const LONGEST = 65_535;
 
@@ -49,6 +51,20 @@ export function parseTagList(text: string): TagList {
 /** A value without the blanks inside it, as Base64 and lists of names are read. */
 export function withoutBlanks(value: string): string {
   return /[ \t\r\n]/.test(value) ? value.replace(/[ \t\r\n]+/g, "") : value;
+}
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/** The octets of a value in Base64, which may have blanks in it; `undefined` if it is none. */
+export function decodeBase64(value: string): Uint8Array | undefined {
+  if (value === "") return undefined;
+  try {
+    return Uint8Array.fromBase64(value);
+  } catch {
+    // RFC 6376 §2.8 leaves open how much padding there is.
+    const text = withoutBlanks(value);
+    return BASE64.test(text) ? Buffer.from(text, "base64") : undefined;
+  }
 }
 
 /** The entries of a list whose parts stand between colons, such as `h=`; blanks around them do not count. */

@@ -52,12 +52,15 @@ function startSignature(
 ): DkimCheck {
   const read = readDkimSignature(field.value());
   if (read.kind === "bad") {
-    const whose = read.signature === undefined ? NO_SIGNATURE : of(read.signature);
-    return { kind: "known", result: { ...whose, result: read.result, reason: read.reason } };
+    const { signature, result, reason } = read;
+    return {
+      kind: "known",
+      result: signature === undefined ? { ...NO_SIGNATURE, result, reason } : resultOf(signature, { result, reason }),
+    };
   }
   const { signature } = read;
   const known = (result: DkimVerdict, reason: string): DkimCheck => {
-    return { kind: "known", result: { ...ofMessage(signature), result, reason } };
+    return { kind: "known", result: resultOf(signature, { result, reason }) };
   };
   const little = strict ? provesLittle(signature) : undefined;
   if (little !== undefined) return known("policy", little);
@@ -71,20 +74,15 @@ function startSignature(
     kind: "open",
     form: bodyHashForm(signature),
     async finish(bodyDigest) {
-      const { result, reason, key } = verifyMessageSignature(message, {
+      const fetched = {
         field,
         signature,
         keys: await keys,
         bodyDigest,
         strict,
-        keyAllows: (candidate) => domainAllowed(candidate, signature),
-      });
-      return {
-        ...ofMessage(signature),
-        result,
-        testing: key?.testing ?? false,
-        ...(reason === undefined ? {} : { reason }),
+        keyAllows: (candidate: DkimKey) => domainAllowed(candidate, signature),
       };
+      return resultOf(signature, verifyMessageSignature(message, fetched));
     },
   };
 }
@@ -94,10 +92,21 @@ function domainAllowed(key: DkimKey, { auidDomain, domain }: DkimSignature): str
   return key.strictDomain && auidDomain !== domain ? "the key is not meant for domains under d=" : undefined;
 }
 
-function of({ domain, selector, algorithm, encodedSignature }: SignatureBase): DkimResult {
-  return { ...NO_SIGNATURE, domain, selector, algorithm, auid: `@${domain}`, signature: encodedSignature };
-}
-
-function ofMessage(signature: DkimSignature): DkimResult {
-  return { ...of(signature), auid: signature.auid, reportRequested: signature.reportRequested };
+function resultOf(
+  signature: SignatureBase & Partial<Pick<DkimSignature, "auid" | "reportRequested">>,
+  { result, reason, key }: { readonly result: DkimVerdict; readonly reason?: string; readonly key?: DkimKey },
+): DkimResult {
+  const { domain, selector, algorithm, encodedSignature, auid = `@${domain}`, reportRequested = false } = signature;
+  return {
+    method: "dkim",
+    result,
+    domain,
+    selector,
+    algorithm,
+    auid,
+    signature: encodedSignature,
+    testing: key?.testing ?? false,
+    reportRequested,
+    ...(reason === undefined ? {} : { reason }),
+  };
 }

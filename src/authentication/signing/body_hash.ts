@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Content } from "../../message/content.ts";
 import { hashBody } from "../dkim/body_hash.ts";
-import { type Canonicalization, canonicalizeBody } from "../dkim/canonicalize.ts";
+import { type Canonicalization, canonicalizeBody } from "../dkim/canonical_body.ts";
 
 /** Which hash of a body is wanted. */
 export interface BodyHashKind {

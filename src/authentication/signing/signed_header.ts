@@ -1,7 +1,8 @@
 /** Which header fields a signature covers (RFC 6376 §5.4), and in what form they are hashed. */
 
 import type { ParsedHeader } from "../../message/mod.ts";
-import { type Canonicalization, canonicalizeField } from "../dkim/canonicalize.ts";
+import type { Canonicalization } from "../dkim/canonical_body.ts";
+import { canonicalizeField } from "../dkim/canonical_field.ts";
 import { concatenate } from "../dkim/signed_header.ts";
 
 /** Fields by name in lower case, each list from top to bottom. */
