@@ -1,10 +1,12 @@
-/** A cache bounded by octets: what was not used for longest goes first. */
+/** A cache bounded by octets: what was not used for longest, or about that long, goes first. */
 
 interface Entry<V> {
   readonly value: V;
   readonly cost: number;
   /** Milliseconds since the epoch. */
   readonly until: number;
+  /** How many values had been kept when it was last moved behind all others. */
+  moved: number;
 }
 
 /** A bounded cache of values that expire. */
@@ -25,9 +27,11 @@ const OVERHEAD = 160;
  * Makes a cache of `capacity` octets. A value that costs more than all of it is not kept.
  */
 export function createCache<V>(capacity: number): Cache<V> {
-  // A Map iterates in order of insertion; a hit is inserted again, so the first key is the one unused for longest.
+  // A Map iterates in order of insertion; what is hit is inserted again, so the first key is the one unused for longest.
+  // What stands near the end anyway stays where it is: names asked for all the time cost no more than being found.
   const entries = new Map<string, Entry<V>>();
   let size = 0;
+  let kept = 0;
 
   const remove = (key: string, entry: Entry<V>) => {
     entries.delete(key);
@@ -45,8 +49,11 @@ export function createCache<V>(capacity: number): Cache<V> {
         remove(key, entry);
         return undefined;
       }
-      entries.delete(key);
-      entries.set(key, entry);
+      if (kept - entry.moved > entries.size / 4) {
+        entries.delete(key);
+        entries.set(key, entry);
+        entry.moved = kept;
+      }
       return entry.value;
     },
     set(key, value, cost, until) {
@@ -58,7 +65,7 @@ export function createCache<V>(capacity: number): Cache<V> {
         if (size + total <= capacity) break;
         remove(oldest, entry);
       }
-      entries.set(key, { value, cost: total, until });
+      entries.set(key, { value, cost: total, until, moved: ++kept });
       size += total;
     },
     clear() {
