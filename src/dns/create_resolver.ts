@@ -62,11 +62,12 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
       try {
         const { answer, ttl } = await lookUp(upstream, kind, name, validator);
         const kept = Math.min(ttl, answer.records.length > 0 ? LONGEST_TTL : LONGEST_NEGATIVE_TTL);
-        if (kept > 0) {
-          const cost = answer.records.reduce((sum, record) => sum + kind.cost(record), answer.name.length);
-          cache.set(name, Promise.resolve(answer), cost, clock.now() + kept * 1000);
-        }
-        return answer;
+        if (kept <= 0) return answer;
+        const until = clock.now() + kept * 1000;
+        const lasting = { ...answer, until };
+        const cost = answer.records.reduce((sum, record) => sum + kind.cost(record), answer.name.length);
+        cache.set(name, Promise.resolve(lasting), cost, until);
+        return lasting;
       } catch (error) {
         if (error instanceof DnsError) {
           failures.set(`${kind.type} ${name}`, error, error.message.length, clock.now() + FAILURE_TTL * 1000);

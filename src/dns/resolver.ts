@@ -11,6 +11,8 @@ export interface Answer<T> {
   readonly security: Security;
   /** The canonical name reached after CNAMEs, lower case without final dot. */
   readonly name: string;
+  /** Milliseconds since the epoch up to which it may be kept; absent if it may not be. */
+  readonly until?: number;
 }
 
 /** One MX record; `exchange` in lower case without final dot, `""` is the null MX (RFC 7505). */

@@ -23,6 +23,8 @@ export interface ZoneEntry {
   readonly cname?: string;
   readonly security?: Security;
   readonly error?: DnsError["reason"];
+  /** Until when answers may be kept, in milliseconds since the epoch. */
+  readonly until?: number;
 }
 
 /** A zone that also tells what it was asked, as `"MX example.net"`. */
@@ -47,7 +49,8 @@ export function createZone(table: Readonly<Record<string, ZoneEntry>>): Zone {
       if (entry.error !== undefined) throw new DnsError(`${type} of ${name}: ${entry.error}`, entry.error);
       if ((entry.security ?? "insecure") !== "secure") security = entry.security ?? "insecure";
       if (entry.cname === undefined || type === "CNAME") {
-        return { records: records(entry) ?? [], exists: true, security, name };
+        const kept = entry.until === undefined ? {} : { until: entry.until };
+        return { records: records(entry) ?? [], exists: true, security, name, ...kept };
       }
       name = entry.cname;
     }

@@ -86,12 +86,13 @@ Deno.test("addresses come back as they are, names in lower case without final do
         PTR: [record(name, "PTR", "Host.Example.NET")],
       }[type] ?? [],
     }),
-    async ({ resolver, server }) => {
+    async ({ resolver, server, clock }) => {
       assert.deepEqual(await resolver.a("MX.Example.net."), {
         records: ["192.0.2.1", "192.0.2.2"],
         exists: true,
         security: "insecure",
         name: "mx.example.net",
+        until: clock.now() + 300_000,
       });
       assert.deepEqual((await resolver.aaaa("mx.example.net")).records, ["2001:db8::1"]);
       assert.deepEqual((await resolver.ns("example.net")).records, ["ns1.example.net"]);
@@ -243,12 +244,13 @@ Deno.test("a CNAME is followed inside one answer, and on with another question w
         "b.example": [record("b.example", "A", "192.0.2.7")],
       }[name] ?? [],
     }),
-    async ({ resolver, server }) => {
+    async ({ resolver, server, clock }) => {
       assert.deepEqual(await resolver.a("www.example"), {
         records: ["192.0.2.7"],
         exists: true,
         security: "secure",
         name: "b.example",
+        until: clock.now() + 300_000,
       });
       assert.deepEqual(server.queries.map(({ name }) => name), ["www.example", "b.example"]);
     },
@@ -308,9 +310,10 @@ Deno.test("an answer is kept for its TTL and no longer", async () => {
   await withServer(
     ({ name }) => ({ answers: [record(name, "A", "192.0.2.1", 300), record(name, "A", "192.0.2.2", 60)] }),
     async ({ resolver, server, clock }) => {
-      await resolver.a("example.net");
+      const { until } = await resolver.a("example.net");
+      assert.equal(until, clock.now() + 60_000);
       await clock.advance(59_999);
-      await resolver.a("EXAMPLE.net");
+      assert.equal((await resolver.a("EXAMPLE.net")).until, until);
       assert.equal(server.queries.length, 1);
       await clock.advance(1);
       await resolver.a("example.net");
@@ -326,7 +329,7 @@ Deno.test("a TTL of a year is cut to a day, a TTL of zero is not kept", async ()
       await resolver.a("long.example");
       await clock.advance(86_400_000);
       await resolver.a("long.example");
-      await resolver.a("zero.example");
+      assert.equal((await resolver.a("zero.example")).until, undefined);
       await resolver.a("zero.example");
       assert.equal(server.queries.length, 4);
     },
@@ -357,6 +360,20 @@ Deno.test("equal questions asked at once share one query", async () => {
     assert.equal(server.queries.length, 1);
     assert.ok(answers.every(({ records }) => records[0] === "192.0.2.1"));
   });
+});
+
+Deno.test("names that are asked for all the time stay in a cache that others pass through", async () => {
+  await withServer(
+    ({ name }) => ({ answers: [record(name, "A", "192.0.2.1")] }),
+    async ({ resolver, server }) => {
+      for (let i = 0; i < 100; i++) {
+        for (const name of ["a.example", "b.example", `c${i}.example`, "a.example"]) await resolver.a(name);
+      }
+      assert.equal(server.queries.length, 102);
+    },
+    // Room for about ten entries.
+    { cacheSizes: { ipv4: 2000 } },
+  );
 });
 
 Deno.test("a full cache drops what was not used for longest", async () => {

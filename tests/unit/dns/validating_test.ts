@@ -39,8 +39,9 @@ async function withRecording(
 }
 
 Deno.test("signed answers are secure without the word of the server, and the way to them is asked once", async () => {
-  await withRecording(async (resolver, queries) => {
-    const mx = await resolver.mx("p256.example");
+  await withRecording(async (resolver, queries, clock) => {
+    const { until = 0, ...mx } = await resolver.mx("p256.example");
+    assert.ok(until > clock.now());
     assert.deepEqual(mx, {
       records: [{ preference: 10, exchange: "mx.p256.example" }],
       exists: true,
@@ -78,10 +79,8 @@ Deno.test("whether a name exists is what is proven, not what the response code s
   const asked = "mx.p256.example AAAA";
   await withRecording(
     async (resolver) => {
-      assert.deepEqual(
-        await resolver.aaaa("mx.p256.example"),
-        { records: [], exists: true, security: "secure", name: "mx.p256.example" },
-      );
+      const { records, exists, security } = await resolver.aaaa("mx.p256.example");
+      assert.deepEqual([records, exists, security], [[], true, "secure"]);
       assert.equal((await resolver.mx("none.p256.example")).exists, false);
     },
     (message, of) => {
