@@ -1,9 +1,10 @@
 /** SPF of one identity (RFC 7208 §2.3, §2.4 and §4). */
 
 import { addressDomain, addressLocal, domainToAscii } from "../../smtp/mod.ts";
+import { createMemory, type Memory } from "../memory.ts";
 import type { CheckContext, SpfResult } from "../types.ts";
 import { ipOctets } from "./address.ts";
-import { evaluate, explain, type Subject } from "./evaluate.ts";
+import { evaluate, explain, type Outcome, type Subject } from "./evaluate.ts";
 
 /** Who is asked about. */
 export interface SpfQuery {
@@ -23,33 +24,59 @@ export interface SpfQuery {
  * bad records are `permerror`, trouble with DNS is `temperror`, no record and what is no domain are `none`.
  */
 export async function checkSpf(query: SpfQuery, context: CheckContext): Promise<SpfResult> {
-  const { identity, helo } = query;
+  const { identity, ip } = query;
   const ofHelo = identity === "helo" || query.sender === "";
-  const heloDomain = domainToAscii(helo) ?? helo.toLowerCase();
-  const domain = withoutFinalDot(ofHelo ? heloDomain : senderDomain(query.sender));
+  const domain = withoutFinalDot(asciiName(ofHelo ? query.helo : addressDomain(query.sender)));
   // RFC 7208 §4.3: without a local part it is "postmaster".
   const local = (ofHelo ? "" : addressLocal(query.sender)) || "postmaster";
   const sender = `${local}@${domain}`;
-  const ip = ipOctets(query.ip);
   const base = { method: "spf", identity, domain, sender } as const;
-  if (ip === undefined) return { ...base, result: "none", reason: "the client has no IP address" };
+  const outcomes = outcomesBy(context.resolver);
+  const key = `${ip} ${domain}`;
+  const known = outcomes.get(key);
+  if (known?.until !== undefined && known.until > context.now()) return resultOf(base, known);
+  const octets = ipOctets(ip);
+  if (octets === undefined) return { ...base, result: "none", reason: "the client has no IP address" };
   if (!isCheckable(domain)) return { ...base, result: "none", reason: "not a domain name with several labels" };
-  const subject: Subject = { ip, local, domain, helo: heloDomain || "unknown", receiver: query.receiver };
+  const helo = asciiName(query.helo) || "unknown";
+  const subject: Subject = { ip: octets, local, domain, helo, receiver: query.receiver };
   const outcome = await evaluate(subject, context);
-  const explanation = outcome.verdict === "fail" ? await explain(outcome, subject, context) : undefined;
+  if (outcome.verdict === "fail" && outcome.explanation !== undefined) {
+    const explanation = await explain(outcome, subject, context);
+    return { ...resultOf(base, outcome), ...(explanation === undefined ? {} : { explanation }) };
+  }
+  if (outcome.until !== undefined) outcomes.set(key, outcome);
+  return resultOf(base, outcome);
+}
+
+function resultOf(
+  base: Pick<SpfResult, "method" | "identity" | "domain" | "sender">,
+  { verdict, directive, reports, reason }: Outcome,
+): SpfResult {
   return {
     ...base,
-    result: outcome.verdict,
-    ...(outcome.directive === undefined ? {} : { mechanism: outcome.directive }),
-    ...(explanation === undefined ? {} : { explanation }),
-    ...(outcome.reports === undefined ? {} : { reports: outcome.reports }),
-    ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+    result: verdict,
+    ...(directive === undefined ? {} : { mechanism: directive }),
+    ...(reports === undefined ? {} : { reports }),
+    ...(reason === undefined ? {} : { reason }),
   };
 }
 
-function senderDomain(sender: string): string {
-  const domain = addressDomain(sender);
-  return domainToAscii(domain) ?? domain.toLowerCase();
+/** Outcomes that are remembered for each resolver. */
+const MOST_OUTCOMES = 10_000;
+
+const remembered = new WeakMap<CheckContext["resolver"], Memory<Outcome>>();
+
+/** What DNS has said through a resolver lets outcomes hold for a while (RFC 1035 §3.2.1, TTL). */
+function outcomesBy(resolver: CheckContext["resolver"]): Memory<Outcome> {
+  let outcomes = remembered.get(resolver);
+  if (outcomes === undefined) remembered.set(resolver, outcomes = createMemory(MOST_OUTCOMES));
+  return outcomes;
+}
+
+/** As A-labels if possible, in lower case. */
+function asciiName(name: string): string {
+  return domainToAscii(name) ?? name.toLowerCase();
 }
 
 function withoutFinalDot(domain: string): string {

@@ -26,6 +26,11 @@ export interface Outcome {
   readonly explanation?: { readonly target: MacroText; readonly domain: string };
   /** Whom the domain that was asked about wants told. */
   readonly reports?: SpfReports;
+  /**
+   * Milliseconds since the epoch up to which DNS lets it hold for whoever sends from this domain at this address; absent
+   * if it does not: DNS did not answer, or a record asks for more about the sender than that.
+   */
+  readonly until?: number;
 }
 
 // RFC 7208 §4.6.4
@@ -54,11 +59,22 @@ interface Check {
   voids: number;
   validated: Promise<readonly string[]> | undefined;
   reports: SpfReports | undefined;
+  /** Until when the outcome holds, as far as is known yet. */
+  until: number;
 }
 
 function start(subject: Subject, context: CheckContext): Check {
   const deadline = context.now() + LONGEST_CHECK;
-  return { subject, context, deadline, lookups: 0, voids: 0, validated: undefined, reports: undefined };
+  return {
+    subject,
+    context,
+    deadline,
+    lookups: 0,
+    voids: 0,
+    validated: undefined,
+    reports: undefined,
+    until: Infinity,
+  };
 }
 
 /** Runs the check for the domain of `subject`. */
@@ -68,7 +84,17 @@ export async function evaluate(subject: Subject, context: CheckContext): Promise
     if (error instanceof Abort) return { verdict: error.verdict, reason: error.message };
     throw error;
   });
-  return check.reports === undefined ? outcome : { ...outcome, reports: check.reports };
+  return {
+    ...outcome,
+    ...(check.reports === undefined ? {} : { reports: check.reports }),
+    ...(check.until > context.now() && outcome.verdict !== "temperror" ? { until: check.until } : {}),
+  };
+}
+
+/** Takes note of how long an answer holds. */
+function noted<T>(check: Check, answer: Answer<T>): Answer<T> {
+  check.until = Math.min(check.until, answer.until ?? 0);
+  return answer;
 }
 
 /** @param isOwn whether the record speaks for the domain that was asked about, and is not only included */
@@ -205,9 +231,13 @@ function targetOf(
   return target === undefined ? domain : nameOf(check, target, domain);
 }
 
+/** Macros that differ between senders from one domain at one address. */
+const PERSONAL = ["s", "l", "h"] as const;
+
 /** A target with its macros expanded; `undefined` if that is no name to look up, so that nothing matches. */
 async function nameOf(check: Check, target: MacroText, domain: string): Promise<string | undefined> {
   const { local } = check.subject;
+  if (PERSONAL.some((letter) => usesMacro(target, letter))) check.until = 0;
   // RFC 8616 §4: a local part outside ASCII makes the term match nothing.
   if (/[^\0-\x7f]/.test(local) && (usesMacro(target, "s") || usesMacro(target, "l"))) return undefined;
   let name = expandMacros(target, await macroValues(check, target, domain));
@@ -272,18 +302,20 @@ async function validate(check: Check): Promise<readonly string[]> {
   const { resolver, now } = check.context;
   const names: string[] = [];
   try {
-    const { records } = await resolver.ptr(readable(check.subject.ip));
+    const { records } = noted(check, await resolver.ptr(readable(check.subject.ip)));
     for (const name of records.slice(0, MOST_HOSTS)) {
-      if (now() > check.deadline) break;
+      if (now() > check.deadline) throw new DnsError("DNS is too slow", "timeout");
       try {
-        const found = await hostLookup(check, name);
+        const found = noted(check, await hostLookup(check, name));
         if (found.records.some((ip) => hasAddress(check, ip, EXACTLY))) names.push(name.toLowerCase());
       } catch (error) {
         if (!(error instanceof DnsError)) throw error;
+        check.until = 0;
       }
     }
   } catch (error) {
     if (!(error instanceof DnsError)) throw error;
+    check.until = 0;
   }
   return names;
 }
@@ -334,7 +366,7 @@ function countVoid(check: Check, answer: Answer<unknown>): void {
 async function ask<T>(check: Check, lookup: () => Promise<Answer<T>>): Promise<Answer<T>> {
   if (check.context.now() > check.deadline) throw new Abort("temperror", "DNS is too slow");
   try {
-    return await lookup();
+    return noted(check, await lookup());
   } catch (error) {
     if (error instanceof DnsError) throw new Abort("temperror", error.message);
     throw error;

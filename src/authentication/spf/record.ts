@@ -1,6 +1,7 @@
 /** SPF records (RFC 7208 §4.5, §4.6, §5, §6): from text to directives. */
 
 import { isDotString } from "../../smtp/mod.ts";
+import { createMemory } from "../memory.ts";
 import { ipv4Octets, ipv6Octets } from "./address.ts";
 import type { SpfReports } from "../types.ts";
 import { type MacroText, parseMacroText } from "./macro.ts";
@@ -60,8 +61,7 @@ export function isSpfRecord(text: string): boolean {
 }
 
 // Senders are few and their records change seldom. Long records are not worth their memory.
-const remembered = new Map<string, SpfRecord | BrokenRecord>();
-const MOST_REMEMBERED = 1000;
+const remembered = createMemory<SpfRecord | BrokenRecord>(1000);
 const LONGEST_REMEMBERED = 2048;
 
 /** Reads a record for which {@link isSpfRecord} holds. */
@@ -69,10 +69,7 @@ export function parseSpfRecord(text: string): SpfRecord | BrokenRecord {
   const known = remembered.get(text);
   if (known !== undefined) return known;
   const record = parse(text);
-  if (text.length <= LONGEST_REMEMBERED) {
-    if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-    remembered.set(text, record);
-  }
+  if (text.length <= LONGEST_REMEMBERED) remembered.set(text, record);
   return record;
 }
 
