@@ -41,9 +41,8 @@ export function isFqdn(name: string): boolean {
  * returned in lower case.
  */
 export function domainToAscii(name: string): string | undefined {
-  if (!NOT_ASCII.test(name)) {
-    return isAsciiDomain(name) || isAddressLiteral(name) ? name.toLowerCase() : undefined;
-  }
+  if (isAsciiDomain(name)) return name.toLowerCase();
+  if (!NOT_ASCII.test(name)) return isAddressLiteral(name) ? name.toLowerCase() : undefined;
   const ascii = domainToASCII(name);
   return isAsciiDomain(ascii) ? ascii.toLowerCase() : undefined;
 }
