@@ -41,13 +41,14 @@ export async function deliverLocal(
       message,
       address: recipient.address,
       file: await pathOf(recipient, route.sieve, context),
+      mailboxExists: (mailbox) => hasFolder(folder, mailbox),
     });
     if (decision !== undefined) return await deliverDecided(decision, recipient, context.writer, folder, head);
     const content = withoutReturnPath(message.content);
     const { copies } = recipient.parameters;
     const path = copies === undefined
       ? await context.writer.write(folder, head, content)
-      : await fileCopies(context.writer, folder, copies, head, content);
+      : await fileAll(context.writer, folder, [{ copies, top: head, content }]);
     return delivered(path);
   } catch (error) {
     if (error instanceof LookupUnavailable) {
@@ -74,15 +75,16 @@ async function deliverDecided(
 ): Promise<Verdict> {
   let done = false;
   try {
-    const { refusal, copies = recipient.parameters.copies ?? INBOX } = decision;
-    // RFC 5429 §2.1.1: after the fact, a refusal is a report to the sender.
+    const { refusal, copies = recipient.parameters.copies ?? INBOX, sentCopies } = decision;
+    const own: readonly Filing[] = refusal === undefined
+      ? [{ copies, top, content: withoutReturnPath(decision.content) }]
+      : [];
+    const path = await fileAll(writer, folder, [...own, ...sentCopies.map(filingOf)], decision.send);
+    done = true;
     if (refusal === undefined) {
-      const path = await fileCopies(writer, folder, copies, top, withoutReturnPath(decision.content), decision.send);
-      done = true;
       return copies.length === 0 ? delivered("", "dropped by the script of the recipient") : delivered(path);
     }
-    await decision.send();
-    done = true;
+    // RFC 5429 §2.1.1: after the fact, a refusal is a report to the sender.
     return failure("failed", "none", "5.7.1", refusal.replace(/\s+/g, " ").trim() || "refused by the recipient");
   } finally {
     await decision.settled(done);
@@ -91,36 +93,66 @@ async function deliverDecided(
 
 const INBOX: readonly FiledCopy[] = [{}];
 
+/** A message, and where it goes. */
+interface Filing {
+  readonly copies: readonly FiledCopy[];
+  /** Fields of the final delivery. */
+  readonly top: Uint8Array;
+  readonly content: Content;
+}
+
+/** What somebody has sent was not delivered to them. */
+function filingOf({ copy, content }: UserDecision["sentCopies"][number]): Filing {
+  return { copies: [copy], top: new Uint8Array(0), content };
+}
+
 /**
- * Files copies as a script wants them: all are on disk before the first one is shown, so that an attempt that fails
+ * Files messages as a script wants them: all are on disk before the first one is shown, so that an attempt that fails
  * leaves none behind. A name that no folder can have means the inbox, where nothing is overlooked.
  *
  * @param before called when all copies are on disk, before the first is shown; if it fails none is
  * @returns path of the first copy, that of the Maildir if there is none
  */
-async function fileCopies(
+async function fileAll(
   writer: MaildirWriter,
   maildir: string,
-  copies: readonly FiledCopy[],
-  top: Uint8Array,
-  content: Content,
+  filings: readonly Filing[],
   before?: () => Promise<void>,
 ): Promise<string> {
-  const places = new Map<string, MaildirPlace>();
-  for (const { mailbox = "", flags = [] } of copies) {
-    const folder = mailbox === "" ? "" : folderOf(mailbox) ?? "";
-    if (!places.has(folder)) places.set(folder, { maildir, folder, flags: flagLetters(flags) });
-  }
   const staged: StagedMessage[] = [];
   const shown: string[] = [];
   try {
-    for (const place of places.values()) staged.push(await writer.stage(place, top, content));
+    for (const { copies, top, content } of filings) {
+      for (const place of placesOf(maildir, copies)) staged.push(await writer.stage(place, top, content));
+    }
     await before?.();
     for (const copy of staged) shown.push(await copy.commit());
     return shown[0] ?? maildir;
   } catch (error) {
     for (const copy of staged) await copy.abort();
     for (const path of shown) await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** The folders of some copies, each once. */
+function placesOf(maildir: string, copies: readonly FiledCopy[]): Iterable<MaildirPlace> {
+  const places = new Map<string, MaildirPlace>();
+  for (const { mailbox = "", flags = [] } of copies) {
+    const folder = mailbox === "" ? "" : folderOf(mailbox) ?? "";
+    if (!places.has(folder)) places.set(folder, { maildir, folder, flags: flagLetters(flags) });
+  }
+  return places.values();
+}
+
+/** RFC 5490 §3.1: whether a mailbox is there, or would be made first. The inbox always is. */
+async function hasFolder(maildir: string, mailbox: string): Promise<boolean> {
+  const folder = folderOf(mailbox);
+  if (folder === undefined || folder === "") return folder === "";
+  try {
+    return (await Deno.stat(`${maildir}/${folder}`)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

@@ -154,3 +154,53 @@ Deno.test("what a script of the administrator filed holds where the user's scrip
     assert.deepEqual(await filed(server, "ana"), { ".Junk": ["one"], ".Mine": ["two"] });
   }, settings);
 });
+
+Deno.test("copies of what a script sends are filed with flags, also where the message is dropped", async () => {
+  const ana = `require ["vacation", "enotify", "fcc", "imap4flags", "mailbox"];
+vacation :fcc "Sent" :create :flags "\\\\Seen" "Away.";
+notify :fcc "INBOX/Notices" :message "They write" "mailto:boss@example.com";
+discard;`;
+  await withScripts({ ana }, async (server) => {
+    const content = "From: a@example.net\r\nTo: ana@example.org\r\n\r\none\r\n";
+    await send(server, content);
+    for (const to of ["ana@example.org", "a@example.net", "boss@example.com"]) {
+      await server.event("delivery.delivered", ({ fields }) => fields.to === to);
+    }
+    const found = await filed(server, "ana");
+    assert.deepEqual(Object.keys(found).sort(), [".Notices", ".Sent"]);
+    assert.deepEqual(found[".Sent"], ["Away."]);
+    const folder = `${server.folder}/mail/example.org/ana/Maildir/.Sent/cur`;
+    for await (const { name } of Deno.readDir(folder)) {
+      assert.match(name, /:2,S$/);
+      assert.match(await Deno.readTextFile(`${folder}/${name}`), /^Date: [^]*^Auto-Submitted: auto-replied/m);
+    }
+    // Nothing is sent the second time, so there is no second copy of it.
+    await send(server, content);
+    await server.event("delivery.delivered", ({ fields }) => fields.to === "boss@example.com");
+    assert.equal((await filed(server, "ana"))[".Sent"]?.length, 1);
+  });
+});
+
+Deno.test("a refused message leaves the copy of the notification about it", async () => {
+  const ana = `require ["reject", "enotify", "fcc"];
+notify :fcc "Notices" :message "Refused" "mailto:boss@example.com";
+reject "No.";`;
+  await withScripts({ ana }, async (server) => {
+    await send(server, "\r\none\r\n");
+    await server.event("delivery.failed");
+    await server.event("delivery.delivered", ({ fields }) => fields.to === "boss@example.com");
+    assert.deepEqual(Object.keys(await filed(server, "ana")), [".Notices"]);
+  });
+});
+
+Deno.test("a script may ask which folders there are", async () => {
+  const ana = `require ["fileinto", "mailbox"];
+if mailboxexists ["INBOX", "Lists"] { fileinto "Lists"; } elsif header "subject" "make" { fileinto "Lists"; }`;
+  await withScripts({ ana }, async (server) => {
+    for (const [subject, text] of [["x", "one"], ["make", "two"], ["x", "three"]]) {
+      await send(server, `Subject: ${subject}\r\n\r\n${text}\r\n`);
+      await server.event("delivery.delivered");
+    }
+    assert.deepEqual(await filed(server, "ana"), { "": ["one"], ".Lists": ["three", "two"] });
+  });
+});

@@ -5,6 +5,7 @@ import { constantSetting, type FunctionHost, type Scope } from "../../expression
 import type { Content } from "../../message/mod.ts";
 import { formatMessageId, type NewMessage, type QueuedMessage } from "../../queue/mod.ts";
 import {
+  type Action,
   capabilityNames,
   type CompiledScript,
   compileScript,
@@ -32,6 +33,14 @@ export interface UserOccasion {
   readonly address: string;
   /** Path of the script. */
   readonly file: string;
+  /** Whether the recipient has a mailbox with this name. */
+  readonly mailboxExists: (mailbox: string) => Promise<boolean>;
+}
+
+/** A copy of a message that a script sends, for the sender's own mailbox (RFC 8580). */
+export interface SentCopy {
+  readonly copy: FiledCopy;
+  readonly content: Content;
 }
 
 /** What a script decides about its copy. */
@@ -40,6 +49,8 @@ export interface UserDecision {
   readonly refusal?: string;
   /** What is filed; nothing if the copy is dropped, undefined if the script does not say. */
   readonly copies: readonly FiledCopy[] | undefined;
+  /** Copies of what the script sends. */
+  readonly sentCopies: readonly SentCopy[];
   /** The message with the script's edits. */
   readonly content: Content;
   /**
@@ -108,7 +119,7 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
       },
     };
     try {
-      const host = hostOf(world, message, addresses, remembered);
+      const host = hostOf(world, occasion, addresses, remembered);
       const envelope = { from: message.envelope.sender, to: address };
       const outcome = await runScript(script, { message: bounded, envelope, host });
       if (outcome.error !== undefined) {
@@ -160,6 +171,7 @@ async function decisionOf(
   return {
     ...(refusal === undefined ? {} : { refusal }),
     copies: dropped ? [] : plain || !kept ? undefined : copies,
+    sentCopies: actions.flatMap(sentCopyOf),
     content: outcome.message === original ? arrived : await contentOf(arrived, original, outcome.message),
     async send() {
       const [first, ...others] = sent.messages;
@@ -179,9 +191,18 @@ async function decisionOf(
   };
 }
 
+/** RFC 8580 §3: there is a copy of what is sent, and none of what is not. */
+function sentCopyOf(action: Action): readonly SentCopy[] {
+  if (action.kind !== "vacation" && action.kind !== "notify") return [];
+  const { fcc, mail } = action;
+  if (fcc === undefined || mail === undefined) return [];
+  const { mailbox, flags } = fcc;
+  return [{ copy: { mailbox, ...(flags === undefined ? {} : { flags }) }, content: memoryOf(mail.bytes) }];
+}
+
 function hostOf(
   world: UserScriptWorld,
-  { receivedFromIp }: QueuedMessage,
+  { message: { receivedFromIp }, mailboxExists }: UserOccasion,
   addresses: readonly string[],
   remembered: RunMemory,
 ): SieveHost {
@@ -202,7 +223,7 @@ function hostOf(
     zoneOffset: (time) => -new Date(time).getTimezoneOffset(),
     environment: (item) => Object.hasOwn(items, item) ? items[item] : undefined,
     seen: remembered.seen,
-    mailboxExists: () => true,
+    mailboxExists,
     addresses,
     messageId: () => `${formatMessageId(outbox.nextId())}@${config.hostname}`,
     pause: takeTurns(),
