@@ -58,7 +58,7 @@ export interface FilterRun {
   refused(transaction: FilteredTransaction, refusal: Reply): Promise<Remark>;
   /** The transaction is over. */
   reset(): void;
-  /** The session is over. */
+  /** The session is over. Called once. */
   close(): void;
 }
 
@@ -71,9 +71,10 @@ export function createFilterChain(filters: readonly Filter[]): FilterChain | und
   if (filters.length === 0) return undefined;
   const ordered = FILTER_KINDS.flatMap((kind) => filters.filter((filter) => filter.kind === kind));
   const wanted = new Set(ordered.flatMap((filter) => [...filter.stages]));
+  const clients = new Map<string, number>();
   return {
     has: (stage) => wanted.has(stage),
-    open: (session, trouble) => openRun(ordered, wanted, session, trouble),
+    open: (session, trouble) => openRun({ filters: ordered, wanted, clients }, session, trouble),
   };
 }
 
@@ -83,17 +84,27 @@ const QUARANTINE: Verdict = { kind: "quarantine" };
 /** When a filter fails by an exception (design §4, rule 9). */
 const FAILED: Verdict = { kind: "reply", reply: reply(451, "4.3.0", "A filter failed for now, try again later") };
 
+/** What the sessions of a chain share. */
+interface Shared {
+  readonly filters: readonly Filter[];
+  readonly wanted: ReadonlySet<Stage>;
+  /** Sessions by client address. */
+  readonly clients: Map<string, number>;
+}
+
 function openRun(
-  filters: readonly Filter[],
-  wanted: ReadonlySet<Stage>,
+  { filters, wanted, clients }: Shared,
   session: FilteredSession,
   trouble: FilterTrouble,
 ): FilterRun {
   const open = new Map<Filter, FilterInstance>();
+  const { ip } = session.remote;
+  const connections = () => clients.get(ip) ?? 0;
+  clients.set(ip, connections() + 1);
 
   const instanceOf = (filter: Filter): FilterInstance => {
     let instance = open.get(filter);
-    if (instance === undefined) open.set(filter, instance = filter.open(session));
+    if (instance === undefined) open.set(filter, instance = filter.open(session, connections));
     return instance;
   };
 
@@ -179,6 +190,9 @@ function openRun(
     close() {
       for (const instance of open.values()) instance.close?.();
       open.clear();
+      const others = connections() - 1;
+      if (others > 0) clients.set(ip, others);
+      else clients.delete(ip);
     },
   };
 }

@@ -179,8 +179,12 @@ export interface Filter {
   readonly stages: ReadonlySet<Stage>;
   /** Whether it is to be asked now; asked at each stage. Without it: always. */
   enabled?(session: FilteredSession): boolean | Promise<boolean>;
-  /** Called once in a session, when the filter is to be asked for the first time. */
-  open(session: FilteredSession): FilterInstance;
+  /**
+   * Called once in a session, when the filter is to be asked for the first time.
+   *
+   * @param connections how many sessions the client address has at the moment, this one included
+   */
+  open(session: FilteredSession, connections: () => number): FilterInstance;
 }
 
 /** A filter that keeps connections. */

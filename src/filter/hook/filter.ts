@@ -29,7 +29,6 @@ interface Engine {
   readonly caller: HookCaller;
   readonly room: BodyRoom;
   readonly emit: Emit;
-  sessions: number;
 }
 
 /** Makes the filter of a hook. */
@@ -39,7 +38,6 @@ export function createHookFilter(config: HookConfig, world: HookFilterWorld): Re
     caller: createHookCaller(config, world),
     room: createBodyRoom(ROOM),
     emit: world.emit,
-    sessions: 0,
   };
   const { enable } = config;
   return {
@@ -47,15 +45,14 @@ export function createHookFilter(config: HookConfig, world: HookFilterWorld): Re
     kind: "hook",
     stages: config.stages,
     ...(enable.isConstant ? {} : { enabled: (session) => enable.evaluate(session.scope) }),
-    open: (session) => openHook(engine, session),
+    open: (session, connections) => openHook(engine, session, connections),
     retire: () => engine.caller.close(),
   };
 }
 
 const ACCEPT: FilterAnswer = { verdict: { kind: "accept" } };
 
-function openHook(engine: Engine, session: FilteredSession): FilterInstance {
-  engine.sessions++;
+function openHook(engine: Engine, session: FilteredSession, connections: () => number): FilterInstance {
   let ptr: string | undefined;
   return {
     async judge(stage, transaction) {
@@ -63,8 +60,7 @@ function openHook(engine: Engine, session: FilteredSession): FilterInstance {
       const leave = await engine.room.enter(transaction?.message?.content.size ?? 0);
       let response: HookResponse | string;
       try {
-        const { sessions } = engine;
-        const body = await requestBody({ stage, session, transaction, ptr, sessions });
+        const body = await requestBody({ stage, session, transaction, ptr, connections: connections() });
         response = readResponse(await engine.caller.post(body), transaction);
       } catch (error) {
         response = error instanceof Error ? error.message : String(error);
@@ -75,7 +71,6 @@ function openHook(engine: Engine, session: FilteredSession): FilterInstance {
         ? failed(engine, session, stage, response)
         : answerOf(engine, session, stage, transaction, response);
     },
-    close: () => void engine.sessions--,
   };
 }
 

@@ -29,8 +29,8 @@ export interface RequestSources {
   readonly transaction: FilteredTransaction | undefined;
   /** Name that the client address has in DNS, `""` if none is known. */
   readonly ptr: string;
-  /** Sessions that the hook knows at the moment. */
-  readonly sessions: number;
+  /** Connections of the client at the moment. */
+  readonly connections: number;
 }
 
 /** The body of the request. Memory for the message is needed about four times over. */
@@ -44,7 +44,7 @@ export async function requestBody(sources: RequestSources): Promise<string> {
   });
 }
 
-function contextOf({ stage, session, transaction, ptr, sessions }: RequestSources) {
+function contextOf({ stage, session, transaction, ptr, connections }: RequestSources) {
   const { remote, local, tls } = session;
   const id = transaction?.message?.id;
   return {
@@ -57,7 +57,7 @@ function contextOf({ stage, session, transaction, ptr, sessions }: RequestSource
       port: remote.port,
       ...(ptr === "" ? {} : { ptr }),
       ...(session.heloDomain === "" ? {} : { ehlo: session.heloDomain }),
-      activeConnections: sessions,
+      activeConnections: connections,
     },
     ...(tls === undefined ? {} : {
       tls: {

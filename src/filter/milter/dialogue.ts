@@ -21,8 +21,6 @@ export interface MilterEngine {
   readonly emit: Emit;
   /** Name and version of this program. */
   readonly version: string;
-  /** Sessions of a client that the filter knows at the moment. */
-  readonly sessions: Map<string, number>;
   /** Whether the filter wants to hear of recipients that were refused; undefined until it has said so. */
   wantsRefused: boolean | undefined;
 }
@@ -44,13 +42,18 @@ const ABORT = packet(COMMAND.abort);
  * alone hears of connection, EHLO, sender and recipients then. In the same way a session that has lent its connection to
  * another one, or lost it, catches up.
  */
-export function openDialogue(engine: MilterEngine, session: FilteredSession): FilterInstance {
-  return new Dialogue(engine, session);
+export function openDialogue(
+  engine: MilterEngine,
+  session: FilteredSession,
+  connections: () => number,
+): FilterInstance {
+  return new Dialogue(engine, session, connections);
 }
 
 class Dialogue implements FilterInstance, Holder {
   readonly #engine: MilterEngine;
   readonly #session: FilteredSession;
+  readonly #connections: () => number;
   #link: MilterLink | undefined;
   #reused = false;
   #client: ClientName | undefined;
@@ -63,11 +66,10 @@ class Dialogue implements FilterInstance, Holder {
   /** The refusal of a MAIL that had been answered already: nobody may add recipients to it. */
   #denied: FilterAnswer | undefined;
 
-  constructor(engine: MilterEngine, session: FilteredSession) {
+  constructor(engine: MilterEngine, session: FilteredSession, connections: () => number) {
     this.#engine = engine;
     this.#session = session;
-    const { sessions } = engine;
-    sessions.set(session.remote.ip, (sessions.get(session.remote.ip) ?? 0) + 1);
+    this.#connections = connections;
   }
 
   async judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
@@ -128,11 +130,7 @@ class Dialogue implements FilterInstance, Holder {
   }
 
   close(): void {
-    const { pool, sessions } = this.#engine;
-    const { ip } = this.#session.remote;
-    const count = (sessions.get(ip) ?? 1) - 1;
-    if (count > 0) sessions.set(ip, count);
-    else sessions.delete(ip);
+    const { pool } = this.#engine;
     pool.need(this);
     if (this.#link === undefined) return;
     if (this.#told.mail) {
@@ -306,7 +304,7 @@ class Dialogue implements FilterInstance, Holder {
       refusal: about.refusal,
       client: this.#client ?? { name: "unknown", ptr: "unknown" },
       version: this.#engine.version,
-      sessions: this.#engine.sessions.get(this.#session.remote.ip) ?? 1,
+      connections: this.#connections,
     };
     link.put(macroPacket(command, stage, link.symbols.get(stage), sources));
   }

@@ -29,14 +29,14 @@ export function createMilterFilter(config: MilterConfig, world: MilterFilterWorl
     clock,
     open: milterOpener(config, world),
   });
-  const engine: MilterEngine = { config, pool, emit, version, sessions: new Map(), wantsRefused: undefined };
+  const engine: MilterEngine = { config, pool, emit, version, wantsRefused: undefined };
   const { enable } = config;
   return {
     id: config.id,
     kind: "milter",
     stages: config.stages,
     ...(enable.isConstant ? {} : { enabled: (session) => enable.evaluate(session.scope) }),
-    open: (session) => openDialogue(engine, session),
+    open: (session, connections) => openDialogue(engine, session, connections),
     retire: () => pool.retire(),
   };
 }

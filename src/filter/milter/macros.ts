@@ -30,8 +30,8 @@ export interface MacroSources {
   readonly client: ClientName;
   /** Name and version of this program. */
   readonly version: string;
-  /** Sessions that have something to do with filters at the moment. */
-  readonly sessions: number;
+  /** How many connections the client has at the moment. */
+  connections(): number;
 }
 
 /** How the client is called. */
@@ -54,7 +54,7 @@ const MACROS: Readonly<Record<string, Macro>> = {
   auth_author: ({ transaction }) => transaction?.parameters.auth,
   auth_type: ({ session }) => session.authMechanism.toUpperCase(),
   client_addr: ({ session }) => session.remote.ip,
-  client_connections: ({ sessions }) => String(sessions),
+  client_connections: ({ connections }) => String(connections()),
   client_name: ({ client }) => client.name,
   client_port: ({ session }) => String(session.remote.port),
   client_ptr: ({ client }) => client.ptr,

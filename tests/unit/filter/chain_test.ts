@@ -4,7 +4,8 @@ import { memoryEditable } from "../../../src/filter/modify.ts";
 import { reply } from "../../../src/smtp/mod.ts";
 import { type Asked, at, fakeFilter } from "./fakes.ts";
 
-const session = {} as FilteredSession;
+const clientAt = (ip: string) => ({ remote: { ip, port: 4711 } }) as FilteredSession;
+const session = clientAt("192.0.2.7");
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (octets: Uint8Array | undefined) => new TextDecoder().decode(octets);
 
@@ -187,6 +188,31 @@ Deno.test("an exception costs the command with 451, and the filters behind are n
   assert.equal(outcome.verdict.kind === "reply" && outcome.verdict.reply.code, 451);
   assert.deepEqual(troubles, ["milter: out of order"]);
   assert.deepEqual(log, []);
+});
+
+Deno.test("a filter is told how many sessions a client has, also those that no filter has been asked about", async () => {
+  const counted: number[] = [];
+  const chain = createFilterChain([{
+    id: "m",
+    kind: "milter",
+    stages: new Set(["ehlo"]),
+    open: (_, connections) => ({
+      judge: () => {
+        counted.push(connections());
+        return Promise.resolve({ verdict: { kind: "accept" } });
+      },
+    }),
+  }])!;
+  const [first, second, third, other] = ["192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.8"].map((ip) =>
+    chain.open(clientAt(ip), () => {})
+  );
+  await first!.judge("ehlo");
+  await other!.judge("ehlo");
+  second!.close();
+  await first!.judge("ehlo");
+  third!.close();
+  await first!.judge("ehlo");
+  assert.deepEqual(counted, [3, 1, 2, 1]);
 });
 
 Deno.test("a filter is opened once in a session, when it is first asked, and told of resets and the end", async () => {
