@@ -48,7 +48,9 @@ export function createReportSender(options: ReportSenderOptions): ReportSender {
     const signer = options.signer();
     if (signer === undefined || sign.length === 0) return message;
     try {
-      return await signOwn(message, signer, sign);
+      // RFC 8460 §3 and §5.3: all of the body, and the fields that say what it is about.
+      const fields = ["Auto-Submitted", ...(mail.fields ?? []).map(([name]) => name)];
+      return await signOwn(message, signer, sign, { fields, wholeBody: true });
     } catch (error) {
       // Better a report without a signature than none.
       const reason = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,13 @@
 /** Signatures on what this server accepts and on what it writes itself. */
 
 import { Buffer } from "node:buffer";
-import { type CheckContext, createSigner, type Signer, verifySignatures } from "../authentication/mod.ts";
+import {
+  type CheckContext,
+  createSigner,
+  type Signer,
+  type SignRequest,
+  verifySignatures,
+} from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
@@ -95,11 +101,14 @@ export function signedNotices(
 /**
  * Signs a message that this server has written itself, in a form that passes wherever mail goes; the content has to be in
  * memory. It comes back as it was if none of the signatures can be made.
+ *
+ * @param more what is signed beside what the signatures say
  */
 export async function signOwn(
   message: NewMessage,
   signer: Signer,
   signatures: readonly string[],
+  more: Pick<SignRequest, "fields" | "wholeBody"> = {},
 ): Promise<NewMessage> {
   const { smtputf8, ...parameters } = message.envelope.parameters;
   let { content, envelope } = message;
@@ -112,7 +121,7 @@ export async function signOwn(
     const { body: _, ...rest } = parameters;
     envelope = { ...envelope, parameters: plan.left === "7bit" ? rest : { ...rest, body: plan.left } };
   }
-  const fields = await signer.sign({ content, signatures, about: { id: formatMessageId(message.id) } });
+  const fields = await signer.sign({ content, signatures, ...more, about: { id: formatMessageId(message.id) } });
   if (fields.length === 0) return message;
   return { ...message, envelope, content: memoryContent(new Uint8Array(Buffer.concat([fields, content.head]))) };
 }

@@ -19,6 +19,10 @@ export interface SignRequest {
   readonly header?: ParsedHeader;
   /** Ids of the signatures to make. */
   readonly signatures: readonly string[];
+  /** Fields to sign beside those of the configuration. */
+  readonly fields?: readonly string[];
+  /** Nothing may be added behind the body, whatever `set-body-length` says. */
+  readonly wholeBody?: true;
   /** The ARC set to add (RFC 8617 §5.1). */
   readonly seal?: {
     readonly signature: string;
@@ -102,8 +106,9 @@ export function createSigner(signatures: ReadonlyMap<string, SignatureConfig>, o
   };
 
   return {
-    async sign({ content, header, signatures: ids, seal: wanted, about }) {
-      const found = [...new Set(ids)].flatMap((id) => find(id, "dkim.signer-not-found", about) ?? []);
+    async sign({ content, header, signatures: ids, fields: further = [], wholeBody, seal: wanted, about }) {
+      const found = [...new Set(ids)].flatMap((id) => find(id, "dkim.signer-not-found", about) ?? [])
+        .map((signature) => adapted(signature, further, wholeBody === true));
       const sealer = wanted === undefined ? undefined : find(wanted.signature, "arc.sealer-not-found", about);
       const all = sealer === undefined ? found : [...found, sealer];
       if (all.length === 0) return NOTHING;
@@ -120,6 +125,14 @@ export function createSigner(signatures: ReadonlyMap<string, SignatureConfig>, o
       return concatenate([...await seal(sealer, input(hashes.at(-1)), wanted, about), ...own]);
     },
   };
+}
+
+function adapted(signature: PreparedSignature, further: readonly string[], wholeBody: boolean): PreparedSignature {
+  const { config } = signature;
+  if (further.length === 0 && !(wholeBody && config.setBodyLength)) return signature;
+  const signed = new Set(config.headers.map((name) => name.toLowerCase()));
+  const headers = [...config.headers, ...further.filter((name) => !signed.has(name.toLowerCase()))];
+  return { ...signature, config: { ...config, headers, setBodyLength: config.setBodyLength && !wholeBody } };
 }
 
 const NO_BODY: BodyHash = { hash: "", length: 0 };
