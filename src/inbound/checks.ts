@@ -103,7 +103,7 @@ export async function checkMessage(
   session: Session,
   transaction: Transaction,
   message: { readonly id: MessageId; readonly content: Content; readonly header: ParsedHeader },
-  { context, verifySignatures, evaluateDmarc }: Checks,
+  { context, verifySignatures, evaluateDmarc, dmarcObserver }: Checks,
 ): Promise<Reply | undefined> {
   const { content, header } = message;
   const { clock, config } = session.deps;
@@ -131,9 +131,21 @@ export async function checkMessage(
   if (known.dkim !== undefined) emitDkim(about, known.dkim);
   if (known.arc !== undefined) emitArc(about, known.arc);
   if (known.dmarc !== undefined) emitDmarc(about, known.dmarc);
+  const refusal = dmarcMode === "strict" && known.dmarc !== undefined ? refuseDmarc(known.dmarc) : undefined;
+  if (dmarcObserver !== undefined && known.dmarc?.record !== undefined) {
+    const { dmarc } = known;
+    // Who has logged in is no stranger to report on, and what is put off comes again.
+    if (session.account === undefined && refusal?.code !== 451) {
+      dmarcObserver.observe({
+        ip: session.connection.remote.ip,
+        sender: transaction.sender,
+        results: { ...known, dmarc },
+        refused: refusal !== undefined,
+      });
+    }
+  }
   return (dkimMode === "strict" && known.dkim !== undefined ? refuseDkim(known.dkim) : undefined) ??
-    (arcMode === "strict" && known.arc !== undefined ? refuseArc(known.arc) : undefined) ??
-    (dmarcMode === "strict" && known.dmarc !== undefined ? refuseDmarc(known.dmarc) : undefined);
+    (arcMode === "strict" && known.arc !== undefined ? refuseArc(known.arc) : undefined) ?? refusal;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

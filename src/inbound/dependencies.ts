@@ -6,6 +6,7 @@ import type { Directory } from "../directory/directory.ts";
 import type {
   ArcResult,
   CheckContext,
+  DmarcObserver,
   EvaluateDmarc,
   ReceivedMessage,
   Signer,
@@ -43,6 +44,8 @@ export interface Checks {
   readonly context: CheckContext;
   readonly verifySignatures: VerifySignatures;
   readonly evaluateDmarc: EvaluateDmarc;
+  /** Told of DMARC where a domain may want reports; absent if nobody gets any. */
+  readonly dmarcObserver?: DmarcObserver;
 }
 
 /** Which signatures messages get, and who makes them. */

@@ -25,11 +25,5 @@ export { createPolicyFetch, type FetchPolicy, POLICY_PATH } from "./mta_sts_fetc
 export { createStsPolicy } from "./mta_sts_policy.ts";
 export { LONGEST_LIFE, policyLines, type StsPolicy } from "./mta_sts_record.ts";
 export type { TlsDecision, TlsPolicy, TlsTarget } from "./tls_policy.ts";
-export {
-  createTlsResultRecorder,
-  purgeTlsResults,
-  readTlsResults,
-  type StoredTlsResult,
-  type TlsResultRecorder,
-} from "./tls_result_store.ts";
+export type { ReportedPolicy, TlsResult, TlsResults, TlsResultType } from "./tls_result.ts";
 export { type Failure, failure } from "./verdict.ts";

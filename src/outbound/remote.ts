@@ -271,6 +271,8 @@ class Attempt implements Connecting {
       allowInvalidCerts: tls.allowInvalidCerts || (route.type === "relay" && route.tls.allowInvalidCerts),
       requiretls: this.#requiretls,
     };
+    // RFC 8460 §3: the next report says nothing of how this one was delivered.
+    const isReport = this.job.message.source === "report";
     let trial: TlsTrial | undefined;
     for (const policy of context.policies) {
       const asked = policy.decide(target);
@@ -281,7 +283,7 @@ class Attempt implements Connecting {
         continue;
       }
       const isRefused = wanted.kind === "refuse";
-      if (isRefused && context.results !== undefined) countRefusal(context.results, wanted, target, ip);
+      if (isRefused && !isReport && context.results !== undefined) countRefusal(context.results, wanted, target, ip);
       const decision = isRefused ? this.#afterTlsFailure(undefined, target) ?? wanted : wanted;
       if (decision.kind === "refuse") return decision.failure;
       return {
@@ -298,7 +300,7 @@ class Attempt implements Connecting {
         tls: decision,
         target,
         trial,
-        ...(isRefused ? { uncounted: true } : {}),
+        ...(isRefused || isReport ? { uncounted: true } : {}),
         implicit,
         auth: route.type === "relay" ? route.auth : undefined,
         signal: this.signal,

@@ -24,6 +24,23 @@ export {
 export { type ReceivedReports, receivedReports } from "./analysis/received.ts";
 export { type ReportTrends, reportTrends, type TrendDay, type TrendFailure } from "./analysis/trends.ts";
 export { findDestinations, type FoundDestinations, readDestination, type ReportDestination } from "./destination.ts";
+export {
+  type AggregateKind,
+  cancelOutgoing,
+  listOutgoing,
+  type OutgoingReportFilter,
+  type OutgoingReportView,
+  purgeAggregates,
+  type ReportState,
+  showOutgoing,
+} from "./aggregate/ledger.ts";
+export { type AggregatePost, type MadeReport, type MakingWorld, type Reporter } from "./aggregate/made.ts";
+export { type Sending, type SendingOptions, startSending } from "./aggregate/sending.ts";
+export { createDmarcRecorder, type DmarcRecorder } from "./dmarc/recorder.ts";
+export { makeDmarcReport } from "./dmarc/report.ts";
+export { createTlsResultRecorder, type TlsResultRecorder } from "./tls/recorder.ts";
+export { makeTlsReport } from "./tls/report.ts";
+export { createSubmission, type SubmitOptions } from "./tls/submit.ts";
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
 export { type BodyPart, bytesOf } from "./body_part.ts";
 export { type ReportMail, reportMessage, type ReportMessageOptions } from "./report_mail.ts";

@@ -1,6 +1,6 @@
 /** What is built anew from each configuration: directories, lists, and what sessions are given. */
 
-import type { CheckContext, Signer } from "../authentication/mod.ts";
+import type { CheckContext, DmarcObserver, Signer } from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
@@ -80,6 +80,8 @@ export interface World {
   readonly throttle: Pick<Throttle, "rates" | "slots"> & { readonly abuse: Pick<Throttle["abuse"], "loginRefused"> };
   readonly queue: Intake;
   readonly buildNotice: BuildNotice;
+  /** Told of DMARC; undefined if no domain is to get reports. */
+  readonly dmarcObserver?: DmarcObserver | undefined;
   /** Where others may listen to what is said. */
   readonly wire: Wire;
   readonly clock: Clock;
@@ -145,7 +147,7 @@ export function createGeneration(config: Config, world: World): Generation {
   for (const listener of config.server.listeners) {
     if (listener.greeting !== undefined) greetings.set(listener.id, listener.greeting);
   }
-  const { resolver, random, clock, emit } = world;
+  const { resolver, random, clock, emit, dmarcObserver } = world;
   const context: CheckContext = { resolver, random, now: () => clock.now() };
   const checks = createChecks(config.session, context, functions);
   const { signer, accepted } = createSigning(config, { clock, emit, functions, checks: context });
@@ -175,7 +177,9 @@ export function createGeneration(config: Config, world: World): Generation {
       isTrusted: networkSet(config.server.allowedIp),
       loginRefused: (account) => world.throttle.abuse.loginRefused(account),
       ...(filters.chain === undefined ? {} : { filters: filters.chain }),
-      ...(checks === undefined ? {} : { checks }),
+      ...(checks === undefined
+        ? {}
+        : { checks: { ...checks, ...(dmarcObserver === undefined ? {} : { dmarcObserver }) } }),
       ...(accepted === undefined ? {} : { signing: accepted }),
       ...(analysis === undefined ? {} : { analysis }),
       queue: world.queue,

@@ -3,8 +3,8 @@
 import type { Clock, Timer } from "../clock/mod.ts";
 import type { Config, Cron } from "../config/mod.ts";
 import { purgeSeen } from "../filter/mod.ts";
-import { purgePolicies, purgeTlsResults } from "../outbound/mod.ts";
-import { purgeReports } from "../report/mod.ts";
+import { purgePolicies } from "../outbound/mod.ts";
+import { purgeAggregates, purgeReports } from "../report/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
 import { purgeStatements } from "../throttle/mod.ts";
@@ -40,7 +40,7 @@ export function startPurges(initial: Config, { stores, purgeHistory, clock, emit
         ...purgeStatements(started),
         purgeSeen(started),
         purgePolicies(started),
-        ...purgeTlsResults(started),
+        ...purgeAggregates(started),
         ...purgeReports(started),
       ]);
       const history = holdsQueue ? await purgeHistory(started - HISTORY_KEPT) : 0;

@@ -13,25 +13,22 @@ import {
   type ServerConnection,
 } from "../net/mod.ts";
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
-import {
-  createDelivery,
-  createPolicyFetch,
-  createStsCache,
-  createStsPolicy,
-  createTlsResultRecorder,
-} from "../outbound/mod.ts";
+import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
+import { startAggregateReports } from "./aggregate_reports.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
+import { systemFiles, watchCertificates } from "./certificate_watch.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
 import { senderOfNotice } from "./notices.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
+import { createReportSender } from "./report_sender.ts";
 import { createSessions } from "./sessions.ts";
 import { signedNotices } from "./signing.ts";
 import { closeStores, openStores } from "./stores.ts";
@@ -171,6 +168,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lock = changesUser ? undefined : await lockNode(config);
     undo.push(() => lock?.release());
     open(config);
+    const watch = watchCertificates(config.certificates, {
+      clock,
+      emit,
+      files: systemFiles,
+      use: (renewed) => certificates.replace(renewed),
+    });
+    undo.push(() => watch.close());
     if (options.runAs !== undefined) dropPrivileges(options.runAs);
     const lateLock = changesUser ? await lockNode(config) : undefined;
     undo.push(() => lateLock?.release());
@@ -223,6 +227,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         throttle,
         queue,
         buildNotice,
+        dmarcObserver: reports.dmarc,
         wire: trace.wire,
         clock,
         emit,
@@ -245,10 +250,18 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => queue.close());
     const purges = startPurges(config, { stores, purgeHistory: (before) => queue.purge(before), clock, emit });
     undo.push(() => purges.close());
+    const reports = startAggregateReports(config, {
+      store: data,
+      sender: createReportSender({ queue, signer: () => signer, domain: config.report.domain, clock, random, emit }),
+      resolver,
+      functions: functions.host,
+      clock,
+      random,
+      emit,
+    });
+    undo.push(() => reports.close());
     const generation = generationOf(config, queue);
     undo.push(() => (current ?? generation).retire());
-    const tlsResults = createTlsResultRecorder({ store: data, clock });
-    undo.push(() => tlsResults.close());
     const { policyPort } = options;
     const policies = createStsCache({
       resolver,
@@ -256,7 +269,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       store: data,
       clock,
       emit,
-      results: tlsResults,
+      results: reports.tls,
       capacity: config.resolver.cacheSizes["mta-sts"] ?? 0,
     });
     undo.push(() => policies.close());
@@ -273,7 +286,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       },
       counters: throttle,
       mtaSts: createStsPolicy({ cache: policies, emit }),
-      tlsResults,
+      tlsResults: reports.tls,
       wire: trace.wire,
       accountOf: (address) => current?.accountOf(address) ?? generation.accountOf(address),
       runScript: (occasion) => (current ?? generation).runUserScript(occasion),
@@ -331,12 +344,16 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
     let app = createApp(config, world);
-    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
+    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, {
+      telemetry,
+      clock,
+      certificates,
+    });
     undo.push(() => http.close());
     // Streams without end would hold up their listeners.
     undo.push(() => trace.close());
     await http.use(config);
-    registerGauges(telemetry, list, queue);
+    registerGauges(telemetry, { listeners: list, certificates: () => certificates.certificates, queue });
     if (config.http.prometheus.enable) await telemetry.collectDurations();
 
     current = generation;
@@ -364,7 +381,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           open(next);
           await http.use(next);
         } catch (error) {
-          certificates.replace(inForce.certificates);
+          certificates.replace(watch.certificates);
           open(inForce);
           await http.use(inForce);
           throw error;
@@ -372,10 +389,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         for (const key of waitingForRestart(inForce, next)) {
           emit("config.build-warning", { key, reason: "the change takes effect at the next start" });
         }
+        watch.reconfigure(next.certificates);
         inForce = next;
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);
         purges.reconfigure(next);
+        reports.reconfigure(next);
         const last = current;
         current = generationOf(next, queue);
         last?.retire();

@@ -320,4 +320,12 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE INDEX incoming_report_failures_report ON incoming_report_failures (report)",
     ],
   },
+  {
+    version: 12,
+    statements: [
+      // Results of TLS are gathered with those of DMARC now.
+      "DROP TABLE tls_results",
+      "DROP TABLE tls_result_policies",
+    ],
+  },
 ];

@@ -22,6 +22,8 @@ export interface GathererOptions<A> {
   readonly reporter: string;
   /** JSON object of what was last said a report is about. Called when it is written. */
   readonly describe: (about: A) => string;
+  /** What a report is about, after two results of it were counted; by default what was said last. */
+  readonly merge?: (earlier: A, later: A) => A;
   /** What a result is counted as where there is no room for its details. */
   readonly shorten: (result: string) => string;
   /** Milliseconds between two writes. */
@@ -73,7 +75,7 @@ export function createGatherer<A>(options: GathererOptions<A>): Gatherer<A> {
       if (isFull()) return;
       gathered.set(key, entry = { hour, domain, about, results: new Map() });
     }
-    entry.about = about;
+    entry.about = options.merge === undefined ? about : options.merge(entry.about, about);
     const known = entry.results.get(result);
     if (known === undefined && isFull()) {
       const less = options.shorten(result);

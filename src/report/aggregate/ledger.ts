@@ -101,6 +101,14 @@ export interface DueReport {
   readonly handed: readonly string[];
 }
 
+const NEXT_DUE = "SELECT min(due) FROM aggregate_reports WHERE state = 0";
+
+/** When the next report falls due, milliseconds since the epoch; undefined if none waits. @throws {StoreUnavailable} */
+export async function nextDue(store: Store): Promise<number | undefined> {
+  const due = (await store.read(NEXT_DUE)).rows[0]?.[0];
+  return due === null || due === undefined ? undefined : Number(due);
+}
+
 const COLUMNS = "id, kind, domain, begins, ends, about, results, attempts, first_attempt, handed";
 const CLAIM = "UPDATE aggregate_reports SET owner = ?1, due = ?3 WHERE id IN " +
   "(SELECT id FROM aggregate_reports WHERE state = 0 AND due <= ?2 ORDER BY due LIMIT ?4) " +
@@ -148,7 +156,7 @@ function textList(value: SqlValue | undefined): readonly string[] {
 
 // A report that was cancelled, or that another node has taken over, makes the whole commit fail: `state` is not null.
 const HAND_OVER = "UPDATE aggregate_reports SET state = CASE WHEN state = 0 AND owner = ?2 THEN ?3 END, handed = ?4, " +
-  "attempts = 0, problem = '' WHERE id = ?1";
+  "problem = '' WHERE id = ?1";
 const TAKE_BACK = "UPDATE aggregate_reports SET state = 0, handed = ?3 WHERE id = ?1 AND owner = ?2";
 
 /**

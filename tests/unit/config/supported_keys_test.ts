@@ -203,6 +203,18 @@ const REPORT: readonly Case[] = [
   ]],
   ["report.analysis.forward", "false", (c) => c.report.analysis.forward, false],
   ["report.analysis.store", '"2d"', (c) => c.report.analysis.store, 172_800_000],
+  ["report.dmarc.aggregate.from-name", "\"'n'\"", (c) => of(c.report.dmarcAggregate.fromName), "n"],
+  ["report.dmarc.aggregate.from-address", "\"'a@b'\"", (c) => of(c.report.dmarcAggregate.fromAddress), "a@b"],
+  ["report.dmarc.aggregate.org-name", "\"'o'\"", (c) => of(c.report.dmarcAggregate.orgName), "o"],
+  ["report.dmarc.aggregate.contact-info", "\"'c'\"", (c) => of(c.report.dmarcAggregate.contactInfo), "c"],
+  ["report.dmarc.aggregate.send", '"weekly"', (c) => of(c.report.dmarcAggregate.send), "weekly"],
+  ["report.dmarc.aggregate.max-size", "1000", (c) => of(c.report.dmarcAggregate.maxSize), 1000],
+  ["report.tls.aggregate.from-name", "\"'n'\"", (c) => of(c.report.tlsAggregate.fromName), "n"],
+  ["report.tls.aggregate.from-address", "\"'a@b'\"", (c) => of(c.report.tlsAggregate.fromAddress), "a@b"],
+  ["report.tls.aggregate.org-name", "\"'o'\"", (c) => of(c.report.tlsAggregate.orgName), "o"],
+  ["report.tls.aggregate.contact-info", "\"'c'\"", (c) => of(c.report.tlsAggregate.contactInfo), "c"],
+  ["report.tls.aggregate.send", '"weekly"', (c) => of(c.report.tlsAggregate.send), "weekly"],
+  ["report.tls.aggregate.max-size", "1000", (c) => of(c.report.tlsAggregate.maxSize), 1000],
   ["report.dsn.from-name", "\"'n'\"", (c) => of(c.report.dsn.fromName), "n"],
   ["report.dsn.from-address", "\"'a@b'\"", (c) => of(c.report.dsn.fromAddress), "a@b"],
 ];
@@ -600,6 +612,9 @@ const ELSEWHERE = [
   "auth.dkim.sign",
   "auth.arc.seal",
   "report.dsn.sign",
+  // aggregate_reports_test.ts
+  "report.dmarc.aggregate.sign",
+  "report.tls.aggregate.sign",
   // sieve_test.ts
   /^sieve\./,
   "queue.route.<id>.sieve",

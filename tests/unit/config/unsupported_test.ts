@@ -11,8 +11,8 @@ const AREAS = [
   "asn.",
   "report.dkim.",
   "report.spf.",
-  "report.dmarc.",
-  "report.tls.",
+  "report.dmarc.from-",
+  "report.dmarc.s",
   "webhook.",
   "metrics.open-telemetry.",
 ];
