@@ -22,14 +22,13 @@ import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { startAggregateReports } from "./aggregate_reports.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
-import { systemFiles, watchCertificates } from "./certificate_watch.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
 import { senderOfNotice } from "./notices.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
-import { createReportSender } from "./report_sender.ts";
 import { createSessions } from "./sessions.ts";
+import { createReportSender } from "./report_sender.ts";
 import { signedNotices } from "./signing.ts";
 import { closeStores, openStores } from "./stores.ts";
 import { VERSION } from "./version.ts";
@@ -168,13 +167,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lock = changesUser ? undefined : await lockNode(config);
     undo.push(() => lock?.release());
     open(config);
-    const watch = watchCertificates(config.certificates, {
-      clock,
-      emit,
-      files: systemFiles,
-      use: (renewed) => certificates.replace(renewed),
-    });
-    undo.push(() => watch.close());
     if (options.runAs !== undefined) dropPrivileges(options.runAs);
     const lateLock = changesUser ? await lockNode(config) : undefined;
     undo.push(() => lateLock?.release());
@@ -227,7 +219,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         throttle,
         queue,
         buildNotice,
-        dmarcObserver: reports.dmarc,
         wire: trace.wire,
         clock,
         emit,
@@ -236,6 +227,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       signer = made.signer;
       return made;
     };
+        dmarcObserver: reports.dmarc,
     const queue = await openQueue({
       store: data,
       config: config.queue,
@@ -250,6 +242,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => queue.close());
     const purges = startPurges(config, { stores, purgeHistory: (before) => queue.purge(before), clock, emit });
     undo.push(() => purges.close());
+    const generation = generationOf(config, queue);
+    undo.push(() => (current ?? generation).retire());
+    const { policyPort } = options;
+    const policies = createStsCache({
+      resolver,
+      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
     const reports = startAggregateReports(config, {
       store: data,
       sender: createReportSender({ queue, signer: () => signer, domain: config.report.domain, clock, random, emit }),
@@ -260,12 +258,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       emit,
     });
     undo.push(() => reports.close());
-    const generation = generationOf(config, queue);
-    undo.push(() => (current ?? generation).retire());
-    const { policyPort } = options;
-    const policies = createStsCache({
-      resolver,
-      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
       store: data,
       clock,
       emit,
@@ -344,16 +336,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
     let app = createApp(config, world);
-    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, {
-      telemetry,
-      clock,
-      certificates,
-    });
+    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
     undo.push(() => http.close());
     // Streams without end would hold up their listeners.
     undo.push(() => trace.close());
     await http.use(config);
-    registerGauges(telemetry, { listeners: list, certificates: () => certificates.certificates, queue });
+    registerGauges(telemetry, list, queue);
     if (config.http.prometheus.enable) await telemetry.collectDurations();
 
     current = generation;
@@ -381,7 +369,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           open(next);
           await http.use(next);
         } catch (error) {
-          certificates.replace(watch.certificates);
+          certificates.replace(inForce.certificates);
           open(inForce);
           await http.use(inForce);
           throw error;
@@ -389,12 +377,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         for (const key of waitingForRestart(inForce, next)) {
           emit("config.build-warning", { key, reason: "the change takes effect at the next start" });
         }
-        watch.reconfigure(next.certificates);
         inForce = next;
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);
         purges.reconfigure(next);
-        reports.reconfigure(next);
         const last = current;
         current = generationOf(next, queue);
         last?.retire();
@@ -408,6 +394,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           disabledMetricEvents: next.disabledMetricEvents,
         });
         emit("server.reload", {});
+        reports.reconfigure(next);
       },
       stop: () => stopping ??= stop(),
     };
