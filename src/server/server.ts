@@ -27,8 +27,8 @@ import { lockNode } from "./node_lock.ts";
 import { senderOfNotice } from "./notices.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
-import { createSessions } from "./sessions.ts";
 import { createReportSender } from "./report_sender.ts";
+import { createSessions } from "./sessions.ts";
 import { signedNotices } from "./signing.ts";
 import { closeStores, openStores } from "./stores.ts";
 import { VERSION } from "./version.ts";
@@ -219,6 +219,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         throttle,
         queue,
         buildNotice,
+        dmarcObserver: reports.dmarc,
         wire: trace.wire,
         clock,
         emit,
@@ -227,7 +228,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       signer = made.signer;
       return made;
     };
-        dmarcObserver: reports.dmarc,
     const queue = await openQueue({
       store: data,
       config: config.queue,
@@ -242,12 +242,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => queue.close());
     const purges = startPurges(config, { stores, purgeHistory: (before) => queue.purge(before), clock, emit });
     undo.push(() => purges.close());
-    const generation = generationOf(config, queue);
-    undo.push(() => (current ?? generation).retire());
-    const { policyPort } = options;
-    const policies = createStsCache({
-      resolver,
-      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
     const reports = startAggregateReports(config, {
       store: data,
       sender: createReportSender({ queue, signer: () => signer, domain: config.report.domain, clock, random, emit }),
@@ -258,6 +252,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       emit,
     });
     undo.push(() => reports.close());
+    const generation = generationOf(config, queue);
+    undo.push(() => (current ?? generation).retire());
+    const { policyPort } = options;
+    const policies = createStsCache({
+      resolver,
+      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
       store: data,
       clock,
       emit,
@@ -381,6 +381,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);
         purges.reconfigure(next);
+        reports.reconfigure(next);
         const last = current;
         current = generationOf(next, queue);
         last?.retire();
@@ -394,7 +395,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           disabledMetricEvents: next.disabledMetricEvents,
         });
         emit("server.reload", {});
-        reports.reconfigure(next);
       },
       stop: () => stopping ??= stop(),
     };
