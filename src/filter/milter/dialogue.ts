@@ -5,7 +5,7 @@ import type { Emit } from "../../telemetry/event.ts";
 import type { Reply } from "../../smtp/mod.ts";
 import type { FilterAnswer, FilteredSession, FilteredTransaction, FilterInstance, Stage } from "../filter.ts";
 import { namedRecipients } from "./changes.ts";
-import type { MilterLink } from "./link.ts";
+import type { MilterLink, Traffic } from "./link.ts";
 import { type ClientName, macroPacket, type MacroSources } from "./macros.ts";
 import { sendMessage } from "./message.ts";
 import type { Holder, MilterPool } from "./pool.ts";
@@ -54,6 +54,7 @@ class Dialogue implements FilterInstance, Holder {
   readonly #engine: MilterEngine;
   readonly #session: FilteredSession;
   readonly #connections: () => number;
+  readonly #onTraffic: Traffic;
   #link: MilterLink | undefined;
   #reused = false;
   #client: ClientName | undefined;
@@ -70,6 +71,10 @@ class Dialogue implements FilterInstance, Holder {
     this.#engine = engine;
     this.#session = session;
     this.#connections = connections;
+    const { emit, config } = engine;
+    this.#onTraffic = (event, letters, size) => {
+      emit(event, { session: session.id, filter: config.id, commands: letters, size });
+    };
   }
 
   async judge(stage: Stage, transaction: FilteredTransaction | undefined): Promise<FilterAnswer> {
@@ -354,6 +359,7 @@ class Dialogue implements FilterInstance, Holder {
     const { link, reused } = await this.#engine.pool.take(fresh);
     link.answered = false;
     this.#engine.wantsRefused = (link.steps & STEP.rejectedRcpt) !== 0;
+    link.onTraffic = this.#onTraffic;
     this.#link = link;
     this.#reused = reused;
     return link;

@@ -27,11 +27,14 @@ export interface LinkLimits {
 /** Octets read at once, until a packet is larger. */
 const READ_SIZE = 4096;
 const LARGE_READ_SIZE = 65_536;
-/** Written at the latest when so much is waiting. */
-const OUTPUT_LIMIT = 65_536;
 /** Most times in a row that a filter may ask for more time. */
 const MOST_PROGRESS = 100;
 const HEAD = 4;
+/** Where the command of a packet stands. */
+const COMMAND_AT = 4;
+
+/** Hears which commands or answers went over a link, by their letters, and in how many octets. */
+export type Traffic = (event: "milter.write" | "milter.read", letters: string, size: number) => void;
 
 /** A negotiated connection. Not for two users at once. Closed for good after any trouble. */
 export class MilterLink {
@@ -46,8 +49,12 @@ export class MilterLink {
    * about. After any decision it passes the command over, and everything behind it.
    */
   renewable = false;
+  /** Told of what is written and read; set by whoever uses the link. */
+  onTraffic: Traffic | undefined;
   #wire: Wire;
   #received = 0;
+  /** Letters of the commands that wait to be sent. */
+  #commands = "";
 
   constructor(wire: Wire, agreement: Agreement) {
     this.#wire = wire;
@@ -64,17 +71,20 @@ export class MilterLink {
   /** Puts a packet behind those that wait to be sent. */
   put(bytes: Uint8Array): void {
     this.renewable = false;
+    this.#commands += String.fromCharCode(bytes[COMMAND_AT] as number);
     this.#wire.put(bytes);
-  }
-
-  /** Sends what waits, once so much has gathered that it is better not to wait. @throws {MilterTrouble} */
-  async drain(): Promise<void> {
-    if (this.#wire.waiting >= OUTPUT_LIMIT) await this.#wire.flush();
   }
 
   /** Sends what waits. @throws {MilterTrouble} */
   flush(): Promise<void> {
+    this.#noteWrite();
     return this.#wire.flush();
+  }
+
+  #noteWrite(): void {
+    if (this.#commands === "") return;
+    this.onTraffic?.("milter.write", this.#commands, this.#wire.waiting);
+    this.#commands = "";
   }
 
   /** A new command begins: the octets of its answers count from here. */
@@ -88,9 +98,11 @@ export class MilterLink {
    * @throws {MilterTrouble} for an answer that is none of the protocol, too
    */
   async answer(): Promise<Exclude<Answer, { kind: "progress" | "symbols" | "nonsense" }>> {
+    this.#noteWrite();
     for (let progress = 0; progress < MOST_PROGRESS; progress++) {
       const { command, data } = await this.#wire.packet((length) => this.#count(length));
       this.answered = true;
+      this.onTraffic?.("milter.read", String.fromCharCode(command), HEAD + 1 + data.length);
       const answer = readAnswer(command, data);
       if (answer.kind === "nonsense") throw this.fail("milter.frame-invalid", answer.problem);
       if (answer.kind === "symbols") {

@@ -141,6 +141,7 @@ export function createMilterPool(options: PoolOptions): MilterPool {
       }
       link.put(QUIT_NEW_CONNECTION);
       link.answered = false;
+      link.onTraffic = undefined;
       link.flush().then(() => {
         if (free(link)) return;
         if (retired) return leave(link);

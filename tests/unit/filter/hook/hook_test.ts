@@ -1,51 +1,22 @@
 import assert from "node:assert/strict";
 import type { HookConfig } from "../../../../src/config/config.ts";
 import { constantSetting } from "../../../../src/expression/mod.ts";
-import {
-  createFilterChain,
-  createHookFilter,
-  type FilteredSession,
-  type FilteredTransaction,
-  type Stage,
-} from "../../../../src/filter/mod.ts";
+import { createFilterChain, createHookFilter, type FilteredTransaction } from "../../../../src/filter/mod.ts";
 import { memoryEditable } from "../../../../src/filter/modify.ts";
-import type { EventFields } from "../../../../src/telemetry/mod.ts";
 import { octets } from "../../../support/bytes.ts";
 import { makeCertificate } from "../../../support/certificates.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
+import { ALL, ANA, eventLog, SESSION, text, transaction as filtered } from "../filtered.ts";
 
-const ALL: readonly Stage[] = ["connect", "ehlo", "mail", "rcpt", "data"];
+const NOTIFIED: Partial<FilteredTransaction> = {
+  recipients: [{
+    ...ANA,
+    parameters: { notify: { never: true, success: false, failure: false, delay: false } },
+  }],
+};
 
-const SESSION = {
-  id: "s1",
-  listener: "smtp",
-  protocol: "smtp",
-  remote: { ip: "192.0.2.7", port: 4711 },
-  local: { ip: "192.0.2.1", port: 25 },
-  hostname: "mx.example.org",
-  tls: { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", cipherBits: 256 },
-  heloDomain: "client.example.net",
-  authenticatedAs: "ana",
-  authMechanism: "plain",
-  authResults: () =>
-    Promise.resolve({ iprev: { method: "iprev", result: "pass", ip: "192.0.2.7", name: "host.example.net" } }),
-  scope: { variables: {}, functions: {} },
-} as unknown as FilteredSession;
-
-function transaction(content = "Subject: hi\r\nX: 1\r\nX: 2\r\n\r\nbody\r\n"): FilteredTransaction {
-  return {
-    sender: "a@example.net",
-    parameters: { size: 100, body: "8bitmime" },
-    recipients: [{
-      address: "ana@example.org",
-      parameters: { notify: { never: true, success: false, failure: false, delay: false } },
-    }],
-    message: {
-      id: "queue1",
-      content: memoryEditable(octets(content)),
-      serverFields: [octets("Received: from x\r\n\tby y\r\n")],
-    },
-  };
+function transaction(content = "Subject: hi\r\nX: 1\r\nX: 2\r\n\r\nbody\r\n") {
+  return filtered(content, NOTIFIED);
 }
 
 /** Runs `body` with a hook server that answers by `answer`. */
@@ -84,7 +55,7 @@ interface Recorded {
 
 function world(url: string, settings: Partial<HookConfig> = {}) {
   const clock = new FakeClock();
-  const events: { name: string; fields: EventFields }[] = [];
+  const { events, emit } = eventLog();
   const troubles: string[] = [];
   const filter = createHookFilter({
     id: "h",
@@ -104,7 +75,7 @@ function world(url: string, settings: Partial<HookConfig> = {}) {
       a: () => Promise.resolve({ records: ["127.0.0.1"], security: "insecure" as const, ttl: 1 }),
       aaaa: () => Promise.reject(new Error("none")),
     } as never,
-    emit: (name, fields = {}) => void events.push({ name, fields }),
+    emit,
   });
   const run = createFilterChain([filter])!.open(SESSION, (_, problem) => troubles.push(problem));
   return { clock, events, troubles, filter, run };
@@ -113,7 +84,6 @@ function world(url: string, settings: Partial<HookConfig> = {}) {
 type World = ReturnType<typeof world>;
 
 const json = (value: unknown) => () => Response.json(value);
-const text = (given: FilteredTransaction | undefined) => new TextDecoder("latin1").decode(given?.message?.content.head);
 
 Deno.test("a hook is told all about a message at its end", async () => {
   await withHook(json({ action: "accept" }), async ({ run }, requests) => {

@@ -74,6 +74,20 @@ Deno.test("macros say who sends, over what, and which message it is", async () =
   });
 });
 
+Deno.test("what goes over the connection is told by letters and octets", async () => {
+  await using milter = await startFakeMilter();
+  const it = world(milter);
+  await deliver(it, transaction("A: b\r\n\r\nbody\r\n"));
+  const told = it.traffic.map(({ name, fields }) => `${name.slice("milter.".length)} ${fields["commands"]}`);
+  // Macros (D) stand before their command, and a message goes in one piece.
+  assert.deepEqual(told, [
+    ...["write DC", "read c", "write DH", "read c", "write DM", "read c", "write DR", "read c"],
+    ...["write DTLDNBDE", "read c", "read c", "read c", "read c", "read c"],
+  ]);
+  const { session, filter, size } = it.traffic.at(-1)!.fields;
+  assert.deepEqual([session, filter, size], ["s1", "m", 5]);
+});
+
 Deno.test("a filter may choose its macros for a stage", async () => {
   await using milter = await startFakeMilter({ symbols: milterPacket(" ", 2, "i {mail_addr}, v").slice(5) });
   const it = world(milter);
