@@ -157,6 +157,7 @@ function print(explanation: Explanation, all: boolean, output: Output): void {
     heading("added to the header");
     for (const field of explanation.addedFields) line(2, field);
   }
+  if (explanation.dropped) heading("the message is taken, and delivered to nobody");
   if (!explanation.accepted) {
     heading("not accepted for every recipient; what follows would hold for a message that is in the queue");
   }

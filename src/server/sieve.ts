@@ -60,12 +60,13 @@ export function createSieve(config: Config, sources: SieveSources): Sieve {
     emit,
   };
   return {
-    filter: createSieveFilter({ ...world, lists: listsOf(config) }),
+    filter: createSieveFilter({ ...world, lists: scriptLists(config) }),
     runUserScript: createUserScripts({ ...world, hostname: config.server.hostname, addressesOf }),
   };
 }
 
-function listsOf({ environment, lookups, stores }: Config): ScriptLists {
+/** The lists that scripts may name. */
+export function scriptLists({ environment, lookups, stores }: Config): ScriptLists {
   const names = new Set(["", ...environment.lists, ...environment.stores]);
   return {
     has: (name) => names.has(name),

@@ -16,8 +16,12 @@ queue.route.next = { type = "relay", address = "192.0.2.77", port = 2525 }
 `;
 
 async function command(folder: string, ...args: string[]) {
+  return await explainWith(RULES, folder, ...args);
+}
+
+async function explainWith(settings: string, folder: string, ...args: string[]) {
   const file = join(folder, "config.toml");
-  await Deno.writeTextFile(file, RULES + baseConfiguration(folder));
+  await Deno.writeTextFile(file, settings + baseConfiguration(folder));
   const lines: string[] = [];
   const errors: string[] = [];
   const status = await run(["explain", ...args, "--config", file], {
@@ -70,6 +74,72 @@ Deno.test("a question leaves nothing behind, and takes a message of the system's
     assert.equal(status, 0);
     const explanation: Explanation = JSON.parse(lines.join(""));
     assert.equal(explanation.accepted, true);
+    const names = [];
+    for await (const { name } of Deno.readDir(folder)) names.push(name);
+    assert.deepEqual(names.sort(), ["config.toml", "mail.eml"]);
+  }));
+
+const SCRIPTS = `
+session.rcpt.script = "'rcpt'"
+session.data.script = [{ if = "sender == 'noisy@example.net'", then = "'noisy'" }, { else = "'data'" }]
+sieve.trusted.scripts.rcpt.contents = '''
+if envelope :matches "to" "*@old.example" { set "envelope.to" "\${1}@example.org"; }
+if envelope "from" "bad@example.net" { reject "554 5.7.1 Not you"; }
+if not eval "exec('/usr/bin/false', [])" { set "x" "y"; }
+'''
+sieve.trusted.scripts.data.contents = '''
+if duplicate { discard; stop; }
+if header "subject" "away" { redirect "else@example.com"; stop; }
+if header "subject" "bin" { discard; stop; }
+addheader "X-Sorted" "yes";
+deleteheader "x-old";
+fileinto :flags "\\\\Seen" "Lists";
+'''
+sieve.trusted.scripts.noisy.contents = '''redirect :list "nobody";'''
+session.rcpt.relay = true
+`;
+
+Deno.test("scripts are run, and what they would do is told instead of done", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "mail.eml");
+    const ask = async (from: string, to: string, subject: string) => {
+      await Deno.writeTextFile(file, `Subject: ${subject}\nMessage-ID: <1@x>\nX-Old: 1\n\nbody\n`);
+      const args = ["--from", from, "--to", to, "--message", file, "--offline"];
+      const text = await explainWith(SCRIPTS, folder, ...args, "--json");
+      const { lines } = await explainWith(SCRIPTS, folder, ...args);
+      return {
+        status: text.status,
+        told: lines.join("\n"),
+        explanation: JSON.parse(text.lines.join("")) as Explanation,
+      };
+    };
+    const notes = ({ session }: Explanation, name: string) => session.find((stage) => stage.name === name)?.notes;
+    const kept = await ask("a@example.net", "ana@old.example", "list");
+    assert.equal(kept.status, 0);
+    assert.deepEqual(notes(kept.explanation, "data"), [
+      "script data takes the message, with changes",
+      "the script files the message into Lists with \\Seen",
+      "the script takes out: X-Old: 1",
+      "the script puts in: X-Sorted: yes",
+    ]);
+    assert.match(kept.told, /^ {4}the script makes ana@example\.org the recipient$/m);
+    assert.match(kept.told, /a script would run \/usr\/bin\/false; programs are not run/);
+    assert.match(kept.told, /session\.data\.script = data/);
+    assert.deepEqual(kept.explanation.recipients.map(({ address }) => address), ["ana@example.org"]);
+    // A second question is no duplicate of the first.
+    assert.equal((await ask("a@example.net", "ana@old.example", "list")).explanation.dropped, false);
+    const refused = await ask("bad@example.net", "ana@example.org", "list");
+    assert.equal(refused.status, 3);
+    assert.match(refused.told, /^ {4}script rcpt refuses: 554 Not you$/m);
+    const away = await ask("a@example.net", "ana@example.org", "away");
+    assert.deepEqual([away.status, away.explanation.dropped, away.explanation.recipients], [0, true, []]);
+    assert.match(away.told, /script data sends a message from <a@example\.net> to else@example\.com/);
+    assert.match(away.told, /the message is taken, and delivered to nobody/);
+    const gone = await ask("a@example.net", "ana@example.org", "bin");
+    assert.match(gone.told, /script data drops the message/);
+    const noisy = await ask("noisy@example.net", "ana@example.org", "x");
+    assert.match(noisy.told, /script noisy fails at line 1, column 1: the members of the list 'nobody' cannot be told/);
+    assert.equal(noisy.explanation.recipients.length, 1);
     const names = [];
     for await (const { name } of Deno.readDir(folder)) names.push(name);
     assert.deepEqual(names.sort(), ["config.toml", "mail.eml"]);

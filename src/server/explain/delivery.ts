@@ -166,7 +166,9 @@ function scheduleText({ retry, notify, expire, maxAttempts }: ScheduleConfig): s
 function routeText(route: RouteConfig): string {
   switch (route.type) {
     case "local":
-      return `local, Maildir ${route.path}`;
+      return `local, Maildir ${route.path}${
+        route.sieve === undefined ? "" : `, by the script ${route.sieve} if it is there`
+      }`;
     case "mx":
       return `mx, at most ${route.limits.mx} hosts with ${route.limits.multihomed} addresses each, ${route.ipLookup}`;
     case "relay": {

@@ -15,6 +15,7 @@ import { limitOf, planRecipient, rateLimits } from "./delivery.ts";
 import type { Explanation, Stage } from "./explanation.ts";
 import { createRecorder, NO_QUEUE, readingOnly, type Rehearsal, rehearse, type RehearsedStage } from "./rehearsal.ts";
 import type { ExplainRequest } from "./request.ts";
+import { rehearsedScripts } from "./scripts.ts";
 
 /** What an explanation is worked out with. */
 export type ExplainWorld = Omit<World, "functions" | "throttle" | "queue" | "buildNotice" | "wire" | "emit">;
@@ -59,9 +60,19 @@ export async function explain(config: Config, request: ExplainRequest, world: Ex
   try {
     const { inbound } = generation;
     record.begin("connect");
+    if (config.milters.length + config.hooks.length > 0) record.current.notes.push("milters and hooks are not asked");
     const account = await accountNamed(request.authAs, inbound.directories);
-    const rehearsal = await rehearse(request, inbound, { config, account, record });
     const functions = readingOnly(inbound.functions);
+    const filters = rehearsedScripts({
+      config: { ...config, sieve: observed.rest.sieve },
+      functions,
+      stores: world.stores,
+      clock: world.clock,
+      note: (text) => void record.current.notes.push(text),
+    });
+    const rehearsal = await rehearse(request, inbound, { config, filters, account, record });
+    // A script has taken the message and gives it to nobody.
+    const dropped = rehearsal.taken && rehearsal.queued === undefined;
     const stages: Stage[] = [];
     for (const stage of told(rehearsal.stages)) stages.push(await toStage(stage, config, inbound.directories));
     const message = { ...messageOf(rehearsal, request, account), ...(request.source && { source: request.source }) };
@@ -72,11 +83,12 @@ export async function explain(config: Config, request: ExplainRequest, world: Ex
       now: world.clock.now(),
     };
     const recipients = [];
-    for (const { address } of message.recipients) {
+    for (const { address } of dropped ? [] : message.recipients) {
       recipients.push(await planRecipient(message, address, request, context));
     }
     return {
-      accepted: rehearsal.queued !== undefined && rehearsal.refused.size === 0,
+      accepted: rehearsal.taken && rehearsal.refused.size === 0,
+      dropped,
       session: stages,
       addedFields: addedFields(rehearsal),
       source: message.source,

@@ -69,6 +69,8 @@ export interface RecipientPlan {
 export interface Explanation {
   /** Whether every recipient would be accepted. */
   readonly accepted: boolean;
+  /** Whether the message would then be dropped, or only sent on by a script. */
+  readonly dropped: boolean;
   readonly session: readonly Stage[];
   /** Header fields that would be put on top of the message. */
   readonly addedFields: readonly string[];
