@@ -11,21 +11,12 @@
  */
 
 import { parseArgs } from "node:util";
-import { configuration } from "../../scripts/bench/godwit.ts";
-import { hangingNextHop, send } from "../../scripts/bench/load.ts";
-import { usage } from "../../scripts/bench/processes.ts";
-import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
-import { startGodwit } from "../../scripts/godwit_process.ts";
+import { freePort } from "../../scripts/bench/server.ts";
+import { compare, readOptions, report, type Variant } from "./acceptance.ts";
 
 const { values } = parseArgs({
-  options: {
-    messages: { type: "string", default: "6000" },
-    connections: { type: "string", default: "20" },
-    size: { type: "string", default: "4096" },
-    repetitions: { type: "string", default: "3" },
-    "as-milter": { type: "string" },
-    steps: { type: "string", default: "0" },
-  },
+  options: { "as-milter": { type: "string" }, steps: { type: "string", default: "0" } },
+  strict: false,
 });
 
 /** Share of the bare rate that must be left. */
@@ -34,12 +25,6 @@ const TARGET = 0.5;
 const QUIET = 0xff080;
 
 if (values["as-milter"] !== undefined) await serveNothing(Number(values["as-milter"]), Number(values.steps));
-
-const load = {
-  messages: Number(values.messages),
-  connections: Number(values.connections),
-  size: Number(values.size),
-};
 
 /** A milter that continues, whatever it hears. */
 async function serveNothing(port: number, steps: number): Promise<never> {
@@ -84,78 +69,33 @@ async function serveNothing(port: number, steps: number): Promise<never> {
   Deno.exit(0);
 }
 
-interface Run {
-  readonly rate: number;
-  /** Milliseconds of processor time per message. */
-  readonly cpu: number;
-}
-
-/** @param steps what the milter says it does not answer; undefined for no milter */
-async function run(steps: number | undefined): Promise<Run> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
-  const nextHop = hangingNextHop();
-  const port = freePort();
-  const milterPort = freePort();
-  const milter = steps === undefined ? undefined : new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", import.meta.filename ?? "", "--as-milter", `${milterPort}`, "--steps", `${steps}`],
-    stdin: "null",
-  }).spawn();
-  try {
-    const config = `${folder}/config.toml`;
-    const settings = milter === undefined ? "" : `
+/** @param steps what the milter says it does not answer */
+function withMilter(name: string, steps: number): Variant {
+  return {
+    name,
+    configure(bare, stack) {
+      const port = freePort();
+      const milter = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--quiet", import.meta.filename ?? "", "--as-milter", `${port}`, "--steps", `${steps}`],
+        stdin: "null",
+      }).spawn();
+      stack.defer(async () => {
+        milter.kill("SIGKILL");
+        await milter.status;
+      });
+      return `${bare}
 [session.milter.nothing]
 hostname = "127.0.0.1"
-port = ${milterPort}
+port = ${port}
 stages = ["connect", "ehlo", "mail", "rcpt", "data"]
 `;
-    await Deno.writeTextFile(config, configuration(port, nextHop.port, freePort()) + settings);
-    const child = startGodwit({ config, cwd: folder });
-    try {
-      await greeted(port, child.status);
-      await send({ ...load, messages: Math.ceil(load.messages / 5) }, port);
-      const before = usage(child.pid).cpuSeconds;
-      const seconds = await send(load, port);
-      return {
-        rate: load.messages / seconds,
-        cpu: (usage(child.pid).cpuSeconds - before) * 1000 / load.messages,
-      };
-    } finally {
-      child.kill("SIGTERM");
-      if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
-      await child.status;
-    }
-  } finally {
-    milter?.kill("SIGKILL");
-    await milter?.status;
-    await nextHop.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+    },
+  };
 }
 
-function median(runs: readonly Run[], figure: keyof Run): number {
-  const sorted = runs.map((one) => one[figure]).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-const kinds = [
-  { name: "bare", steps: undefined, runs: [] as Run[] },
-  { name: "each command answered", steps: 0, runs: [] as Run[] },
-  { name: "only the end answered", steps: QUIET, runs: [] as Run[] },
-] as const;
-for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
-  // In turns, and each first at times: whatever else the machine does must not fall on one of them.
-  for (let turn = 0; turn < kinds.length; turn++) {
-    const kind = kinds[(turn + repetition) % kinds.length];
-    if (kind !== undefined) kind.runs.push(await run(kind.steps));
-  }
-}
-const bare = median(kinds[0].runs, "rate");
-for (const { name, runs } of kinds) {
-  console.log(
-    `${name.padEnd(22)} ${median(runs, "rate").toFixed(0).padStart(6)} messages/s (${
-      (median(runs, "rate") / bare * 100).toFixed(0)
-    } %)  ${median(runs, "cpu").toFixed(2)} ms of processor time each  ` +
-      `(runs: ${runs.map(({ rate }) => rate.toFixed(0)).join(" ")})`,
-  );
-}
-Deno.exit(kinds.every(({ runs }) => median(runs, "rate") >= TARGET * bare) ? 0 : 1);
+const all = await compare([
+  { name: "bare", configure: (bare) => bare },
+  withMilter("each command answered", 0),
+  withMilter("only the end answered", QUIET),
+], readOptions());
+Deno.exit(report(all, TARGET) ? 0 : 1);

@@ -10,26 +10,7 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { configuration } from "../../scripts/bench/godwit.ts";
-import { hangingNextHop, send } from "../../scripts/bench/load.ts";
-import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
-import { usage } from "../../scripts/bench/processes.ts";
-import { startGodwit } from "../../scripts/godwit_process.ts";
-
-const { values } = parseArgs({
-  options: {
-    messages: { type: "string", default: "6000" },
-    connections: { type: "string", default: "20" },
-    size: { type: "string", default: "4096" },
-    repetitions: { type: "string", default: "3" },
-  },
-});
-const load = {
-  messages: Number(values.messages),
-  connections: Number(values.connections),
-  size: Number(values.size),
-};
+import { compare, readOptions, report } from "./acceptance.ts";
 
 /** Share of the bare rate that must be left. */
 const TARGET = 0.8;
@@ -77,63 +58,11 @@ function withRules(text: string): string {
     .replace('data = "data"', 'data = "data"\ndirectory = "staff"') + RULES;
 }
 
-interface Run {
-  readonly rate: number;
-  /** Milliseconds of processor time per message. */
-  readonly cpu: number;
-}
+// The recipient is local with the rules only, which must not make a difference to what happens in the queue.
+const asRemote = (text: string) => text.replace("[queue.strategy]\n", `[queue.strategy]\nschedule = "'remote'"\n`);
 
-async function run(rules: boolean): Promise<Run> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
-  const nextHop = hangingNextHop();
-  const port = freePort();
-  try {
-    // The recipient is local with the rules only, which must not make a difference to what happens in the queue.
-    const bare = configuration(port, nextHop.port, freePort())
-      .replace("[queue.strategy]\n", `[queue.strategy]\nschedule = "'remote'"\n`);
-    const config = `${folder}/config.toml`;
-    await Deno.writeTextFile(config, rules ? withRules(bare) : bare);
-    const child = startGodwit({ config, cwd: folder });
-    try {
-      await greeted(port, child.status);
-      await send({ ...load, messages: Math.ceil(load.messages / 5) }, port);
-      const before = usage(child.pid).cpuSeconds;
-      const seconds = await send(load, port);
-      return {
-        rate: load.messages / seconds,
-        cpu: (usage(child.pid).cpuSeconds - before) * 1000 / load.messages,
-      };
-    } finally {
-      child.kill("SIGTERM");
-      if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
-      await child.status;
-    }
-  } finally {
-    await nextHop.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-function median(runs: readonly Run[], figure: keyof Run): number {
-  const sorted = runs.map((one) => one[figure]).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-const bare: Run[] = [];
-const ruled: Run[] = [];
-for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
-  // In turns, and each first every other time: whatever else the machine does must not fall on one of them.
-  for (const rules of repetition % 2 === 0 ? [false, true] : [true, false]) {
-    (rules ? ruled : bare).push(await run(rules));
-  }
-}
-const share = median(ruled, "rate") / median(bare, "rate");
-for (const [name, runs] of [["bare", bare], ["with rules", ruled]] as const) {
-  console.log(
-    `${name.padEnd(12)} ${median(runs, "rate").toFixed(0).padStart(6)} messages/s  ` +
-      `${median(runs, "cpu").toFixed(2)} ms of processor time each  ` +
-      `(runs: ${runs.map(({ rate }) => rate.toFixed(0)).join(" ")})`,
-  );
-}
-console.log(`the rules leave ${(share * 100).toFixed(0)} % (target ${TARGET * 100} %)`);
-Deno.exit(share < TARGET ? 1 : 0);
+const all = await compare([
+  { name: "bare", configure: asRemote },
+  { name: "with rules", configure: (bare) => withRules(asRemote(bare)) },
+], readOptions());
+Deno.exit(report(all, TARGET) ? 0 : 1);

@@ -1,0 +1,125 @@
+/**
+ * What a part of the server costs where mail comes in: servers that differ in their configuration get the same load in
+ * turns while the next hop never answers, and their medians are compared.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { configuration } from "../../scripts/bench/godwit.ts";
+import { hangingNextHop, type Load, send, sendMeasured } from "../../scripts/bench/load.ts";
+import { usage } from "../../scripts/bench/processes.ts";
+import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
+import { median } from "../../scripts/bench/table.ts";
+import { startGodwit } from "../../scripts/godwit_process.ts";
+
+/** A server to be measured. */
+export interface Variant {
+  readonly name: string;
+  /**
+   * Makes its configuration out of that of a server that takes everything. What it starts beside the server is put on
+   * `stack`, and ends after the run.
+   */
+  configure(bare: string, stack: AsyncDisposableStack): string | Promise<string>;
+}
+
+/** What one run gave. */
+export interface Run {
+  /** Messages a second. */
+  readonly rate: number;
+  /** Milliseconds of processor time per message. */
+  readonly cpu: number;
+}
+
+/** Options that every comparison has; `headers` are added to each message. */
+export interface Comparison {
+  readonly load: Load;
+  readonly repetitions: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A variant with its runs, in their order. */
+export interface Compared extends Run {
+  readonly name: string;
+  readonly runs: readonly Run[];
+}
+
+/** Reads `--messages`, `--connections`, `--size` and `--repetitions`. */
+export function readOptions(): Comparison {
+  const { values } = parseArgs({
+    options: {
+      messages: { type: "string", default: "6000" },
+      connections: { type: "string", default: "20" },
+      size: { type: "string", default: "4096" },
+      repetitions: { type: "string", default: "3" },
+    },
+    strict: false,
+  });
+  const load = {
+    messages: Number(values.messages),
+    connections: Number(values.connections),
+    size: Number(values.size),
+  };
+  return { load, repetitions: Number(values.repetitions) };
+}
+
+/** Measures variants, the first of which the others are compared with. */
+export async function compare(variants: readonly Variant[], comparison: Comparison): Promise<readonly Compared[]> {
+  const runs = variants.map((): Run[] => []);
+  for (let repetition = 0; repetition < comparison.repetitions; repetition++) {
+    // In turns, and each first at times: whatever else the machine does must not fall on one of them.
+    for (let turn = 0; turn < variants.length; turn++) {
+      const place = (turn + repetition) % variants.length;
+      const variant = variants[place];
+      if (variant !== undefined) runs[place]?.push(await measure(variant, comparison));
+    }
+  }
+  return variants.map(({ name }, place) => {
+    const own = runs[place] ?? [];
+    return { name, runs: own, rate: median(own.map(({ rate }) => rate)), cpu: median(own.map(({ cpu }) => cpu)) };
+  });
+}
+
+/** Prints the medians, and what each leaves of the rate of the first; false if that is less than `target` for any. */
+export function report(all: readonly Compared[], target = 0): boolean {
+  const [{ rate: bare } = { rate: NaN }] = all;
+  const width = Math.max(...all.map(({ name }) => name.length));
+  for (const { name, rate, cpu, runs } of all) {
+    console.log(
+      `${name.padEnd(width)} ${rate.toFixed(0).padStart(6)} messages/s (${(rate / bare * 100).toFixed(0)} %)  ` +
+        `${cpu.toFixed(3)} ms of processor time each  ` +
+        `(runs: ${runs.map((run) => `${run.rate.toFixed(0)}/${run.cpu.toFixed(3)}`).join(" ")})`,
+    );
+  }
+  if (target > 0) console.log(`the target is ${target * 100} %`);
+  return all.every(({ rate }) => rate >= target * bare);
+}
+
+async function measure(variant: Variant, { load, headers }: Comparison): Promise<Run> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const nextHop = hangingNextHop();
+  stack.defer(() => nextHop.stop());
+  const port = freePort();
+  const config = `${folder}/config.toml`;
+  await Deno.writeTextFile(config, await variant.configure(configuration(port, nextHop.port, freePort()), stack));
+  const child = startGodwit({ config, cwd: folder });
+  stack.defer(async () => {
+    child.kill("SIGTERM");
+    if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
+    await child.status;
+  });
+  await greeted(port, child.status);
+  const run = async (messages: number) =>
+    headers === undefined
+      ? await send({ ...load, messages }, port)
+      : (await sendMeasured({ ...load, messages }, port, headers)).seconds;
+  await run(Math.ceil(load.messages / 5));
+  const before = usage(child.pid).cpuSeconds;
+  const seconds = await run(load.messages);
+  return {
+    rate: load.messages / seconds,
+    cpu: (usage(child.pid).cpuSeconds - before) * 1000 / load.messages,
+  };
+}
