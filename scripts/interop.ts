@@ -28,6 +28,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "opendkim": "opendkim",
   "../share/publicsuffix/public_suffix_list.dat": "publicsuffix",
   "opendmarc": "opendmarc",
+  "dmarc-cat": "dmarc-cat",
+  "dmarc_receive": "libmail-dmarc-perl",
   "opendkim-genkey": "opendkim-tools",
   "rspamd": "rspamd",
   "clamd": "clamav-daemon",
