@@ -1,6 +1,7 @@
 /** `godwit check`: validates a configuration and starts nothing. */
 
-import { formatProblem } from "../config/mod.ts";
+import { type Config, type ConfigProblem, formatProblem } from "../config/mod.ts";
+import { certificateEnd } from "../net/mod.ts";
 import { find, read } from "./configuration.ts";
 import type { Output } from "./output.ts";
 
@@ -8,8 +9,9 @@ import type { Output } from "./output.ts";
 export async function check(options: { config?: string; json?: boolean }, output: Output): Promise<number> {
   const file = await find(options.config, output);
   if (file === undefined) return 1;
-  const { config, problems } = await read(file);
+  const { config, problems: found } = await read(file);
   const valid = config !== undefined;
+  const problems = valid ? [...found, ...ends(config, Date.now())] : found;
   if (options.json === true) {
     output.print(JSON.stringify({ file, valid, problems }));
   } else {
@@ -21,6 +23,16 @@ export async function check(options: { config?: string; json?: boolean }, output
     );
   }
   return valid ? 0 : 1;
+}
+
+/** Certificates that expire soon, or have expired. */
+function ends(config: Config, now: number): readonly ConfigProblem[] {
+  return config.certificates.flatMap(({ id, cert }): ConfigProblem[] => {
+    const message = certificateEnd(cert, now)?.warning;
+    const key = `certificate.${id}.cert`;
+    const line = config.place(key)?.line ?? 0;
+    return message === undefined ? [] : [{ severity: "warning", key, line, message }];
+  });
 }
 
 function count(warnings: number): string {

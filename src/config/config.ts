@@ -87,6 +87,8 @@ export interface CertificateConfig {
   readonly privateKey: string;
   readonly subjects: readonly string[];
   readonly default: boolean;
+  /** Absolute paths of the files that the texts are from. */
+  readonly files?: { readonly cert: string | undefined; readonly privateKey: string | undefined };
 }
 
 /** How a check is carried out (reference §6): not at all, for the record, or refusing what fails. */

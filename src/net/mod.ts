@@ -17,6 +17,7 @@
 export { type ClientTlsOptions, type ClientTlsResult, nodeTlsOptions } from "./client_tls.ts";
 export type { Connection, Endpoint, ServerConnection, TlsInfo } from "./connection.ts";
 export { type CertificateStore, type ServerCertificate } from "./certificates.ts";
+export { type CertificateEnd, certificateEnd } from "./certificate_expiry.ts";
 export { CertificateError, createCertificateStore, loadCertificate } from "./certificates.ts";
 export { CIPHER_SETTINGS } from "./cipher_suites.ts";
 export { type ClientConnection, connect, ConnectError, type ConnectFailure, type ConnectOptions } from "./connect.ts";

@@ -22,6 +22,7 @@ import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { startAggregateReports } from "./aggregate_reports.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
+import { systemFiles, watchCertificates } from "./certificate_watch.ts";
 import { registerGauges } from "./gauges.ts";
 import { lockNode } from "./node_lock.ts";
 import { senderOfNotice } from "./notices.ts";
@@ -167,6 +168,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lock = changesUser ? undefined : await lockNode(config);
     undo.push(() => lock?.release());
     open(config);
+    const watch = watchCertificates(config.certificates, {
+      clock,
+      emit,
+      files: systemFiles,
+      use: (renewed) => certificates.replace(renewed),
+    });
+    undo.push(() => watch.close());
     if (options.runAs !== undefined) dropPrivileges(options.runAs);
     const lateLock = changesUser ? await lockNode(config) : undefined;
     undo.push(() => lateLock?.release());
@@ -341,7 +349,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     // Streams without end would hold up their listeners.
     undo.push(() => trace.close());
     await http.use(config);
-    registerGauges(telemetry, list, queue);
+    registerGauges(telemetry, { listeners: list, certificates: () => certificates.certificates, queue });
     if (config.http.prometheus.enable) await telemetry.collectDurations();
 
     current = generation;
@@ -369,7 +377,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           open(next);
           await http.use(next);
         } catch (error) {
-          certificates.replace(inForce.certificates);
+          certificates.replace(watch.certificates);
           open(inForce);
           await http.use(inForce);
           throw error;
@@ -377,6 +385,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         for (const key of waitingForRestart(inForce, next)) {
           emit("config.build-warning", { key, reason: "the change takes effect at the next start" });
         }
+        watch.reconfigure(next.certificates);
         inForce = next;
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);

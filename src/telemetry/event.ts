@@ -67,6 +67,7 @@ export const EVENTS = {
   "tls.multiple-certificates-available": { level: "warn", text: "Several certificates claim to be the default" },
   "tls.not-configured": { level: "error", text: "TLS was asked for but is not set up" },
   "tls.certificate-loaded": { level: "info", text: "Certificate loaded" },
+  "tls.certificate-error": { level: "warn", text: "Changed files of a certificate are of no use, the old one is kept" },
   "tls.certificate-expires": { level: "warn", text: "A certificate expires soon or has expired" },
 
   // smtp: sessions that come in

@@ -3,7 +3,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { CertificateConfig } from "../config.ts";
 import type { BuildContext } from "./context.ts";
-import { readPem, readPrivateKey } from "./pem.ts";
+import { fileOf, readPem, readPrivateKey } from "./pem.ts";
 
 export function buildCertificates(context: BuildContext): readonly CertificateConfig[] {
   const { reader } = context;
@@ -42,12 +42,17 @@ function buildCertificate(context: BuildContext, id: string): CertificateConfig 
       "this key does not belong to the certificate, which must be the first one in its file",
     );
   }
+  const files = {
+    cert: fileOf(context, "certificate.<id>.cert", id),
+    privateKey: fileOf(context, "certificate.<id>.private-key", id),
+  };
   return {
     id,
     cert: cert ?? "",
     privateKey: privateKey ?? "",
     subjects: reader.get("certificate.<id>.subjects", id),
     default: reader.get("certificate.<id>.default", id),
+    ...(files.cert === undefined && files.privateKey === undefined ? {} : { files }),
   };
 }
 

@@ -49,13 +49,19 @@ export function readPrivateKey(
 const OTHERS_MAY = 0o007;
 const FILE_MACRO = /^%\{file:([^}]*)\}%$/;
 
-/** Warns if the file that a secret comes from is open to every account of the machine. */
-export function checkPermissions(context: BuildContext, pattern: PemKey, id: string): void {
+/** Absolute path of the file that a text comes from; `undefined` if it is written in the configuration. */
+export function fileOf(context: BuildContext, pattern: PemKey, id: string): string | undefined {
   const node = context.reader.node(pattern, id);
-  if (node?.kind !== "scalar" || typeof node.value !== "string") return;
+  if (node?.kind !== "scalar" || typeof node.value !== "string") return undefined;
   const path = FILE_MACRO.exec(node.macro?.written ?? "")?.[1] ??
     (node.value.includes("\n") || node.value.includes("-----BEGIN ") ? undefined : node.value);
-  const mode = path === undefined ? undefined : context.fileMode(absolutePath(context, path));
+  return path === undefined ? undefined : absolutePath(context, path);
+}
+
+/** Warns if the file that a secret comes from is open to every account of the machine. */
+export function checkPermissions(context: BuildContext, pattern: PemKey, id: string): void {
+  const path = fileOf(context, pattern, id);
+  const mode = path === undefined ? undefined : context.fileMode(path);
   if (path === undefined || mode === undefined || (mode & OTHERS_MAY) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(3, "0");
   context.reader.warning(

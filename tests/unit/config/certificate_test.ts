@@ -27,6 +27,7 @@ Deno.test("certificate and key are read from files, whose paths start at the fol
     privateKey: first.privateKey,
     subjects: ["also.example"],
     default: true,
+    files: { cert: "/etc/godwit/tls/cert.pem", privateKey: "/etc/godwit/tls/key.pem" },
   }]);
   assert.deepEqual(config.server.listeners[0]?.bind, [{ ip: "192.0.2.1", port: 465 }]);
   assert.equal(config.server.listeners[0]?.tls.implicit, true);
@@ -38,6 +39,7 @@ Deno.test("certificate and key may be PEM text, of the file itself or by macros"
     env: { KEY: first.privateKey },
   });
   assert.equal(byMacro.certificates[0]?.privateKey, first.privateKey);
+  assert.deepEqual(byMacro.certificates[0]?.files, { cert: "/etc/godwit/tls/cert.pem", privateKey: undefined });
   const inline = configOf(`[certificate.main]\ncert = """${first.cert}"""\nprivate-key = """${first.privateKey}"""`);
   assert.equal(inline.certificates[0]?.cert, first.cert);
 });
