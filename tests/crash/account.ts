@@ -9,7 +9,7 @@ export type Answer =
   | "accepted"
   | "refused";
 
-/** One recipient of one message; ids are unique per recipient. */
+/** One recipient of one message; ids are unique per recipient, and the message is named in front of their last hyphen. */
 export interface Sent {
   readonly id: string;
   readonly answer: Answer;
@@ -31,6 +31,8 @@ export interface Account {
   readonly lost: readonly string[];
   /** Delivered although refused, or although the end of data was never sent. */
   readonly uncalled: readonly string[];
+  /** Messages of which some recipients were delivered and others never: what is committed together was not. */
+  readonly torn: readonly string[];
   /** Delivered with other content than was sent. */
   readonly damaged: readonly string[];
   /** Delivered again although no kill explains it. */
@@ -83,10 +85,21 @@ export function account(
     deliveries: delivered.length,
     lost: ids("accepted").filter((id) => !times.has(id)),
     uncalled: [...times.keys()].filter((id) => !["accepted", "unanswered"].includes(answers.get(id) ?? "")),
+    torn: tornMessages(sent, times),
     damaged: delivered.filter(({ whole }) => !whole).map(({ id }) => id),
     repeated,
     allowedRepeats,
     longestWindow,
     unansweredDelivered: ids("unanswered").filter((id) => times.has(id)).length,
   };
+}
+
+function tornMessages(sent: readonly Sent[], times: ReadonlyMap<string, unknown>): readonly string[] {
+  const messages = new Map<string, { delivered: number; all: number }>();
+  for (const { id } of sent) {
+    const name = id.slice(0, id.lastIndexOf("-"));
+    const { delivered, all } = messages.get(name) ?? { delivered: 0, all: 0 };
+    messages.set(name, { delivered: delivered + (times.has(id) ? 1 : 0), all: all + 1 });
+  }
+  return [...messages].flatMap(([name, { delivered, all }]) => delivered > 0 && delivered < all ? [name] : []);
 }

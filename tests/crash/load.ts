@@ -9,13 +9,21 @@ const LARGE_EVERY = 20;
 const LARGE_SIZE = 600_000;
 const SMALL_SIZE = 4_096;
 const SEVERAL_EVERY = 7;
+// A script redirects a copy of one in so many.
+const COPIED_EVERY = 3;
 const REPLY_TIMEOUT_MS = 30_000;
 
 /** The message that belongs to an id, ready to send after DATA. */
 export function messageOf(id: string): Uint8Array {
   const number = Number(id.slice(0, id.indexOf("-")));
-  return composeMessage(number % LARGE_EVERY === 0 ? LARGE_SIZE : SMALL_SIZE, { "X-Id": id });
+  const copied = number % COPIED_EVERY === 0 ? { "X-Copy": "yes" } : {};
+  return composeMessage(number % LARGE_EVERY === 0 ? LARGE_SIZE : SMALL_SIZE, { "X-Id": id, ...copied });
 }
+
+/** Redirects a copy of some messages to `id-copy`. */
+export const SCRIPT = `if allof(header "x-copy" "yes", envelope :localpart :matches "from" "*") {
+  redirect :copy "\${1}-copy@sink.example";
+}`;
 
 /** A running load. */
 export interface LoadRun {
@@ -25,7 +33,10 @@ export interface LoadRun {
   stop(): Promise<void>;
 }
 
-/** Starts `connections` clients. Each recipient's local part is `id-n`, where `id` names the message. */
+/**
+ * Starts `connections` clients. Each recipient's local part is `id-n`, where `id` names the message; what {@link SCRIPT}
+ * makes of it counts as another recipient, `id-copy`.
+ */
 export function startLoad(port: number, connections: number): LoadRun {
   const sent: Sent[] = [];
   let next = 1;
@@ -52,6 +63,7 @@ export function startLoad(port: number, connections: number): LoadRun {
       throw error;
     } finally {
       for (const id of recipients) sent.push({ id, answer });
+      if (number % COPIED_EVERY === 0) sent.push({ id: `${message}-copy`, answer });
     }
   };
 

@@ -10,7 +10,7 @@ import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
 import { type GodwitProcess, startGodwit } from "../../scripts/godwit_process.ts";
 import { startSink } from "../../scripts/mail/sink.ts";
 import { account, type Delivered } from "./account.ts";
-import { messageOf, startLoad } from "./load.ts";
+import { messageOf, SCRIPT, startLoad } from "./load.ts";
 
 // The commit of an outcome follows the peer's 250 by milliseconds; a busy machine may stretch that.
 const WINDOW_MS = 1_000;
@@ -80,6 +80,7 @@ console.log(
 const checks: readonly (readonly [string, readonly string[]])[] = [
   ["every acknowledged message was delivered", result.lost],
   ["nothing refused or unfinished was delivered", result.uncalled],
+  ["a message and what a script sends about it are there together, or not at all", result.torn],
   ["repeats only between the peer's 250 and our commit", result.repeated],
   ["every delivery has the content that was sent", result.damaged],
   ["the queue is empty at the end", waiting],
@@ -141,8 +142,13 @@ data = "data"
 require = false
 [session.rcpt]
 relay = true
-[session.data.limits]
-messages = 1_000_000
+[session.data]
+script = "'copies'"
+limits.messages = 1_000_000
+[sieve.trusted.scripts.copies]
+contents = '''
+${SCRIPT}
+'''
 [auth]
 dkim.verify = "disable"
 arc.verify = "disable"

@@ -40,3 +40,10 @@ Deno.test("three deliveries need two kills", () => {
   assert.deepEqual(account([accepted("a")], deliveries, [1010, 2010], 100).repeated, []);
   assert.deepEqual(account([accepted("a")], deliveries, [1010], 100).repeated, ["a"]);
 });
+
+Deno.test("a message of which some recipients got nothing was torn, whatever the client has heard", () => {
+  const sent = ["1-a-0", "1-a-copy", "2-b-0", "2-b-1", "3-c-0"].map((id) => ({ id, answer: "unanswered" as const }));
+  const whole = [at("2-b-0", 1), at("2-b-1", 2)];
+  assert.deepEqual(account(sent, whole, [3], 100).torn, []);
+  assert.deepEqual(account(sent, [...whole, at("1-a-copy", 1)], [3], 100).torn, ["1-a"]);
+});
