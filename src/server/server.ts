@@ -263,9 +263,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const generation = generationOf(config, queue);
     undo.push(() => (current ?? generation).retire());
     const { policyPort } = options;
+    const fetchPolicy = createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) });
     const policies = createStsCache({
       resolver,
-      fetch: createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) }),
+      fetch: fetchPolicy,
       store: data,
       clock,
       emit,
@@ -328,7 +329,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         const request = readRequest(options, message);
         if (typeof request === "string") return { wrong: request };
         try {
-          return { explanation: await explain(inForce, request, { stores, resolver, httpLists, clock, random }) };
+          const asked = { stores, resolver, httpLists, fetchPolicy, clock, random };
+          return { explanation: await explain(inForce, request, asked) };
         } catch (error) {
           if (error instanceof ExplainError) return { wrong: error.message };
           throw error;

@@ -10,14 +10,15 @@ import {
   type Setting,
   type Value,
 } from "../../expression/mod.ts";
-import { hostAddresses, type HostLookup, mailHosts, ownNames } from "../../outbound/mod.ts";
+import { type FetchPolicy, hostAddresses, type HostLookup, mailHosts, ownNames } from "../../outbound/mod.ts";
 import { domainOf, type NewMessage, queueScope, recordOf } from "../../queue/mod.ts";
 import { canonicalIp } from "../../net/mod.ts";
 import type { Resolver } from "../../dns/mod.ts";
-import { explainDane, type FoundName } from "./dane.ts";
+import type { Store } from "../../store/mod.ts";
 import { decisionOf, explainSetting } from "./decisions.ts";
 import type { Decision, HostPlan, LimitDecision, RecipientPlan } from "./explanation.ts";
 import type { ExplainRequest } from "./request.ts";
+import { explainTls, type FoundName } from "./tls.ts";
 
 /** What plans are made with. */
 export interface PlanContext {
@@ -25,6 +26,9 @@ export interface PlanContext {
   readonly functions: FunctionHost;
   /** Absent: DNS is not asked. */
   readonly resolver: Resolver | undefined;
+  /** The store that holds policies of MTA-STS. */
+  readonly store: Store | undefined;
+  readonly fetchPolicy?: FetchPolicy | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -264,8 +268,11 @@ async function planHost({ name, ips, notes, found }: FoundHost, scope: Scope, co
       ),
     ]),
   ];
-  const dane = await explainDane(found, tls.definition, context.resolver);
-  if (dane !== undefined) decisions.push(program("dane", dane));
+  if (found !== undefined && tls.definition !== undefined && context.resolver !== undefined) {
+    const wishes = await explainTls(found, tls.definition, { ...context, resolver: context.resolver });
+    if (wishes.dane !== undefined) decisions.push(program("dane", wishes.dane));
+    if (wishes.mtaSts !== undefined) decisions.push(program("mta-sts", wishes.mtaSts));
+  }
   const limits = await Promise.all(
     queue.outboundLimiters.map((limiter) => limitOf(context, limiter, rateLimits(limiter), here)),
   );

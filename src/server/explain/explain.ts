@@ -8,6 +8,7 @@ import { type Account, type Directory, resolveRecipient } from "../../directory/
 import { DnsError, type Resolver } from "../../dns/mod.ts";
 import { constantSetting, LookupUnavailable } from "../../expression/mod.ts";
 import { memoryContent } from "../../message/mod.ts";
+import type { FetchPolicy } from "../../outbound/mod.ts";
 import type { NewMessage } from "../../queue/mod.ts";
 import { createGeneration, forwardingHost, type World } from "../generation.ts";
 import { decisionOf, observeSettings } from "./decisions.ts";
@@ -18,7 +19,10 @@ import type { ExplainRequest } from "./request.ts";
 import { rehearsedScripts } from "./scripts.ts";
 
 /** What an explanation is worked out with. */
-export type ExplainWorld = Omit<World, "functions" | "throttle" | "queue" | "buildNotice" | "wire" | "emit">;
+export type ExplainWorld = Omit<World, "functions" | "throttle" | "queue" | "buildNotice" | "wire" | "emit"> & {
+  /** Fetches policies of MTA-STS; by HTTPS if not given. */
+  readonly fetchPolicy?: FetchPolicy;
+};
 
 /** The request cannot be explained as it is; the message is for people. */
 export class ExplainError extends Error {
@@ -80,6 +84,8 @@ export async function explain(config: Config, request: ExplainRequest, world: Ex
       config,
       functions,
       resolver: request.offline ? undefined : world.resolver,
+      store: world.stores.get(config.storage.data),
+      fetchPolicy: world.fetchPolicy,
       now: world.clock.now(),
     };
     const recipients = [];

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { formatProblem, parseConfig } from "../../../src/config/mod.ts";
 import { createHttpLists } from "../../../src/directory/mod.ts";
+import { StsFetchError } from "../../../src/outbound/mta_sts_fetch.ts";
 import { type Decision, explain, ExplainError, type Explanation, readRequest } from "../../../src/server/mod.ts";
+import type { Store } from "../../../src/store/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { createZone } from "../../support/zone.ts";
 
@@ -62,11 +64,28 @@ const ZONE = createZone({
   },
   "mx2.signed.example": { a: ["198.51.100.4"], security: "secure" },
   "_25._tcp.mx2.signed.example": { error: "timeout" },
+  "_mta-sts.signed.example": { txt: ["v=STSv1; id=s1"] },
+  "sts.example": { mx: [[10, "mx1.elsewhere.example"], [20, "mx2.elsewhere.example"]] },
+  "_mta-sts.sts.example": { txt: ["v=STSv1; id=a1"] },
+  "trial.example": { mx: [[10, "mx1.elsewhere.example"]] },
+  "_mta-sts.trial.example": { txt: ["v=STSv1; id=t1"] },
+  "down.example": { mx: [[10, "mx1.elsewhere.example"]] },
+  "_mta-sts.down.example": { txt: ["v=STSv1; id=d1"] },
 });
+
+const POLICIES: Readonly<Record<string, string>> = {
+  "sts.example": "version: STSv1\nmode: enforce\nmx: mx1.elsewhere.example\nmax_age: 86400\n",
+  "trial.example": "version: STSv1\nmode: testing\nmx: *.elsewhere.example\nmax_age: 86400\n",
+  "signed.example": "version: STSv1\nmode: enforce\nmx: mx.signed.example\nmax_age: 86400\n",
+};
 
 async function ask(
   options: Readonly<Record<string, string>>,
-  { configuration = CONFIGURATION, message }: { configuration?: string; message?: string } = {},
+  { configuration = CONFIGURATION, message, stores = new Map() }: {
+    configuration?: string;
+    message?: string;
+    stores?: ReadonlyMap<string, Store>;
+  } = {},
 ): Promise<Explanation> {
   const { config, problems } = parseConfig(configuration, { env: () => "from the environment" });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
@@ -75,7 +94,16 @@ async function ask(
   assert.ok(typeof request !== "string", String(request));
   const clock = new FakeClock();
   const httpLists = createHttpLists({ clock, emit: () => {} });
-  return await explain(config, request, { stores: new Map(), resolver: ZONE, httpLists, clock, random: () => 0 });
+  const fetchPolicy = (domain: string) => {
+    const policy = POLICIES[domain];
+    return policy === undefined
+      ? Promise.reject(new StsFetchError("nobody answers", "sts-policy-fetch-error"))
+      : Promise.resolve(policy);
+  };
+  return await explain(config, request, {
+    ...{ stores, resolver: ZONE, httpLists, fetchPolicy, clock },
+    random: () => 0,
+  });
 }
 
 function stage(explanation: Explanation, name: string) {
@@ -340,4 +368,62 @@ Deno.test("what DANE asks of each host is told", async () => {
     undefined,
     undefined,
   ]);
+});
+
+Deno.test("what MTA-STS asks of each host is told", async () => {
+  const askedOf = async (to: string, tls = "", stores: ReadonlyMap<string, Store> = new Map()) => {
+    const configuration = CONFIGURATION.replace("# line 1", tls);
+    const { recipients } = await ask({ from: "ana@example.org", to, ip: "192.0.2.1" }, { configuration, stores });
+    return recipients[0]?.hosts.map(({ decisions }) => decisions.find(({ key }) => key === "mta-sts")?.value);
+  };
+  const policy = "(policy a1, mode enforce, mx mx1.elsewhere.example, until 2026-01-06T12:00Z)";
+  assert.deepEqual(await askedOf("u@sts.example"), [
+    `TLS, with a certificate that verifies and bears the name mx1.elsewhere.example ${policy}`,
+    `nothing is delivered: the MTA-STS policy of sts.example does not name mx2.elsewhere.example ${policy}`,
+  ]);
+  assert.deepEqual(await askedOf("u@trial.example"), [
+    "is tried out by trial.example, which changes nothing here; it names the host " +
+    "(policy t1, mode testing, mx *.elsewhere.example, until 2026-01-06T12:00Z)",
+  ]);
+  assert.deepEqual(await askedOf("u@elsewhere.example"), [
+    "does not hold: elsewhere.example has no policy in force",
+    "does not hold: elsewhere.example has no policy in force",
+  ]);
+  const unfetched = "the MTA-STS policy of down.example could not be fetched: nobody answers";
+  assert.deepEqual(await askedOf("u@down.example"), [`does not hold: ${unfetched}`]);
+  assert.deepEqual(await askedOf("u@down.example", 'queue.tls.default = { mta-sts = "require" }'), [
+    "nothing is delivered: MTA-STS is required by queue.tls.default.mta-sts, but does not hold for " +
+    `mx1.elsewhere.example: ${unfetched}`,
+  ]);
+  assert.deepEqual(await askedOf("u@signed.example"), ["is not asked: DANE decides", "is not asked: DANE decides"]);
+  assert.deepEqual(await askedOf("u@trial.example", 'queue.tls.default = { mta-sts = "disable" }'), [undefined]);
+});
+
+Deno.test("a policy that is kept is told as long as it is in force, and explaining keeps none", async () => {
+  const written: unknown[] = [];
+  const lines = "version: STSv1\nmode: enforce\nmx: mx1.elsewhere.example\nmax_age: 604800";
+  const store = {
+    read: (sql: string, [domain]: readonly unknown[] = []) =>
+      Promise.resolve({
+        columns: [],
+        rows: sql.includes("FROM sts_policies") && domain === "down.example"
+          ? [["old1", lines, Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 8), Date.UTC(2026, 0, 5)]]
+          : [],
+      }),
+    write: (statements: readonly unknown[]) => {
+      written.push(...statements);
+      return Promise.resolve([]);
+    },
+    close: () => Promise.resolve(),
+  } as unknown as Store;
+  const { recipients } = await ask({ from: "ana@example.org", to: "u@down.example", ip: "192.0.2.1" }, {
+    stores: new Map([["data", store]]),
+  });
+  assert.equal(
+    recipients[0]?.hosts[0]?.decisions.find(({ key }) => key === "mta-sts")?.value,
+    "TLS, with a certificate that verifies and bears the name mx1.elsewhere.example (policy old1, mode enforce, " +
+      "mx mx1.elsewhere.example, until 2026-01-08T00:00Z; a newer one cannot be had: the MTA-STS policy of " +
+      "down.example could not be fetched: nobody answers)",
+  );
+  assert.deepEqual(written, []);
 });
