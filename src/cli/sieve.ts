@@ -40,6 +40,7 @@ async function checkScript(file: string, options: CheckOptions, output: Output):
   const { script, problems } = compileScript(source, {
     name: file,
     noCapabilityCheck: !options.capabilityCheck,
+    thorough: true,
     namespaces: SERVER_NAMESPACES,
     loadScript: (_location, name) => readBeside(file, `${name}.sieve`),
   });

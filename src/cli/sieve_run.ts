@@ -6,6 +6,7 @@ import {
   type CompiledScript,
   compileScript,
   DEFAULT_ADDRESS_BOOK,
+  ENVELOPE_PARTS,
   formatProblem,
   listName,
   messageBytes,
@@ -57,7 +58,7 @@ async function runFile(file: string, options: RunOptions, output: Output): Promi
   const message = await readMessage(options.message, output);
   const now = options.time === undefined ? Date.now() : Date.parse(options.time);
   if (Number.isNaN(now)) output.error(`--time: ${printable(options.time ?? "")} is not a time`);
-  const envelope = readPairs("--envelope", options.envelope, output);
+  const envelope = readEnvelope(options.envelope, output);
   const env = readPairs("--env", options.env, output);
   const lists = readPairs("--list", options.list, output);
   if (
@@ -141,6 +142,15 @@ function readPairs(
   });
 }
 
+/** Parts of the envelope; undefined, told, if there is no such part. */
+function readEnvelope(texts: readonly string[], output: Output): Pairs | undefined {
+  const pairs = readPairs("--envelope", texts, output);
+  const unknown = pairs?.find(([name]) => !ENVELOPE_PARTS.includes(name))?.[0];
+  if (unknown === undefined) return pairs;
+  output.error(`--envelope: there is no part ${JSON.stringify(unknown)}; there are ${ENVELOPE_PARTS.join(", ")}`);
+  return undefined;
+}
+
 type Pairs = readonly (readonly [string, string])[];
 
 function hostOf(now: number, env: Pairs, lists: Pairs, log: string[]): SieveHost {
@@ -166,6 +176,8 @@ function describe(action: Action): string {
   const flags = "flags" in action && action.flags !== undefined
     ? ` with flags ${action.flags.join(" ") || "none"}`
     : "";
+  const fcc = "fcc" in action ? action.fcc : undefined;
+  const copy = fcc === undefined ? "" : `, a copy is filed into ${quoted(fcc.mailbox)}`;
   switch (action.kind) {
     case "keep":
     case "discard":
@@ -179,9 +191,11 @@ function describe(action: Action): string {
     case "vacation":
       return action.mail === undefined
         ? "vacation, but no reply is due"
-        : `vacation reply to ${action.mail.to.join(", ")}`;
+        : `vacation reply to ${action.mail.to.join(", ")}${copy}`;
     case "notify":
-      return `notify ${quoted(action.method)}`;
+      return action.mail === undefined
+        ? `notify ${quoted(action.method)}, but nobody is to be told`
+        : `notify ${quoted(action.method)}${copy}`;
   }
 }
 

@@ -45,19 +45,25 @@ const MOST_PROBLEMS = 100;
 /** Compiles a script. Never throws. */
 export function compileScript(source: string, options: CompileOptions = {}): Compilation {
   const parsed = parseScript(source);
-  if (parsed.commands === undefined) return { script: undefined, problems: parsed.problems };
   const shared: Shared = { slots: new Map(), problems: [], watchers: new Set() };
-  const step = compileCommands(parsed.commands, options.name ?? "main script", options, shared);
-  const { problems } = shared;
-  // Those of included scripts stand where they were found.
-  if (problems.every(({ script }) => script === undefined)) {
-    problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  if (parsed.commands === undefined) {
+    const { problems, recovered } = parsed;
+    if (options.thorough === true) compileCommands(recovered, options.name ?? "main script", options, shared);
+    return { script: undefined, problems: inOrder([...problems, ...shared.problems]) };
   }
+  const step = compileCommands(parsed.commands, options.name ?? "main script", options, shared);
+  const problems = inOrder(shared.problems);
   const failed = problems.some(({ severity }) => severity === "error");
   return {
     script: failed ? undefined : { name: options.name ?? "main script", step, options, watchers: [...shared.watchers] },
     problems,
   };
+}
+
+/** Problems in the order of the script; those of included scripts stand where they were found. */
+function inOrder(problems: SieveProblem[]): readonly SieveProblem[] {
+  if (problems.some(({ script }) => script !== undefined)) return problems;
+  return problems.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** All capabilities that are not restricted. */

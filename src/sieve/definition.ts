@@ -292,6 +292,8 @@ export interface CompileOptions {
   readonly restricted?: ReadonlySet<string>;
   /** Extensions work without `require`. */
   readonly noCapabilityCheck?: boolean;
+  /** Errors of the grammar do not hide others. What is found behind them may be a consequence of theirs. */
+  readonly thorough?: boolean;
   readonly limits?: Partial<SieveLimits>;
   readonly settings?: ReadonlyMap<string, string>;
   /** Namespaces of variables besides those of extensions, such as `env` and `envelope`. */

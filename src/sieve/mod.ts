@@ -35,5 +35,5 @@ export { parseScript } from "./parser.ts";
 export { redirectedMessage } from "./redirection.ts";
 export { formatProblem, type Position, type SieveProblem } from "./problem.ts";
 export type { Envelope } from "./run.ts";
-export { type EnvironmentVariable, SERVER_NAMESPACES } from "./server_variables.ts";
+export { ENVELOPE_PARTS, type EnvironmentVariable, SERVER_NAMESPACES } from "./server_variables.ts";
 export { runTests, type TestHost, type TestReport, type TestResult } from "./testsuite/mod.ts";

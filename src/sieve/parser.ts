@@ -21,6 +21,11 @@ type Placed = boolean;
 /** What {@link parseScript} found. `commands` is undefined if there are errors. */
 export interface ParsedScript {
   readonly commands: readonly CallNode[] | undefined;
+  /**
+   * The commands without those whose arguments could not be read, to look for other errors in them. None if a `require`
+   * is among those: the rest would be full of unknown names.
+   */
+  readonly recovered: readonly CallNode[];
   readonly problems: readonly SieveProblem[];
 }
 
@@ -35,6 +40,7 @@ export function parseScript(source: string): ParsedScript {
   const skip = () => void (token = lexer.next());
   const kind = (): Token["kind"] => token.kind;
   let failed = false;
+  let blind = false;
   const expected = (message: string) => {
     failed = true;
     // The lexer has said already what it could not read.
@@ -188,6 +194,7 @@ export function parseScript(source: string): ParsedScript {
     const list: CallNode[] = [];
     let placed: Placed = true;
     while (placed && kind() === "identifier") {
+      const before = problems.length;
       const call = newCall();
       list.push(call);
       placed = argumentsOf(call, 1);
@@ -195,8 +202,15 @@ export function parseScript(source: string): ParsedScript {
         expected(`expected ';' or a block '{' after the command '${call.name}'`);
         placed = false;
       }
-      if (!placed && !recover(";")) return { commands: list, placed: false };
+      const whole = problems.length === before;
+      if (!whole && call.name === "require") blind = true;
+      if (!placed && !recover(";")) {
+        if (!whole) list.pop();
+        return { commands: list, placed: false };
+      }
+      if (!whole) unread(call);
       if (kind() === ";") {
+        if (!whole) list.pop();
         skip();
         placed = true;
       } else {
@@ -208,10 +222,16 @@ export function parseScript(source: string): ParsedScript {
     return { commands: list, placed };
   };
 
+  /** What is left of a command whose arguments are broken: its block. */
+  const unread = (call: Mutable<CallNode> & { args: ArgumentNode[]; tests: CallNode[] }) => {
+    const test: CallNode = { name: "true", at: call.at, args: [], tests: [], testList: false, block: undefined };
+    Object.assign(call, { args: [], tests: /^(?:if|elsif)$/.test(call.name) ? [test] : [], testList: false });
+  };
+
   const { commands: list, placed } = commands(1);
   if (placed && !failed && kind() !== "end") expected("expected a command");
   // An error that only the lexer saw, such as a comment without an end.
   const broken = failed || !placed || problems.length > 0;
   if (broken && problems.length === 0) report(token.at, "the script ends too early");
-  return { commands: broken ? undefined : list, problems };
+  return { commands: broken ? undefined : list, recovered: blind ? [] : list, problems };
 }

@@ -99,6 +99,9 @@ const ENVELOPE: Readonly<Record<string, Reading>> = {
   by_trace: (text) => isEmpty(text) ?? trace(text),
 };
 
+/** Parts of the envelope that runs know: those that scripts can set, and who is logged in. */
+export const ENVELOPE_PARTS: readonly string[] = [...Object.keys(ENVELOPE), "auth"];
+
 const envelope: Namespace = {
   problem: (name) => unknownName("envelope", name, Object.keys(ENVELOPE)),
   read: (run, name) => run.envelope[name] ?? "",

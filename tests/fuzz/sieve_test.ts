@@ -133,6 +133,10 @@ Deno.test("any text is a script or has errors with places", () => {
   fc.assert(
     fc.property(fc.oneof(script, fc.string({ maxLength: 200 })), fc.boolean(), (source, noCapabilityCheck) => {
       const { script, problems } = compileScript(source, { noCapabilityCheck });
+      const thorough = compileScript(source, { noCapabilityCheck, thorough: true });
+      // Whoever looks further finds at least as much, and takes no other scripts.
+      assert.equal(thorough.script === undefined, script === undefined);
+      assert.ok(thorough.problems.length >= problems.length);
       assert.equal(script === undefined, problems.some(({ severity }) => severity === "error"));
       for (const { line, column } of problems) assert.ok(line >= 1 && column >= 1);
     }),

@@ -90,6 +90,7 @@ function compile(
   const { script, problems } = compileScript(source, {
     ...options,
     name: id,
+    thorough: true,
     // Administrators have one set of scripts, wherever a script believes the other one to be.
     loadScript: (_location, name) => {
       const included = sources.get(name);

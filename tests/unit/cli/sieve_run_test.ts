@@ -87,4 +87,20 @@ Deno.test("what is wrong before the script runs is told on standard error", asyn
   assert.match((await runScript("kep;")).errors[0] ?? "", /script\.sieve:1:1: unknown command 'kep'/);
   const wrong = await runScript("keep;", "--envelope", "from", "--time", "soon");
   assert.deepEqual([wrong.status, wrong.errors.length], [1, 2]);
+  const unknown = await runScript("keep;", "--envelope", "frm=a@b.example");
+  assert.equal(unknown.status, 1);
+  assert.match(unknown.errors[0] ?? "", /^--envelope: there is no part "frm"; there are from, to, notify, /);
+});
+
+Deno.test("copies of what is sent are told, and notifications that nobody gets", async () => {
+  const script = `require ["vacation", "enotify", "fcc"];
+vacation :addresses "bob@example.net" :fcc "Sent" "Away.";
+notify :fcc "Sent" "mailto:a@example.org"; notify "mailto:A@example.org";`;
+  const { lines } = await runScript(script, "--envelope", "from=ann@example.org", "--envelope", "to=bob@example.net");
+  assert.deepEqual(lines, [
+    "vacation, but no reply is due",
+    'notify "mailto:a@example.org", a copy is filed into "Sent"',
+    'notify "mailto:A@example.org", but nobody is to be told',
+    "implicit keep",
+  ]);
 });

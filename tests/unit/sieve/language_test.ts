@@ -106,6 +106,36 @@ Deno.test("what is broken on one line does not hide what is broken on the next",
   assert.equal(errorsOf("if anyof (true, true,) { keep }\nif not { }\nkeep;").length, 2);
 });
 
+Deno.test("who wants all errors hears of those behind an error of the grammar, and of no others", () => {
+  const source = `require "fileinto";
+if header "subject" { keep }
+fileinto 5;
+else { kep; }
+if size :over 1Q { stopp; }
+elsif allof (true, header "a" "b" { nonsense; }
+redirect ["a", ;
+`;
+  assert.deepEqual(
+    errorsOf(source, { thorough: true }).map((error) => /^(\d+:\d+): (\S+ \S+ \S+)/.exec(error)?.slice(1)),
+    [
+      ["2:4", "the header test"],
+      ["2:28", "expected ';' or"],
+      ["3:10", "the fileinto command"],
+      ["4:1", "else must follow"],
+      ["4:8", "unknown command 'kep';"],
+      ["5:15", "'Q' cannot follow"],
+      ["5:20", "unknown command 'stopp';"],
+      ["6:35", "expected ',' or"],
+      ["6:37", "unknown command 'nonsense'"],
+      ["7:16", "expected a string"],
+      ["7:16", "expected ',' or"],
+    ],
+  );
+  assert.equal(errorsOf(source).length, 5);
+  // What is required cannot be told here, so nothing is said of what may need it.
+  assert.equal(errorsOf('require ["fileinto" ;\nfileinto "a";\nkep;', { thorough: true }).length, 1);
+});
+
 Deno.test("limits end a script with an error and keep the message", async () => {
   const many = await run("keep; ".repeat(50), { limits: { instructions: 20 } });
   assert.match(many.error?.message ?? "", /more than 20 instructions/);
