@@ -8,12 +8,13 @@ import { explainResponse } from "./explain_route.ts";
 import { readMail } from "./mail_reader.ts";
 import { problem } from "./problem.ts";
 import { queueRoutes } from "./queue_routes.ts";
+import { reportRoutes } from "./report_routes.ts";
 import { fingerprint, statusSnapshot } from "./status/snapshot.ts";
 import { traceResponse } from "./trace_route.ts";
 
 /** Builds the routes, to be mounted at `/api`. */
 export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { queue, mailboxes, bans, trace, explain } = deps;
+  const { queue, mailboxes, bans, receivedReports, trace, explain } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
   app.get("/status", async (c) => {
@@ -27,6 +28,8 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
   app.route("/queue", queueRoutes(queue, () => deps.clock.now()));
 
   if (bans !== undefined) app.route("/bans", banRoutes(bans));
+
+  if (receivedReports !== undefined) app.route("/reports", reportRoutes(receivedReports, () => deps.clock.now()));
 
   if (explain !== undefined) {
     app.get("/explain", (c) => explainResponse(explain, c.env.url.searchParams, c.req.raw));

@@ -7,6 +7,7 @@ import type { FunctionHost } from "../expression/types.ts";
 import type { Endpoint } from "../net/connection.ts";
 import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview } from "../queue/mod.ts";
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
+import type { ReceivedReports } from "../report/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { DialogueTrace } from "../telemetry/mod.ts";
 import type { Explain } from "./explain_route.ts";
@@ -132,6 +133,8 @@ export interface HttpDependencies {
   /** Whether requests of this address are refused (`server.blocked-ip`, bans); absent: none is. */
   blocked?(ip: string): boolean;
   readonly bans?: BanAdministration;
+  /** Reports that others have sent. */
+  readonly receivedReports?: ReceivedReports;
   /** Says what would become of a message. */
   readonly explain?: Explain;
   /** Dialogues to follow. */

@@ -18,6 +18,7 @@ import {
 } from "../http/mod.ts";
 import { createCertificateStore } from "../net/mod.ts";
 import type { Queue } from "../queue/mod.ts";
+import type { ReceivedReports } from "../report/mod.ts";
 import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
 import type { BanList } from "../throttle/mod.ts";
 import { VERSION } from "./version.ts";
@@ -36,6 +37,7 @@ export interface HttpWorld {
   /** `storage.directory` of the configuration in force. */
   directory(): Directory | undefined;
   readonly bans: BanList;
+  readonly receivedReports: ReceivedReports;
   readonly trace: DialogueTrace;
   readonly explain: Explain;
   /** Whether requests of this address are refused. */
@@ -75,6 +77,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
     directoryHasAdministrators: directory?.type === "sql" ||
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
     bans: world.bans,
+    receivedReports: world.receivedReports,
     trace: world.trace,
     explain: world.explain,
     blocked: (ip) => world.blocked(ip),

@@ -15,7 +15,7 @@ import {
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
-import { createDsnBuilder } from "../report/mod.ts";
+import { createDsnBuilder, receivedReports } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
@@ -29,6 +29,7 @@ import { senderOfNotice } from "./notices.ts";
 import { startPurges } from "./purge.ts";
 import { dropPrivileges, type RunAs } from "./privileges.ts";
 import { createReportSender } from "./report_sender.ts";
+import { registerReportGauges } from "./report_gauges.ts";
 import { createSessions } from "./sessions.ts";
 import { signedNotices } from "./signing.ts";
 import { closeStores, openStores } from "./stores.ts";
@@ -311,6 +312,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         connections: listener.connections(),
       })),
     ];
+    const received = receivedReports(data, clock);
     const world: HttpWorld = {
       queue,
       telemetry,
@@ -321,6 +323,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       storeLost: () => lost.size > 0,
       directory: () => current?.defaultDirectory,
       bans: throttle.bans,
+      receivedReports: received,
       trace,
       explain: async (options, message) => {
         // Loaded when somebody asks: most servers are never asked.
@@ -348,6 +351,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     let app = createApp(config, world);
     const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
     undo.push(() => http.close());
+    registerReportGauges(telemetry, received);
     // Streams without end would hold up their listeners.
     undo.push(() => trace.close());
     await http.use(config);

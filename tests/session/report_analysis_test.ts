@@ -7,7 +7,7 @@ import { listReports, showReport } from "../../src/report/mod.ts";
 import { closeStores, openStores } from "../../src/server/mod.ts";
 import { submit } from "../support/client.ts";
 import { baseConfiguration, startTestServer, testConfiguration, type TestServer } from "../support/server.ts";
-import { feedback, gzip, mail, zip } from "../unit/report/analysis/samples.ts";
+import { feedback, gzip, mail, METADATA, zip } from "../unit/report/analysis/samples.ts";
 
 const ADDRESSES = 'report.analysis.addresses = ["dmarc-in@*", "tls@example.org"]\n';
 /** Accounts that take what is for these addresses. */
@@ -22,8 +22,13 @@ const ROWS = [
   { ip: "192.0.2.1", count: 12, disposition: "none", dkim: "pass", spf: "pass", from: "example.org" },
   { ip: "198.51.100.9", count: 4, disposition: "reject", dkim: "fail", spf: "fail", from: "example.org" },
 ];
+/** About today, so that the sums of the last days hold it. */
+const TODAY = Math.floor(Date.now() / 86_400_000) * 86_400;
+const PERIOD = METADATA.replace("1764028800", String(TODAY)).replace("1764115199", String(TODAY + 1));
 const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
-const REPORT = text(mail([{ type: "application/gzip", name: "r.xml.gz", content: gzip(feedback(ROWS)) }]));
+const REPORT = text(
+  mail([{ type: "application/gzip", name: "r.xml.gz", content: gzip(feedback(ROWS, { metadata: PERIOD })) }]),
+);
 const LETTER = text(mail([{ type: "text/plain", content: "Hello,\r\n\r\nwho reads this?\r\n" }]));
 
 /** A server whose configuration ends with the accounts, as tables have to. */
@@ -159,4 +164,30 @@ Deno.test("a report that is too large for memory is read from where it was spill
   const left = await stores.get("data")!.read("SELECT (SELECT count(*) FROM blobs), (SELECT count(*) FROM spills)");
   assert.deepEqual(left.rows.map((row) => row.map(Number)), [[0, 0]]);
   await closeStores(stores);
+});
+
+Deno.test("what was reported is on the status page, in the API and among the metrics", async () => {
+  await using server = await start(
+    'server.listener.web = { bind = "127.0.0.1:0", protocol = "http" }\nmetrics.prometheus.enable = true\n',
+  );
+  await send(server, ["dmarc-in@example.org"], REPORT);
+  const { hostname, port } = server.address("web");
+  const get = async (path: string) => await (await fetch(`http://${hostname}:${port}${path}`)).text();
+  const { reports: [report] } = JSON.parse(await get("/api/reports/incoming?domain=example.org"));
+  assert.deepEqual([report.passed, report.failed], [12, 4]);
+  assert.equal(JSON.parse(await get(`/api/reports/incoming/${report.id}`)).report.records.length, 2);
+  assert.match(await get("/reports"), /big\.example/);
+  const { failingSources } = JSON.parse(await get("/api/reports/trends?days=2"));
+  assert.deepEqual(failingSources, [
+    { source: "198.51.100.9", domain: "example.org", detail: "", failed: 4, reports: 1 },
+  ]);
+  const metrics = await get("/metrics");
+  for (
+    const line of [
+      'godwit_received_report_results{kind="dmarc",domain="example.org",result="passed"} 12',
+      'godwit_received_report_reporter{kind="dmarc",reporter="big.example",result="failed"} 4',
+      'godwit_received_report_failures{kind="dmarc",source="198.51.100.9",domain="example.org"} 4',
+      'godwit_events_total{event="incoming-report.dmarc-report-with-warnings"} 1',
+    ]
+  ) assert.ok(metrics.includes(`${line}\n`), line);
 });

@@ -7,12 +7,14 @@ export const STYLE = `
   --ground: #f5f4f0; --card: #ffffff; --ink: #1c2427; --soft: #566166; --line: #e1dfd8; --accent: #0a655e;
   --good: #17613a; --good-ground: #e3f1e7; --calm: #2d5069; --calm-ground: #e5eef4;
   --careful: #7a4f00; --careful-ground: #f8eed6; --bad: #9b231b; --bad-ground: #fae4e1;
+  --passed: #3c9a86; --failed: #d1583f;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #121719; --card: #1a2124; --ink: #e3e8e7; --soft: #9caaae; --line: #2b3539; --accent: #66c9bd;
     --good: #7fd4a2; --good-ground: #17301f; --calm: #9cc5e0; --calm-ground: #1b2f3b;
     --careful: #e6bd67; --careful-ground: #33290f; --bad: #f39a91; --bad-ground: #3a1c19;
+    --passed: #4aa893; --failed: #ee8469;
   }
 }
 * { box-sizing: border-box; }
@@ -99,11 +101,57 @@ summary { cursor: pointer; font-weight: 550; padding: .375rem 0; }
 details .soft { margin: .25rem 0 .5rem; }
 iframe { width: 100%; height: 30rem; border: 1px solid var(--line); border-radius: 10px; background: #fff; }
 ul.plain { list-style: none; padding: .5rem 1rem; }
+.figures.three { grid-template-columns: repeat(3, 1fr); }
+.figures dd.good { color: var(--good); }
+.figures dd.bad, strong.bad { color: var(--bad); }
+strong.bad { font-weight: 550; }
+.heading { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .75rem 1.5rem;
+  margin: 1.75rem 0 0; }
+.heading h1 { margin: 0; }
+.choice { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem; }
+.choice input[type=text] { font: inherit; width: 12rem; min-height: 2.25rem; padding: .25rem .75rem;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--card); color: var(--ink); }
+.choice input::placeholder { color: var(--soft); opacity: 1; }
+.choice button { min-height: 2.25rem; padding: .25rem .875rem; }
+.spans { display: inline-flex; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+.spans a { padding: .3125rem .75rem; text-decoration: none; color: var(--soft); background: var(--card); }
+.spans a + a { border-left: 1px solid var(--line); }
+.spans a[aria-current] { background: var(--calm-ground); color: var(--calm); font-weight: 600; }
+.chart { margin: .75rem 0; padding: .75rem 1rem .5rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; }
+.chart figcaption { display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .875rem; margin-bottom: .25rem; }
+.chart figcaption .soft { margin-left: auto; }
+.chart svg { display: block; width: 100%; height: auto; }
+.key::before { content: ""; display: inline-block; width: .75rem; height: .75rem; border-radius: 3px;
+  margin-right: .375rem; vertical-align: -1px; background: var(--passed); }
+.key.failed::before { background: var(--failed); }
+rect.passed { fill: var(--passed); }
+rect.failed { fill: var(--failed); }
+rect.rail { fill: var(--line); }
+rect.hit { fill: transparent; }
+.column:hover rect.hit { fill: var(--line); fill-opacity: .6; }
+.grid { stroke: var(--line); stroke-width: 1; }
+.axis { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; border-radius: 10px; }
+.scroll tbody th { overflow-wrap: normal; }
+.scroll td, .scroll th { min-width: 4rem; }
+.ranking tbody th, td .badge { white-space: nowrap; }
+.ranking .bar { width: 22%; min-width: 5rem; }
+.meter { display: block; width: 100%; height: .5rem; }
+section section { margin: 1.25rem 0; }
+code { font-family: ui-monospace, monospace; font-size: .9375em; }
 footer { display: flex; justify-content: space-between; gap: 1rem; color: var(--soft); font-size: .875rem;
   padding-block: 0 2rem; }
 @media (max-width: 40rem) {
   .wide { padding-inline: 1rem; }
   .figures { grid-template-columns: 1fr 1fr; }
+  .figures.three { grid-template-columns: repeat(3, auto); gap: .5rem; }
+  .figures.three div { padding: .5rem .625rem; }
+  .figures.three dd { font-size: 1.25rem; }
+  .chart { padding-inline: .5rem; }
+  .axis { font-size: 20px; }
+  th, td { padding-inline: .625rem; }
+  .ranking .bar { display: none; }
   .facts div { grid-template-columns: 6.5rem 1fr; }
   .fields div { grid-template-columns: 1fr; gap: 0; padding: .375rem 0; }
   .host { order: 1; flex-basis: 100%; font-size: .875rem; }

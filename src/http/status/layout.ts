@@ -8,12 +8,17 @@ export interface PageOptions {
   readonly hostname: string;
   readonly version: string;
   /** Which entry of the navigation this is. */
-  readonly at: "overview" | "mail" | "message";
+  readonly at: "overview" | "reports" | "mail" | "message";
+  /** Whether reports of others may be looked at. */
+  readonly hasReports: boolean;
   /** Whether there is mail to look at. */
   readonly hasMail: boolean;
   /** Fingerprint of what is shown; the script watches it. Only on pages that refresh. */
   readonly tag?: string;
 }
+
+/** Answers with a page. */
+export type ShowPage = (options: Pick<PageOptions, "title" | "at" | "tag">, body: Markup) => Promise<Response>;
 
 /** A whole document. */
 export function page(options: PageOptions, body: Markup): Markup {
@@ -43,7 +48,11 @@ export function page(options: PageOptions, body: Markup): Markup {
           <div class="wide">
             <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="28" height="28">godwit</a>
             <span class="host">${options.hostname}</span>
-            <nav aria-label="Pages"><a href="/"${here("overview")}>Overview</a>${options.hasMail
+            <nav aria-label="Pages"><a href="/"${here("overview")}>Overview</a>${options.hasReports
+              ? html`
+                <a href="/reports" ${here("reports")}>Reports</a>
+              `
+              : ""}${options.hasMail
               ? html`
                 <a href="/mail" ${here("mail")}>Mail</a>
               `

@@ -9,11 +9,11 @@ import { readMail } from "../mail_reader.ts";
 import { problem } from "../problem.ts";
 import { MAIL_POLICY, PAGE_POLICY } from "../response_headers.ts";
 import { ICON, SCRIPT, STYLE } from "./assets.ts";
-import { page, type PageOptions } from "./layout.ts";
+import { page, type ShowPage } from "./layout.ts";
 import { mailList, mailMessage } from "./mail_page.ts";
-import type { Markup } from "./markup.ts";
 import { messagePage } from "./message_page.ts";
 import { overview } from "./overview.ts";
+import { addReportPages } from "./report_pages.ts";
 import { fingerprint, statusSnapshot } from "./snapshot.ts";
 
 type StatusContext = Context<{ Bindings: Exchange }>;
@@ -25,12 +25,18 @@ const ACTIONS: readonly QueueAction[] = ["retry", "hold", "release", "cancel"];
 
 /** Builds the routes. */
 export function statusRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { clock, mailboxes, queue } = deps;
+  const { clock, mailboxes, queue, receivedReports } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
-  const show = async (options: Pick<PageOptions, "title" | "at" | "tag">, body: Markup) => {
+  const show: ShowPage = async (options, body) => {
     const document = page(
-      { hostname: deps.hostname, version: deps.version, hasMail: mailboxes !== undefined, ...options },
+      {
+        hostname: deps.hostname,
+        version: deps.version,
+        hasMail: mailboxes !== undefined,
+        hasReports: receivedReports !== undefined,
+        ...options,
+      },
       body,
     );
     return new Response((await document).toString(), {
@@ -67,6 +73,8 @@ export function statusRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange 
     }
     return c.redirect(action === "cancel" ? "/" : `/messages/${id}`, 303);
   });
+
+  if (receivedReports !== undefined) addReportPages(app, receivedReports, show, () => clock.now());
 
   if (mailboxes !== undefined) {
     app.get("/mail", async () => {
