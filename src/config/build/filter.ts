@@ -1,6 +1,7 @@
 /** Builds `session.milter.*` and `session.hook.*` (reference §5.2, §5.3). */
 
 import type { HookConfig, MilterConfig } from "../filter.ts";
+import { parseHost } from "../syntax.ts";
 import type { BuildContext } from "./context.ts";
 
 /** The milters in the order of the file. */
@@ -9,6 +10,13 @@ export function buildMilters(context: BuildContext): readonly MilterConfig[] {
   return reader.names("session.milter").map((id): MilterConfig => {
     const hostname = reader.get("session.milter.<id>.hostname", id);
     const isPath = hostname.startsWith("/");
+    if (hostname !== "" && !isPath && parseHost(hostname.replace(/^\[(.*)\]$/, "$1")) === undefined) {
+      reader.error(
+        "session.milter.<id>.hostname",
+        [id],
+        `expected a host name, an address or the absolute path of a Unix socket, found "${hostname}"`,
+      );
+    }
     if (!isPath && !reader.isSet("session.milter.<id>.port", id)) {
       reader.error(
         "session.milter.<id>.port",
@@ -21,6 +29,9 @@ export function buildMilters(context: BuildContext): readonly MilterConfig[] {
       reader.error("session.milter.<id>.tls", [id], "a Unix socket has no TLS, expected false");
     }
     const version = reader.get("session.milter.<id>.options.version", id);
+    if (version !== 2 && version !== 6) {
+      reader.error("session.milter.<id>.options.version", [id], `expected 2 or 6, found ${version}`);
+    }
     return {
       id,
       enable: reader.get("session.milter.<id>.enable", id),
@@ -56,10 +67,18 @@ export function buildHooks(context: BuildContext): readonly HookConfig[] {
     if (username === undefined && secret !== undefined) {
       reader.error("session.hook.<id>.auth.username", [id], "required where there is a secret");
     }
+    // RFC 7617 §2: what stands behind the first colon is the password.
+    if (username?.includes(":") === true) {
+      reader.error("session.hook.<id>.auth.username", [id], 'expected text without ":"');
+    }
+    const url = reader.get("session.hook.<id>.url", id);
+    if (URL.parse(url)?.username) {
+      reader.error("session.hook.<id>.url", [id], "expected no login in it: that is auth.username and auth.secret");
+    }
     return {
       id,
       enable: reader.get("session.hook.<id>.enable", id),
-      url: reader.get("session.hook.<id>.url", id),
+      url,
       stages: new Set(reader.get("session.hook.<id>.stages", id)),
       timeout: reader.get("session.hook.<id>.timeout", id),
       allowInvalidCerts: reader.get("session.hook.<id>.allow-invalid-certs", id),

@@ -3,7 +3,6 @@
 import {
   bool,
   choice,
-  dur,
   durationIn,
   filled,
   headerLine,
@@ -12,6 +11,7 @@ import {
   listOf,
   port,
   size,
+  span,
   text,
   url,
 } from "../value_type.ts";
@@ -122,21 +122,21 @@ export const milterKeys = {
   "session.milter.<id>.stages": key(stages, ["data"]),
   "session.milter.<id>.tls": key(bool, false),
   "session.milter.<id>.allow-invalid-certs": key(bool, false),
-  "session.milter.<id>.timeout.connect": key(dur, "30s"),
-  "session.milter.<id>.timeout.command": key(dur, "30s"),
-  "session.milter.<id>.timeout.data": key(dur, "60s"),
+  "session.milter.<id>.timeout.connect": key(span, "30s"),
+  "session.milter.<id>.timeout.command": key(span, "30s"),
+  "session.milter.<id>.timeout.data": key(span, "60s"),
   "session.milter.<id>.options.tempfail-on-error": key(bool, true),
   "session.milter.<id>.options.max-response-size": key(size, 52428800),
   "session.milter.<id>.options.version": key(int(2, 6), 6),
-  "session.milter.<id>.options.flags.actions": key(int(), 0xff),
-  "session.milter.<id>.options.flags.protocol": key(int(), 0x42),
+  "session.milter.<id>.options.flags.actions": key(int(0, 0xffffffff), 0xff),
+  "session.milter.<id>.options.flags.protocol": key(int(0, 0xffffffff), 0x42),
 };
 
 export const hookKeys = {
   "session.hook.<id>.enable": setting("data", asBool, true),
   "session.hook.<id>.url": required(url("http", "https")),
   "session.hook.<id>.stages": key(stages, ["data"]),
-  "session.hook.<id>.timeout": key(dur, "30s"),
+  "session.hook.<id>.timeout": key(span, "30s"),
   "session.hook.<id>.allow-invalid-certs": key(bool, false),
   "session.hook.<id>.headers": key(listOf(headerLine), []),
   "session.hook.<id>.auth.username": optional(text),
