@@ -1,6 +1,6 @@
 /** `godwit dns`: what to publish for a domain. */
 
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import { Command } from "commander";
 import { publicKeyRecord } from "../authentication/mod.ts";
 import { systemClock } from "../clock/mod.ts";
@@ -21,6 +21,8 @@ export interface RecordsOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly verify?: boolean;
+  /** Files with keys that are to follow: certificates, private or public keys in PEM. */
+  readonly nextKey?: readonly string[];
 }
 
 /** Builds the command; `ending` runs an action and keeps its exit status. */
@@ -30,6 +32,7 @@ export function dnsCommand(output: Output, ending: (action: Promise<number>) => 
     .description("print the records to publish for a domain: MX, SPF, DKIM, DMARC, MTA-STS, DANE, TLS reports")
     .requiredOption("--domain <domain>", "domain that sends and receives mail")
     .option("--config <file>", "configuration (default: ./config.toml, then /etc/godwit/config.toml)")
+    .option("--next-key <file...>", "certificate or key that is to follow, whose TLSA record is needed beforehand")
     .option("--verify", "compare them with what DNS says")
     .option("--json", "print JSON")
     .action((options: RecordsOptions) => ending(records(options, output)));
@@ -50,7 +53,16 @@ export async function records(options: RecordsOptions, output: Output, resolver?
   }
   const config = await load(options.config, output, { warnings: false });
   if (config === undefined) return 1;
-  const all = SOURCES.flatMap((source) => source(domain, config));
+  const next: DnsRecord[] = [];
+  for (const file of options.nextKey ?? []) {
+    const record = await nextTlsa(file, config);
+    if (typeof record === "string") {
+      output.error(`--next-key ${file}: ${record}`);
+      return 2;
+    }
+    next.push(record);
+  }
+  const all = [...SOURCES.flatMap((source) => source(domain, config)), ...next];
   if (options.verify === true) return await verify(all, config, options, output, resolver);
   printRecords(all, options.json === true, output);
   if (![...config.signing.signatures.values()].some((signature) => signature.domain === domain)) {
@@ -191,6 +203,36 @@ function tlsa(_domain: string, { certificates, server: { hostname } }: Config): 
     records.set(value, { name: `_25._tcp.${hostname}`, type: "TLSA", value, purpose });
   }
   return [...records.values()];
+}
+
+/**
+ * The record for a key that is to follow (RFC 7671 §8.1: published at least two lifetimes of the record before the key is
+ * used). @returns what is wrong with the file otherwise
+ */
+async function nextTlsa(file: string, { server: { hostname } }: Config): Promise<DnsRecord | string> {
+  let pem: string;
+  try {
+    pem = await Deno.readTextFile(file);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  const key = publicKeyIn(pem);
+  if (key === undefined) return "expected a certificate, a private key without a password or a public key, in PEM";
+  return {
+    name: `_25._tcp.${hostname}`,
+    type: "TLSA",
+    value: `3 1 1 ${createHash("sha256").update(key).digest("hex")}`,
+    purpose: `DANE: the next key, ${JSON.stringify(file)}; published for twice its TTL before the key is used`,
+  };
+}
+
+function publicKeyIn(pem: string): Uint8Array | undefined {
+  try {
+    if (pem.includes("-----BEGIN CERTIFICATE-----")) return readCertificate(new X509Certificate(pem).raw)?.publicKey;
+    return createPublicKey(pem).export({ type: "spki", format: "der" });
+  } catch {
+    return undefined;
+  }
 }
 
 // RFC 8460 §3.

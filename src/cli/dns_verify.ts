@@ -1,8 +1,9 @@
 /** `godwit dns records --verify`: compares what should be published with what DNS says. */
 
 import type { Resolver } from "../dns/mod.ts";
+import { differenceOf } from "./dns_difference.ts";
 import type { DnsRecord } from "./dns_record.ts";
-import { type Output, table } from "./output.ts";
+import { type Output, printable, table } from "./output.ts";
 
 /** The part of DNS that records are looked up in. */
 export type RecordResolver = Pick<Resolver, "mx" | "txt" | "cname" | "a" | "aaaa" | "tlsa">;
@@ -19,6 +20,8 @@ export interface VerifiedRecord {
   readonly state: RecordState;
   /** What was found instead, or why nothing could be found out; `""` otherwise. Untrusted. */
   readonly found: string;
+  /** How that differs from what is wanted, and what it means; `""` if all is well. Holds untrusted text. */
+  readonly difference: string;
 }
 
 /** Looks all records up. Never rejects for reasons that lie in DNS. */
@@ -27,15 +30,30 @@ export function verifyRecords(
   resolver: RecordResolver,
 ): Promise<readonly VerifiedRecord[]> {
   return Promise.all(records.map(async (record) => {
+    let verdict: Verdict;
     try {
-      return { record, ...await VERIFY[record.type](record, resolver) };
+      verdict = await VERIFY[record.type](record, resolver);
     } catch (error) {
-      return { record, state: "unknown" as const, found: error instanceof Error ? error.message : String(error) };
+      verdict = { state: "unknown", found: [], reason: error instanceof Error ? error.message : String(error) };
     }
+    const { state, found, reason } = verdict;
+    return {
+      record,
+      state,
+      found: [...reason === undefined ? [] : [reason], ...found.length === 0 ? [] : [found.join(" | ")]].join(": "),
+      difference: state === "ok" ? "" : differenceOf(record, { state, found, reason }),
+    };
   }));
 }
 
-type Verdict = Omit<VerifiedRecord, "record">;
+interface Verdict {
+  readonly state: RecordState;
+  /** Texts of what stands there, unless all is well. */
+  readonly found: readonly string[];
+  readonly reason?: string;
+}
+
+const OK: Verdict = { state: "ok", found: [] };
 
 const VERIFY: Readonly<
   Record<DnsRecord["type"], (record: DnsRecord, resolver: RecordResolver) => Promise<Verdict>>
@@ -44,27 +62,26 @@ const VERIFY: Readonly<
 async function verifyCname({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
   const { records: [alias] } = await resolver.cname(name);
   if (alias !== undefined) {
-    return alias === plain(value) ? { state: "ok", found: "" } : { state: "other", found: alias };
+    return alias === plain(value) ? OK : { state: "other", found: [alias] };
   }
   // Addresses do as well, and may be those of another web server.
   const addresses = (await Promise.all([resolver.a(name), resolver.aaaa(name)])).flatMap(({ records }) => records);
-  return { state: addresses.length === 0 ? "missing" : "other", found: addresses.join(", ") };
+  return { state: addresses.length === 0 ? "missing" : "other", found: addresses };
 }
 
 async function verifyTlsa({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
   const { records, security } = await resolver.tlsa(name);
-  const all = records.map(({ usage, selector, matchingType, data }) =>
+  const found = records.map(({ usage, selector, matchingType, data }) =>
     `${usage} ${selector} ${matchingType} ${data.toHex()}`
   );
-  const found = all.join(", ");
   // RFC 7672 §2.1.1: what is not signed is not looked at. Without DNSSEC there is nothing to publish, either.
   if (security !== "secure") {
-    const unsigned = "the answer is not signed, or the name server does not validate";
-    return all.length === 0 ? { state: "other", found: unsigned } : { state: "wrong", found: `${unsigned}: ${found}` };
+    const reason = "the answer is not signed, or the name server does not validate";
+    return { state: found.length === 0 ? "other" : "wrong", found, reason };
   }
-  // Others may be there, for the next key.
-  if (all.includes(value)) return { state: "ok", found: "" };
-  return { state: all.length === 0 ? "missing" : "wrong", found };
+  // Others may be there, for another key.
+  if (found.includes(value)) return OK;
+  return { state: found.length === 0 ? "missing" : "wrong", found };
 }
 
 function plain(name: string): string {
@@ -74,8 +91,8 @@ function plain(name: string): string {
 async function verifyMx({ name, value }: DnsRecord, resolver: RecordResolver): Promise<Verdict> {
   const { records } = await resolver.mx(name);
   const wanted = plain(value.split(" ").at(-1) ?? "");
-  if (records.some(({ exchange }) => exchange === wanted)) return { state: "ok", found: "" };
-  const found = records.map(({ preference, exchange }) => `${preference} ${exchange}.`).join(", ");
+  if (records.some(({ exchange }) => exchange === wanted)) return OK;
+  const found = records.map(({ preference, exchange }) => `${preference} ${exchange}.`);
   // Mail may come through somebody else on purpose.
   return { state: records.length === 0 ? "missing" : "other", found };
 }
@@ -86,13 +103,12 @@ async function verifyTxt({ name, value }: DnsRecord, resolver: RecordResolver): 
   const alike = records.filter((text) => purposeOf(text) === kind);
   if (alike.some((text) => normal(text) === normal(value))) {
     // RFC 7208 §4.5, RFC 7489 §6.6.3, RFC 8461 §3.1, RFC 8460 §3: two of them count as none.
-    const many = alike.length > 1 && kind !== "key";
-    return { state: many ? "wrong" : "ok", found: many ? `${alike.length} such records: ${alike.join(" | ")}` : "" };
+    return alike.length > 1 && kind !== "key" ? { state: "wrong", found: alike } : OK;
   }
   const [first] = alike;
-  if (first === undefined) return { state: "missing", found: "" };
-  if (kind === "key") return { state: tag(first, "p") === tag(value, "p") ? "ok" : "wrong", found: first };
-  return { state: "other", found: first };
+  if (first === undefined) return { state: "missing", found: [] };
+  if (kind === "key") return tag(first, "p") === tag(value, "p") ? OK : { state: "wrong", found: [first] };
+  return { state: "other", found: alike };
 }
 
 /** What a TXT record is for, by how it begins. A DKIM key may come without its version. */
@@ -113,10 +129,17 @@ function tag(text: string, name: string): string | undefined {
 /** Prints the outcome. @returns the exit status: 0 if all that is needed is there, else 1 */
 export function printVerified(results: readonly VerifiedRecord[], json: boolean, output: Output): number {
   if (json) {
-    output.print(JSON.stringify(results.map(({ record, state, found }) => ({ ...record, state, found }))));
+    output.print(
+      JSON.stringify(results.map(({ record, state, found, difference }) => ({ ...record, state, found, difference }))),
+    );
   } else {
     const rows = results.map(({ record, state, found }) => [state, record.type, record.name, found || record.purpose]);
     for (const line of table(["state", "type", "name", "found, or what it is for"], rows, output)) output.print(line);
+    for (const { record: { name, type }, difference } of results) {
+      if (difference === "") continue;
+      output.print("");
+      output.print(printable(`${name} ${type}: ${difference}`));
+    }
   }
   return results.every(({ state }) => state === "ok" || state === "other") ? 0 : 1;
 }

@@ -216,7 +216,11 @@ Deno.test("--verify prints a table in which nothing from DNS is taken for more t
     createZone({ ...PUBLISHED, "_dmarc.example.net": { txt: ["v=DMARC1; p=none; x=\x1b[2J"] } }),
   );
   assert.match(out[0] ?? "", /^state\s+type\s+name\s+found/);
-  assert.equal(out.length, 8);
+  // Below it, what is not as proposed.
+  assert.deepEqual(out.slice(8), [
+    "",
+    "_dmarc.example.net TXT: it has no rua=mailto:postmaster@example.net, it has x=\\u001b[2J besides",
+  ]);
   assert.match(out.join("\n"), /^other\s+TXT\s+_dmarc\.example\.net\s+v=DMARC1; p=none; x=\\u001b\[2J$/m);
 });
 
@@ -262,4 +266,96 @@ Deno.test("--verify tells TLSA records that agree from those that would keep mai
     const all: { type: string; state: string }[] = JSON.parse(out.join("\n"));
     assert.equal(all.find(({ type }) => type === "TLSA")?.state, expected, JSON.stringify(entry));
   }
+});
+
+Deno.test("a key that is to follow has a record of its own, from a certificate, a private or a public key", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "godwit-dns-" });
+  try {
+    const { publicKey } = second.signer.keys;
+    const spki = new Uint8Array(await crypto.subtle.exportKey("spki", publicKey)).toBase64();
+    const files = {
+      cert: second.cert,
+      key: second.privateKey,
+      public: `-----BEGIN PUBLIC KEY-----\n${spki.replace(/.{64}/g, "$&\n")}\n-----END PUBLIC KEY-----\n`,
+    };
+    const one = CERTIFICATES.slice(0, CERTIFICATES.indexOf("certificate.second"));
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+      const { status, out } = await records(
+        one,
+        "--domain",
+        "example.net",
+        "--json",
+        "--next-key",
+        `${folder}/${name}`,
+      );
+      assert.equal(status, 0);
+      const all: { type: string; value: string; purpose: string }[] = JSON.parse(out.join("\n"));
+      const tlsa = all.filter(({ type }) => type === "TLSA");
+      assert.deepEqual(tlsa.map(({ value }) => value), [await tlsaText(host), await tlsaText(second)]);
+      assert.match(tlsa[1]?.purpose ?? "", /^DANE: the next key, /);
+      assert.ok(!out.join("").includes("PRIVATE"));
+    }
+    await Deno.writeTextFile(`${folder}/cert`, "nonsense");
+    const wrong = await records(one, "--domain", "example.net", "--next-key", `${folder}/cert`);
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.err.join(""), /^--next-key \S+\/cert: expected a certificate, a private key/);
+    assert.equal((await records(one, "--domain", "example.net", "--next-key", `${folder}/none`)).status, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("--verify explains each difference", async () => {
+  const { out } = await verified(
+    SIGNED + MX_NAMES + CERTIFICATES.slice(0, CERTIFICATES.indexOf("certificate.second")),
+    createZone({
+      "example.net": {
+        mx: [[10, "filter.example.com"], [20, "b.example.com"]],
+        txt: ["v=spf1 include:x.example a ~all"],
+      },
+      "mx.example.net": { txt: ["v=spf1 a -all", "v=spf1 -all"] },
+      "r1._domainkey.example.net": { txt: [publicKeyText(ed).replace("ed25519", "rsa")] },
+      "e1._domainkey.example.net": { error: "timeout" },
+      "_dmarc.example.net": { txt: ["v=DMARC1; p=reject; rua=mailto:dmarc@example.net"] },
+      "_mta-sts.example.net": { txt: ["v=STSv1; id=old1;"] },
+      "mta-sts.example.net": { a: ["192.0.2.80"] },
+      "_25._tcp.mx.example.net": { tlsa: [await tlsaFor(other, 3, 1, 1)], security: "secure" },
+    }),
+    "--json",
+  );
+  const all: { name: string; type: string; difference: string }[] = JSON.parse(out.join("\n"));
+  const told = new Map(all.map(({ name, type, difference }) => [`${name} ${type}`, difference]));
+  const has = (name: string, pattern: RegExp) => assert.match(told.get(name) ?? "", pattern, name);
+  has(
+    "example.net MX",
+    /^mail goes to 10 filter\.example\.com\., 20 b\.example\.com\. instead, which has to pass it on to mx\.example\.net\.$/,
+  );
+  has(
+    "example.net TXT",
+    /^it lacks mx, so mail of this server may fail, it has include:x\.example a besides, it ends in ~all, -all is proposed$/,
+  );
+  has("mx.example.net TXT", /^there are 2 such records, which receivers take for none; keep one$/);
+  has(
+    "r1._domainkey.example.net TXT",
+    /^it has p=.*, not .*: signatures that are made here do not verify; publish: r1\._domainkey\.example\.net\. IN TXT /,
+  );
+  has("e1._domainkey.example.net TXT", /^could not be looked up: .*timeout/);
+  has(
+    "_dmarc.example.net TXT",
+    /^it has p=reject, not none, it has rua=mailto:dmarc@example\.net, not mailto:postmaster@example\.net$/,
+  );
+  has(
+    "_mta-sts.example.net TXT",
+    /^it has id=old1, not \w+: senders go on with the policy they have until it ends; publish the new id$/,
+  );
+  has("mta-sts.example.net CNAME", /^the name leads to 192\.0\.2\.80; whatever answers there has to serve the policy$/);
+  has(
+    "_25._tcp.mx.example.net TLSA",
+    /^the record there is not for this key: senders that use DANE keep their mail back; publish: _25\._tcp\.mx\.example\.net\. IN TLSA 3 1 1 [0-9a-f]{64}$/,
+  );
+  has(
+    "_smtp._tls.example.net TXT",
+    /^there is none; nobody reports how TLS with the domain goes; publish: _smtp\._tls\.example\.net\. IN TXT "v=TLSRPTv1; /,
+  );
 });
