@@ -122,6 +122,9 @@ export function takeAction(run: Run, action: Action, at?: Position): void {
   if (action.kind === "redirect" && count("redirect") >= run.limits.redirects) {
     throw new SieveLimitError(`the number of redirect actions exceeds policy limit: ${run.limits.redirects}`, at);
   }
+  if (action.kind === "notify" && run.limits.outMessages === 0) {
+    throw new SieveLimitError("local policy prohibits the use of a notify action: scripts may send no messages", at);
+  }
   if (
     (action.kind === "vacation" || action.kind === "notify") &&
     count("vacation", "notify") >= run.limits.outMessages

@@ -158,7 +158,7 @@ const CAPABILITIES: Readonly<Record<string, string>> = {
 
 function compileNotify(call: Call, compiler: Compiler) {
   if (compiler.options.limits?.outMessages === 0) {
-    compiler.error(call.at, "notify cannot be used: scripts may send no messages");
+    compiler.error(call.at, "local policy prohibits the use of a notify action: scripts may send no messages");
     return undefined;
   }
   const method = call.text("method");

@@ -124,6 +124,7 @@ function compileFile(world: World, path: string): boolean {
     return false;
   }
   world.script = script;
+  world.reloaded = undefined;
   return true;
 }
 
@@ -150,7 +151,11 @@ async function runFile(world: World, run: Run, append: boolean): Promise<boolean
   if (!append) resetResult(run);
   const { message, envelope } = run;
   const before = append ? [...run.actions] : [];
-  const outcome = await runScript(script, { message, envelope, host: world.sieveHost, before });
+  const { options } = script;
+  const outcome = await runScript(
+    world.reloaded === undefined ? script : { ...script, options: { ...options, limits: world.reloaded } },
+    { message, envelope, host: world.sieveHost, before },
+  );
   if (outcome.error !== undefined) {
     world.errors = [outcome.error.message];
     return false;
@@ -270,9 +275,10 @@ export function testsuiteExtension(world: World, record: (result: TestResult) =>
   const reload: CommandDefinition = {
     name: "test_config_reload",
     tags: [{ name: "extension", value: { name: "extension", type: "string" } }],
-    // Scripts read settings when they are compiled; the test file itself is running already.
+    // Scripts read settings when they are compiled, but for their limits; the test file itself is running already.
     compile: () => (run) => {
-      Object.assign(run.limits, limitsOf(world.settings));
+      world.reloaded = limitsOf(world.settings);
+      Object.assign(run.limits, world.reloaded);
       return NEXT;
     },
   };

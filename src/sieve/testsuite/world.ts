@@ -39,6 +39,8 @@ export interface World {
   /** What a compiler or a run said last, for `test_error`. */
   errors: string[];
   script: CompiledScript | undefined;
+  /** Limits that were loaded again since the script was compiled; undefined if none were. */
+  reloaded: SieveLimits | undefined;
 }
 
 const DEFAULT_MESSAGE = "From: sender@example.com\r\nTo: recipient@example.com\r\nSubject: Test\r\n\r\nText\r\n";
@@ -91,6 +93,7 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
     metadata,
     errors: [],
     script: undefined,
+    reloaded: undefined,
     sieveHost: {
       now: () => host.now(),
       zoneOffset: (time) => host.zoneOffset?.(time) ?? 0,
@@ -113,7 +116,8 @@ export function createWorld(host: TestHost, extensions: readonly Extension[]): W
 const ENVIRONMENT: Readonly<Record<string, string>> = {
   domain: "example.com",
   host: "host.example.com",
-  location: "MDA",
+  // Messages go into the mailboxes of this world, and nowhere before.
+  location: "MS",
   phase: "during",
   name: "godwit",
   version: "test",

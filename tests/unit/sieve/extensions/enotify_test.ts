@@ -106,6 +106,11 @@ Deno.test("a script may ask which methods there are, and what they can do", asyn
   assert.equal(await asks(`notify_method_capability ${counted} "mailto:a@example.org" "online" "1"`), true);
 });
 
+Deno.test("where scripts may send nothing, notify cannot be used", () => {
+  const [error = ""] = errorsOf('require "enotify";\nnotify "mailto:a@example.org";', { limits: { outMessages: 0 } });
+  assert.match(error, /^2:1: local policy prohibits the use of a notify action/);
+});
+
 Deno.test("URIs are written with what has to be encoded", async () => {
   const before = 'require ["enotify", "variables"]; set :encodeurl "a" "Safe body&evil=ü~";';
   assert.equal(await holds('string "${a}" "Safe%20body%26evil%3D%C3%BC~"', { before }), true);
