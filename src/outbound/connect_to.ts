@@ -52,6 +52,7 @@ export async function connectTo(
       if (known !== undefined) return notTried(options, known);
       const opened = await openCounted(options, endpoint, context, connecting);
       if (!("kind" in opened)) {
+        if (waiting.occupied) waiting.admitted(endpoint);
         opened.key = key;
         return opened;
       }
@@ -71,8 +72,8 @@ export async function connectTo(
     if (!woken) {
       const text = `${host}[${ip}] takes no more than ${limit} connection${limit === 1 ? "" : "s"} from here ` +
         "at the same time; the message waits for its turn";
-      const retryAfter = waiting.turn(endpoint, TURN / limit, SHORTEST_TURN);
-      return failure("deferred", "concurrency", "4.4.5", text, { host, retryAfter });
+      const waits = waiting.sentAway(endpoint, LOOK, () => waiting.turn(endpoint, TURN / limit, SHORTEST_TURN));
+      return failure("deferred", "concurrency", "4.4.5", text, { host, waits });
     }
     const kept = pool.take(key);
     if (kept !== undefined) return kept;
@@ -122,6 +123,8 @@ async function openCounted(
 // Milliseconds that a job waits in memory for a place, and how many do for one peer.
 const PATIENCE = 5000;
 const MOST_WAITING = 8;
+// Milliseconds until those who have no place look whether the peer takes more, though no connection has ended.
+const LOOK = 5000;
 // What a message takes, roughly, and the least that one that is sent away stays away, in milliseconds.
 const TURN = 500;
 const SHORTEST_TURN = 1000;

@@ -3,7 +3,7 @@
  * all other nodes.
  *
  * Recipients of one job share a transaction, but limiters may look at each of them. What they have in common is counted
- * once; those over a limit go back to the queue, the others go on.
+ * once; those over a limit wait in the queue for the next place or period, the others go on.
  */
 
 import type { Clock } from "../clock/mod.ts";
@@ -42,13 +42,11 @@ export interface OutboundLimits {
     scope: HostScope,
     recipients: readonly QueuedRecipient[],
     open: readonly number[],
-    signal: AbortSignal,
   ): Promise<OutboundAdmission>;
 }
 
-/** Milliseconds that a job waits in memory for a place, and how many do for one limiter. */
-const PATIENCE = 5000;
-const MOST_WAITING = 8;
+/** Milliseconds until somebody looks whether another node has left a place. */
+const LOOK = 1000;
 /** Milliseconds that one who is sent away stays away at least. */
 const SHORTEST_TURN = 1000;
 /** What an attempt is believed to take before any has ended, in milliseconds, and the weight of the last one. */
@@ -90,16 +88,6 @@ export function createOutboundLimits(
     return counts.values();
   };
 
-  const slotOf = async (key: string, limit: number, signal: AbortSignal): Promise<Release | undefined> => {
-    const until = clock.now() + PATIENCE;
-    while (true) {
-      const asked = slots.acquire(key, limit);
-      const free = asked instanceof Promise ? await asked : asked;
-      if (free !== undefined) return free;
-      if (!await waiting.wait(key, { most: Math.min(limit, MOST_WAITING), until, signal })) return undefined;
-    }
-  };
-
   /** Another limit begins another count, so that a reload does not judge by what was counted for the old one. */
   const rateKey = ({ limiter: { rate }, key }: Count) => countKey("rate", `${rate?.count}/${rate?.period}`, key);
   const slotKey = ({ key }: Count) => countKey("concurrency", key);
@@ -107,26 +95,30 @@ export function createOutboundLimits(
   const overRate = (count: Count, rate: NonNullable<OutboundLimiterConfig["rate"]>, host: string): Failure => {
     const key = rateKey(count);
     const begins = Math.max(SHORTEST_TURN, (rates.fullUntil(key) ?? 0) - clock.now());
-    const retryAfter = waiting.turn(key, rate.period / rate.count, begins);
+    const waits = waiting.sentAway(key, begins, () => waiting.turn(key, rate.period / rate.count, begins));
     const text = `${count.limiter.id} allows ${attempts(rate.count)} in ${rate.period / 1000} s, and no more are left`;
     // RFC 3463 X.4.5: mail system congestion.
-    return failure("deferred", "rate", "4.4.5", text, { host, retryAfter });
+    return failure("deferred", "rate", "4.4.5", text, { host, waits });
   };
 
   const overConcurrency = (count: Count, limit: number, host: string): Failure => {
     const spacing = (durations.get(count.limiter) ?? USUAL_ATTEMPT) / limit;
-    const retryAfter = waiting.turn(slotKey(count), spacing, SHORTEST_TURN);
+    const key = slotKey(count);
+    const waits = waiting.sentAway(key, LOOK, () => waiting.turn(key, spacing, SHORTEST_TURN));
     const text = `${count.limiter.id} allows ${attempts(limit)} at the same time`;
-    return failure("deferred", "concurrency", "4.4.5", text, { host, retryAfter });
+    return failure("deferred", "concurrency", "4.4.5", text, { host, waits });
   };
 
   return {
-    async admit(scope, recipients, open, signal) {
+    async admit(scope, recipients, open) {
       const host = String(scope.variables.mx ?? "");
       const refused = new Map<number, Failure>();
       const taken: { readonly count: Count; release: Release | undefined; rate: string | undefined }[] = [];
       const giveBack = (what: (typeof taken)[number], attempted: boolean) => {
-        if (what.rate !== undefined && !attempted) rates.giveBack(what.rate);
+        if (what.rate !== undefined && !attempted) {
+          rates.giveBack(what.rate);
+          if (waiting.occupied) waiting.wake(what.rate);
+        }
         what.rate = undefined;
         if (what.release === undefined) return;
         what.release();
@@ -142,14 +134,19 @@ export function createOutboundLimits(
           taken.push(what);
           let over: Failure | undefined;
           if (concurrency !== undefined) {
-            what.release = await slotOf(slotKey(count), concurrency, signal);
+            const key = slotKey(count);
+            const asked = slots.acquire(key, concurrency);
+            what.release = asked instanceof Promise ? await asked : asked;
             if (what.release === undefined) over = overConcurrency(count, concurrency, host);
+            else if (waiting.occupied) waiting.admitted(key);
           }
           if (rate !== undefined && over === undefined) {
             const key = rateKey(count);
             const within = rates.take(key, rate);
-            if (within instanceof Promise ? await within : within) what.rate = key;
-            else over = overRate(count, rate, host);
+            if (within instanceof Promise ? await within : within) {
+              what.rate = key;
+              if (waiting.occupied) waiting.admitted(key);
+            } else over = overRate(count, rate, host);
           }
           if (over !== undefined) { for (const index of count.concerned) refused.set(index, over); }
         }

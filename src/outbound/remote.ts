@@ -196,7 +196,7 @@ class Attempt implements Connecting {
   ): Promise<Way> {
     let admission: OutboundAdmission;
     try {
-      admission = await limits.admit(this.#scope, this.job.recipients, positions, this.signal);
+      admission = await limits.admit(this.#scope, this.job.recipients, positions);
     } catch (error) {
       if (!(error instanceof LookupUnavailable)) throw error;
       const text = `the limits of queue.limiter.outbound cannot be told for now: ${error.message}`;
@@ -237,9 +237,10 @@ class Attempt implements Connecting {
       opened = await connectTo(options, key, this.context, this);
     }
     if ("kind" in opened) {
-      if (opened.retryAfter === undefined) this.answers.note(positions, opened);
-      else this.answers.limit(positions, opened);
-      return opened.untried ? "down" : opened.retryAfter === undefined ? "failed" : "limited";
+      const limited = opened.waits !== undefined || opened.retryAfter !== undefined;
+      if (limited) this.answers.limit(positions, opened);
+      else this.answers.note(positions, opened);
+      return opened.untried ? "down" : limited ? "limited" : "failed";
     }
     await this.#use(opened, options, positions, true);
     return "used";

@@ -1,6 +1,6 @@
 /** What became of a recipient, in codes for the queue and in words for people. */
 
-import type { FailureDetail, LastError, Outcome, QueuedRecipient } from "../queue/types.ts";
+import type { FailureDetail, LastError, LocalWait, Outcome, QueuedRecipient } from "../queue/types.ts";
 import type { DialogueLine, Reply } from "../smtp/mod.ts";
 
 /** What went wrong with TLS, in the words of RFC 8460 §4.3 as far as those have one for it. */
@@ -20,8 +20,10 @@ export interface Failure {
   readonly detail: FailureDetail;
   /** Whether another host of the route may do better; a final answer or a risk of duplicates says no. */
   readonly elsewhere: boolean;
-  /** Set when a limit of ours stands in the way: no attempt was made, and there may be one in so many milliseconds. */
+  /** Set when no attempt was made, and there may be one in so many milliseconds. */
   readonly retryAfter?: number;
+  /** Set when no attempt was made, as a limit of ours stands in the way. */
+  readonly waits?: LocalWait;
   /** Milliseconds before which the next attempt would be in vain. */
   readonly notBefore?: number;
   /** Set when nothing was tried, because the address is known to be down. */
@@ -80,6 +82,7 @@ export function failure(
     readonly dialogue?: readonly DialogueLine[] | undefined;
     readonly elsewhere?: boolean;
     readonly retryAfter?: number;
+    readonly waits?: LocalWait;
     readonly notBefore?: number;
     readonly untried?: true;
     readonly silent?: string;
@@ -125,13 +128,14 @@ export function toOutcome(recipient: QueuedRecipient, verdict: Verdict): Outcome
   if (verdict.kind === "delivered") {
     return { ...verdict, recipient: recipient.id };
   }
-  const { kind, detail, retryAfter, notBefore, untried } = verdict;
+  const { kind, detail, retryAfter, waits, notBefore, untried } = verdict;
   if (kind === "failed") return { kind, recipient: recipient.id, detail };
   return {
     kind,
     recipient: recipient.id,
     detail,
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(waits === undefined ? {} : { waits }),
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(untried === undefined ? {} : { untried }),
   };

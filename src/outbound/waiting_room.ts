@@ -1,12 +1,14 @@
 /**
- * Where jobs wait for a place, and what those hear for whom there is no room to wait.
+ * Where jobs wait for a limit of ours, and what those hear for whom there is no room to wait.
  *
- * A few jobs per place wait in memory, so that a place that comes free is taken at once. All others go back to the
- * queue with a time of their own: times are handed out one after the other, about as fast as places come free, so that
- * a long queue does not come back all at once only to be sent away again.
+ * Who waits for a connection does so with the place that it has in its queue, for a short time. All others wait without
+ * one: whoever has the highest priority, and then has waited longest, goes on as soon as there is room. Of those who find
+ * no room to wait each goes back to the queue with a time of its own: times are handed out one after the other, about as
+ * fast as places come free, so that a long queue does not come back all at once only to be sent away again.
  */
 
-import type { Clock } from "../clock/mod.ts";
+import type { Clock, Timer } from "../clock/mod.ts";
+import { createReady, type LocalWait, type Ranked, type Ready } from "../queue/mod.ts";
 
 /** Jobs that wait, by what they wait for. */
 export interface WaitingRoom {
@@ -25,6 +27,15 @@ export interface WaitingRoom {
   ): Promise<boolean>;
   /** A place is free: whoever has waited longest for `key` goes on. */
   wake(key: string): void;
+  /** There was room for one who was woken only to look; there may be for another one. */
+  admitted(key: string): void;
+  /**
+   * What one hears who is sent away now.
+   *
+   * @param afterwards milliseconds until somebody looks for room although nobody has said that there is
+   * @param turn milliseconds after which one comes back who finds no room to wait
+   */
+  sentAway(key: string, afterwards: number, turn: () => number): LocalWait;
   /**
    * Milliseconds after which one who is sent away should come back.
    *
@@ -40,11 +51,40 @@ const MOST_TURNS = 10_000;
 const LONGEST_TURN = 10 * 60_000;
 /** Times follow one another faster than places come free, for some of those who wait will not come back. */
 const HASTE = 2;
+/** Who wait without a place for the same, and in all. */
+const MOST_FOR_ONE = 500;
+const MOST = 2000;
+/** Whoever knows that there will be no room for longer than so many milliseconds does not wait for it here. */
+const LONGEST_LOOK = 5000;
+/** How long it is remembered that somebody was sent away, in milliseconds. */
+const MEMORY = 5000;
+
+interface Parked extends Ranked {
+  readonly go: () => boolean;
+  left: boolean;
+}
+
+/** Those who wait for the same without a place. */
+interface Bay {
+  readonly parked: Ready<Parked>;
+  /** How often room was made. */
+  wakes: number;
+  /** When somebody is to look, milliseconds since the epoch. */
+  look: number;
+  /** Somebody looks, and nobody has found it full since. */
+  looking: boolean;
+  /** When somebody was sent away last. */
+  used: number;
+}
 
 /** Makes an empty room. */
 export function createWaitingRoom(clock: Clock): WaitingRoom {
   const waiting = new Map<string, ((woken: boolean) => void)[]>();
   const turns = new Map<string, number>();
+  const bays = new Map<string, Bay>();
+  let parked = 0;
+  let timer: Timer | undefined;
+  let looksAt = Infinity;
 
   const leave = (key: string, waiter: (woken: boolean) => void) => {
     const waiters = waiting.get(key);
@@ -54,9 +94,45 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
     if (waiters.length === 0) waiting.delete(key);
   };
 
+  /** Lets one go on. */
+  const release = (bay: Bay) => {
+    for (let next = bay.parked.pop(); next !== undefined; next = bay.parked.pop()) {
+      if (next.left) continue;
+      next.left = true;
+      parked--;
+      if (next.go()) return;
+    }
+  };
+
+  const planLook = (time: number) => {
+    if (time >= looksAt) return;
+    timer?.cancel();
+    looksAt = time;
+    timer = clock.after(Math.max(0, time - clock.now()), look);
+  };
+
+  const look = () => {
+    const now = clock.now();
+    looksAt = Infinity;
+    timer = undefined;
+    for (const [key, bay] of bays) {
+      if (bay.parked.size === 0) {
+        if (now - bay.used >= MEMORY) bays.delete(key);
+        else planLook(bay.used + MEMORY);
+        continue;
+      }
+      if (bay.look <= now) {
+        bay.look = now + MEMORY;
+        bay.looking = true;
+        release(bay);
+      }
+      planLook(bay.look);
+    }
+  };
+
   return {
     get occupied() {
-      return waiting.size > 0;
+      return waiting.size > 0 || bays.size > 0;
     },
     wait(key, { most, until, signal }) {
       const waiters = waiting.get(key) ?? [];
@@ -77,7 +153,51 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
       });
     },
     wake(key) {
-      waiting.get(key)?.[0]?.(true);
+      const first = waiting.get(key)?.[0];
+      if (first !== undefined) return first(true);
+      const bay = bays.get(key);
+      if (bay === undefined) return;
+      bay.wakes++;
+      release(bay);
+    },
+    admitted(key) {
+      const bay = bays.get(key);
+      if (bay?.looking === true) release(bay);
+    },
+    sentAway(key, afterwards, turn) {
+      const now = clock.now();
+      let bay = bays.get(key);
+      if (bay === undefined) {
+        bays.set(key, bay = { parked: createReady(), wakes: 0, look: 0, looking: false, used: now });
+      }
+      const here = bay;
+      const isLast = here.looking || here.parked.size === 0 || here.look <= now;
+      here.look = isLast ? now + afterwards : Math.min(here.look, now + afterwards);
+      here.looking = false;
+      here.used = now;
+      planLook(Math.min(here.look, now + MEMORY));
+      const { wakes } = here;
+      let handed: number | undefined;
+      return {
+        turn: () => handed ??= turn(),
+        get hasRoom() {
+          return parked < MOST && here.parked.size < MOST_FOR_ONE && afterwards <= LONGEST_LOOK;
+        },
+        enter({ priority, due, message }, go) {
+          // Whoever is sent away a second time may have been forgotten meanwhile.
+          bays.set(key, here);
+          const one = { priority, due, message, go, left: false };
+          parked++;
+          here.parked.push(one);
+          planLook(here.look);
+          // Somebody made room before this one was here.
+          if (here.wakes !== wakes) queueMicrotask(() => release(here));
+          return () => {
+            if (!one.left) parked--;
+            one.left = true;
+          };
+        },
+      };
     },
     turn(key, spacing, earliest) {
       const now = clock.now();

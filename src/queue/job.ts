@@ -40,6 +40,8 @@ export interface Job {
   began: number;
   /** Whether the store was told of that attempt. */
   shown: boolean;
+  /** Since when it waits for a limit of ours, if it does. */
+  waitsSince: number | undefined;
   abort: AbortController | undefined;
 }
 
@@ -81,8 +83,17 @@ export function createJob(
     state: "ready",
     began: 0,
     shown: false,
+    waitsSince: undefined,
     abort: undefined,
   };
+}
+
+/** Takes recipients out of a job. */
+export function takeOut(job: Job, recipients: readonly RecipientRecord[]): void {
+  const out = new Set(recipients);
+  const others = job.recipients.filter((one) => !out.has(one));
+  job.recipients.length = 0;
+  for (const one of others) job.recipients.push(one);
 }
 
 /** What of a lane waits in the store, and how it comes from there. */

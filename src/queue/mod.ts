@@ -21,5 +21,6 @@ export type { MemoryLimits } from "./memory_budget.ts";
 export { firstIdAt, formatMessageId, parseMessageId } from "./message_id.ts";
 export { contentOf } from "./content.ts";
 export { domainOf, recordOf } from "./record.ts";
+export { createReady, type Ranked, type Ready } from "./ready.ts";
 export { queueScope } from "./scope.ts";
 export * from "./types.ts";

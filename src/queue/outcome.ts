@@ -21,6 +21,8 @@ const DEFER = "UPDATE recipients SET state = CASE WHEN flags & 2 THEN 2 ELSE 0 E
   `expires = ${IF_MOVED("max(expires, ?5)", "?5")}, ` +
   "attempts = ?6, notified = ?7, last_error = ?8, last_status = ?9, last_detail = ?10 " +
   "WHERE message = ?11 AND seq = ?12 AND state = 1 AND owner = ?13";
+const KEEP_WAITING = "UPDATE recipients SET last_error = ?, last_status = ?, last_detail = ? " +
+  "WHERE message = ? AND seq = ? AND state = 1 AND owner = ?";
 const INSERT_EVENT = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
   "VALUES (?, ?, ?, ?, ?, ?, ?)";
 const INSERT_COMPLETED = "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) " +
@@ -58,7 +60,9 @@ export function settlementStatements(
   for (const settlement of settlements) {
     const { recipient } = settlement;
     if (settlement.kind === "waiting" || settlement.kind === "deferred") {
-      if (settlement.kind === "deferred") note("deferred", recipient, describe(settlement.detail), null);
+      if (settlement.kind === "deferred" && settlement.repeated !== true) {
+        note("deferred", recipient, describe(settlement.detail), null);
+      }
       if (settlement.delayed) note("delay-notice", recipient, "", null);
       statements.push({
         sql: DEFER,
@@ -106,6 +110,22 @@ export function settlementStatements(
     }
   }
   return statements;
+}
+
+/** The statements that say what claimed recipients wait for; they stay claimed. */
+export function waitStatements(
+  message: MessageRecord,
+  settlements: readonly Extract<Settlement, { kind: "deferred" }>[],
+  { owner, now, events }: RecordingContext,
+): Statement[] {
+  return settlements.flatMap(({ recipient, detail, repeated }) => {
+    const { seq, address, lastError, lastStatus, lastDetail } = recipient;
+    const args = [lastError, lastStatus, detailColumn(lastDetail), message.id, seq, owner];
+    const event = [message.id, events.next(), now, "deferred", address, describe(detail), null];
+    return repeated === true
+      ? [{ sql: KEEP_WAITING, args }]
+      : [{ sql: KEEP_WAITING, args }, { sql: INSERT_EVENT, args: event, joint: true }];
+  });
 }
 
 /** Whether statements of {@link settlementStatements} have ended a message, by their results. */

@@ -322,6 +322,7 @@ function noteOutcomes(
         });
         break;
       case "deferred":
+        if (settlement.repeated === true) break;
         emit("delivery.deferred", {
           ...fields,
           reason: describe(settlement.detail),

@@ -6,7 +6,7 @@ import { type Statement, StatementError, type Store, StoreUnavailable, type Writ
 import { readDialogues } from "./dialogues.ts";
 import { type Intake, intakeStatements, type Lease } from "./intake.ts";
 import { formatMessageId, type IdSource } from "./message_id.ts";
-import { isCompleted, settlementStatements } from "./outcome.ts";
+import { isCompleted, settlementStatements, waitStatements } from "./outcome.ts";
 import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
 import type { Settlement } from "./settle.ts";
 import type {
@@ -58,6 +58,11 @@ export interface Recorder {
     route: string,
     took?: number,
   ): Promise<void>;
+  /** Says what recipients wait for that stay in memory; whether it could be recorded. Never rejects. */
+  recordWait(
+    record: MessageRecord,
+    settlements: readonly Extract<Settlement, { kind: "deferred" }>[],
+  ): Promise<boolean>;
   /** Gives up what is not recorded yet. */
   close(): void;
 }
@@ -167,6 +172,17 @@ export function createRecorder(context: RecorderContext): Recorder {
           await pause();
         }
       }
+    },
+    async recordWait(record, settlements) {
+      try {
+        await store.write(waitStatements(record, settlements, { owner, now: clock.now(), events }));
+      } catch (error) {
+        if (error instanceof StoreUnavailable) context.onStore(false);
+        else emit("store.unexpected-error", { id: formatMessageId(record.id), reason: String(error) });
+        return false;
+      }
+      context.onRecorded(record, settlements, { took: undefined, completed: false });
+      return true;
     },
     close() {
       closed = true;

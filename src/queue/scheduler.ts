@@ -20,11 +20,13 @@ import {
   type Lane,
   makeReady,
   senderOf,
+  takeOut,
   takeReady,
   viewMessage,
   type Whereto,
 } from "./job.ts";
 import { reachedBy } from "./fair_share.ts";
+import { createHeartbeat } from "./heartbeat.ts";
 import { createLeases } from "./leases.ts";
 import { formatMessageId } from "./message_id.ts";
 import { createMemoryBudget, type MemoryLimits } from "./memory_budget.ts";
@@ -32,6 +34,7 @@ import type { NodeIdentity } from "./node.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";
 import type { Recorder } from "./recorder.ts";
 import { routeRecipients, type Routing } from "./routing.ts";
+import { createParking } from "./parking.ts";
 import { createPeers } from "./peers.ts";
 import { createRefill } from "./refill.ts";
 import { createRuns } from "./runs.ts";
@@ -102,10 +105,8 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
   let unrecorded = 0;
   let poked: number | undefined;
   let polling = false;
-  let beating = false;
   let pollTimer: Timer | undefined;
   let nextPoll = Infinity;
-  let beatTimer: Timer | undefined;
 
   const leaseFrom = (now: number): Lease => ({ owner: node.owner, until: now + context.lease });
 
@@ -159,6 +160,12 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
       endJob(job);
       dispatchAll();
     })());
+  };
+
+  /** Records what was settled of recipients that have left a job, which ends with the last of them. */
+  const settleApart = (job: Job, settlements: readonly Settlement[]) => {
+    settleNow(job.message, settlements, { owner: node.owner, until: job.leaseUntil }, job.content);
+    if (job.recipients.length === 0) endJob(job);
   };
 
   /** Makes jobs of recipients that are to be tried now. */
@@ -234,14 +241,16 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     }
     const ended = clock.now();
     const reached = reachedBy(outcomes);
+    const left = parking.keep(job, outcomes);
     // What leads nowhere must not keep the store busier than what does.
     const early = reached !== "no";
     if (early) lane.share.end(job, reached, ended - began);
+    if (left === undefined) return dispatch(lane);
     job.state = "recording";
     unrecorded++;
     dispatch(lane);
     // One time for all recipients, so that they come due together and share a transaction again.
-    const settlements = await settleAttempt(job.message, job.recipients, outcomes, strategy, ended);
+    const settlements = await settleAttempt(job.message, job.recipients, left, strategy, ended);
     const view = viewMessage(job.message, content ?? EMPTY);
     await recorder.record(view, job.message, settlements, job.route, ended - began);
     unrecorded--;
@@ -250,6 +259,22 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     expectLooks(settlements);
     dispatch(lane);
   };
+
+  const resume = (job: Job) => {
+    const lane = lanes.of(job.queue);
+    makeReady(lane, job);
+    queueMicrotask(() => dispatch(lane));
+  };
+
+  const parking = createParking({
+    ...{ clock, recorder, resume, track },
+    strategy: () => strategy,
+    part(job, recipients) {
+      takeOut(job, recipients);
+      return newJob(job.message, recipients, job, { owner: node.owner, until: job.leaseUntil }, job.content, job.hold);
+    },
+    settle: settleApart,
+  });
 
   const dispatch = (lane: Lane) => {
     while (!halted && !down && unrecorded < MOST_UNRECORDED) {
@@ -311,7 +336,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     try {
       if (down) {
         // Only a write shows that the store takes writes again.
-        await beat();
+        await heartbeat.beat();
         await leases.renew(true);
         storeIs(true);
       }
@@ -364,14 +389,9 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     if (active.size === 0) return;
     for (const lane of lanes.all()) {
       for (const { job, settlement } of await leases.flagged(lane.name)) {
-        settleNow(job.message, [settlement], { owner: node.owner, until: job.leaseUntil }, job.content);
-        if (job.recipients.length === 0) endJob(job);
+        settleApart(job, [settlement]);
       }
     }
-  };
-
-  const beat = async () => {
-    if (!await node.beat()) displace();
   };
 
   const displace = () => {
@@ -382,31 +402,16 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     for (const job of [...active.all()]) if (job.state !== "recording") loseJob(job);
   };
 
-  /** What a node had that has fallen silent is looked for in every lane. */
-  const lookAround = async () => {
-    const hasLeft = await peers.look().catch(() => false);
-    if (hasLeft) { for (const lane of lanes.all()) lane.orphans = true; }
-    if (hasLeft) dispatchAll();
-  };
-
-  const keepLeases = () => {
-    // Nodes that were started together need not write together.
-    beatTimer = clock.after(context.lease * (0.2 + 0.05 * context.random()), keepLeases);
-    if (beating) return leases.dropUnsafe();
-    beating = true;
-    void (async () => {
-      try {
-        await beat();
-        await leases.renew(false);
-      } catch (error) {
-        if (error instanceof StoreUnavailable) storeIs(false);
-        leases.dropUnsafe();
-      } finally {
-        beating = false;
-      }
-      await lookAround();
-    })();
-  };
+  const heartbeat = createHeartbeat({
+    ...{ clock, random: context.random, lease: context.lease, node, leases, peers },
+    onDisplaced: displace,
+    onStoreLost: () => storeIs(false),
+    // What that node had is looked for in every lane.
+    onSilence() {
+      for (const lane of lanes.all()) lane.orphans = true;
+      dispatchAll();
+    },
+  });
 
   const storeIs = (up: boolean) => {
     if (down === !up) return;
@@ -414,12 +419,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     if (up) dispatchAll();
   };
 
-  const configure = (next: QueueConfig, nextStrategy: Strategy) => {
-    config = next;
-    strategy = nextStrategy;
-    lanes.limit(next.virtual.values());
-  };
-  configure(config, strategy);
+  lanes.limit(config.virtual.values());
 
   return {
     reserve(intake) {
@@ -453,16 +453,18 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     start(deliverWith) {
       deliver = deliverWith;
       halted = displaced;
-      keepLeases();
-      void lookAround().then(poll);
+      heartbeat.start();
+      void heartbeat.lookAround().then(poll);
     },
     poke() {
       void poll();
     },
     storeIs,
     reconfigure(next, nextStrategy) {
-      configure(next, nextStrategy);
-      for (const job of lanes.all().flatMap(clearReady)) readmit(job);
+      config = next;
+      strategy = nextStrategy;
+      lanes.limit(next.virtual.values());
+      for (const job of [...lanes.all().flatMap(clearReady), ...parking.clear()]) readmit(job);
       dispatchAll();
     },
     async drain(timeout) {
@@ -473,9 +475,9 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
         for (const job of active.all()) job.abort?.abort(new Error("the program stops"));
         await settled(ABORT_GRACE);
       }
-      beatTimer?.cancel();
+      heartbeat.stop();
       for (const { backlog, urgent } of lanes.all()) for (const { rest } of [backlog, urgent]) rest?.cancel();
-      const waiting = lanes.all().flatMap(clearReady);
+      const waiting = [...lanes.all().flatMap(clearReady), ...parking.clear()];
       try {
         await leases.release(waiting.map(({ message, recipients }) => ({ message: message.id, recipients })));
       } catch {
@@ -486,7 +488,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     stop() {
       halted = true;
       pollTimer?.cancel();
-      beatTimer?.cancel();
+      heartbeat.stop();
       recorder.close();
     },
     get displaced() {

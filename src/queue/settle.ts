@@ -31,6 +31,8 @@ export type Settlement =
     /** Whether the sender is to be told of the delay now. */
     readonly delayed: boolean;
     readonly unattempted?: true;
+    /** It waits for a limit of ours, as it did when that was recorded last: history has it once. */
+    readonly repeated?: true;
   }
   /** No attempt was made; back to waiting, maybe after a delay notice. */
   | { readonly kind: "waiting"; readonly recipient: RecipientRecord; readonly look: number; readonly delayed: boolean }
@@ -122,17 +124,20 @@ export async function settleAttempt(
   return settlements;
 }
 
-/** Settles one recipient whose attempt failed for now; gives up when the schedule says so. */
+/**
+ * Settles one recipient whose attempt failed for now; gives up when the schedule says so.
+ *
+ * @param limited whether a limit of ours stands in the way
+ */
 export async function settleDeferral(
   message: MessageRecord,
   before: RecipientRecord,
   detail: FailureDetail,
   strategy: Strategy,
   now: number,
-  { retryAfter, notBefore = 0, untried }: Pick<
-    Extract<Outcome, { kind: "deferred" }>,
-    "retryAfter" | "notBefore" | "untried"
-  > = {},
+  { waits, limited = waits !== undefined, retryAfter = waits?.turn(), notBefore = 0, untried }:
+    & Pick<Extract<Outcome, { kind: "deferred" }>, "waits" | "retryAfter" | "notBefore" | "untried">
+    & { readonly limited?: boolean } = {},
 ): Promise<Settlement> {
   // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
@@ -162,7 +167,9 @@ export async function settleDeferral(
   const notified = countNotice(recipient, message, schedule, now);
   const delayed = notified > recipient.notified;
   recipient.notified = notified;
-  return { kind: "deferred", recipient, detail, look: nextLook(recipient, message, schedule), delayed, ...unattempted };
+  const repeated = limited && before.lastError === detail.lastError ? { repeated: true } as const : {};
+  const look = nextLook(recipient, message, schedule);
+  return { kind: "deferred", recipient, detail, look, delayed, ...unattempted, ...repeated };
 }
 
 async function scheduleOf(

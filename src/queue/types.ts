@@ -3,6 +3,7 @@
 import type { BodyType, DeliverBy, MailParameters, RcptParameters } from "../smtp/envelope.ts";
 import type { Content } from "../message/content.ts";
 import type { DialogueLine } from "../smtp/mod.ts";
+import type { Ranked } from "./ready.ts";
 
 /**
  * Id of a message: a positive integer under 2^53 that grows with time, unique over all nodes. People see it through
@@ -140,6 +141,21 @@ export interface FailureDetail {
   readonly dialogue?: readonly DialogueLine[];
 }
 
+/** What stands in the way of an attempt on this side: a place, or a rate that is used up. */
+export interface LocalWait {
+  /**
+   * Waits in memory, for `go` to be called once when the way may be free; the first in order goes first.
+   *
+   * @param go says whether the one who waits went on; if not, another one may
+   * @returns what ends the wait
+   */
+  enter(who: Ranked, go: () => boolean): () => void;
+  /** Whether there is room for one more who waits. */
+  readonly hasRoom: boolean;
+  /** Milliseconds after which one comes back who does not wait in memory; always the same. */
+  turn(): number;
+}
+
 /** Outcome of an attempt for one recipient; `recipient` is {@link QueuedRecipient.id}. */
 export type Outcome =
   | {
@@ -159,8 +175,10 @@ export type Outcome =
     readonly kind: "deferred";
     readonly recipient: number;
     readonly detail: FailureDetail;
-    /** Milliseconds until a limit of ours may allow it, where the schedule is not to decide. */
+    /** Milliseconds until there may be an attempt, where the schedule is not to decide. */
     readonly retryAfter?: number;
+    /** Set when a limit of ours stands in the way: nor does the schedule decide then. */
+    readonly waits?: LocalWait;
     /** Milliseconds before which an attempt would be in vain; the schedule decides, but not for earlier. */
     readonly notBefore?: number;
     /** Set when no host was tried, as all are known to be down: the schedule goes on, but that is not the last attempt. */

@@ -60,6 +60,24 @@ Deno.test("a limiter applies where match says so, recipient by recipient of one 
   assert.deepEqual(peer.messages.map(({ rcpt }) => rcpt.length), [2, 1], "one transaction is one attempt");
 });
 
+Deno.test("mail over a number at the same time goes on when a place is free, whatever the clock says", async () => {
+  await using peer = await startFakePeer({
+    on: ({ verb, connection }) => verb === "content" && connection.number === 1 ? "silent" : undefined,
+  });
+  const limiter = '{ enable = true, key = ["rcpt_domain"], concurrency = 1 }';
+  await using test = await startTestServer(relayTo(peer, limiter), { clock: new FakeClock() });
+  await send(test, "a@example.net", "first@elsewhere.example");
+  await peer.silence;
+  for (let i = 0; i < 12; i++) await send(test, "a@example.net", `x${i}@elsewhere.example`);
+  await send(test, "a@example.net", "y@other.example");
+  await test.event("delivery.delivered", ({ fields }) => fields.to === "y@other.example");
+  assert.equal(peer.messages.length, 1);
+  peer.connections[0]?.destroy();
+  for (let i = 0; i < 12; i++) await test.event("delivery.delivered");
+  const deferred = test.events.filter(({ name }) => name === "delivery.deferred").map(({ fields }) => fields.to);
+  assert.deepEqual(deferred, ["first@elsewhere.example"], "waiting is no attempt");
+});
+
 Deno.test("two nodes on one store keep a rate together", async () => {
   await using peer = await startFakePeer();
   const clock = new FakeClock();

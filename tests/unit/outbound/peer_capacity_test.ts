@@ -65,7 +65,7 @@ Deno.test("who has waited too long for a connection is sent back without an atte
   await clock.advance(5000);
   const [outcome] = await second;
   assert.equal(inShort(outcome), "deferred concurrency 0 4.4.5");
-  assert.ok(outcome?.kind === "deferred" && (outcome.retryAfter ?? 0) >= 1000);
+  assert.ok(outcome?.kind === "deferred" && (outcome.waits?.turn() ?? 0) >= 1000);
   assert.match(textOf(outcome), /takes no more than 1 connection from here at the same time/);
   stop.abort();
   await first;
@@ -77,7 +77,7 @@ Deno.test("421 from a peer with no connection open is a failed attempt like any 
   const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
   const [outcome] = await deliver(jobFor(TO));
   assert.equal(inShort(outcome), "deferred unexpected-reply 421 4.3.2");
-  assert.equal(outcome?.kind === "deferred" && outcome.retryAfter, undefined);
+  assert.ok(outcome?.kind === "deferred" && outcome.waits === undefined && outcome.retryAfter === undefined);
   await delivery.close();
 });
 
@@ -146,8 +146,14 @@ Deno.test("a peer that takes two of a burst of connections gets the rest over th
   const outcomes = Promise.all(Array.from({ length: 12 }, async () => {
     while (true) {
       const [outcome] = await deliver(jobFor(TO));
-      if (outcome?.kind !== "deferred" || outcome.retryAfter === undefined) return outcome;
-      await new Promise<void>((resolve) => clock.after(outcome.retryAfter ?? 0, resolve));
+      if (outcome?.kind !== "deferred" || outcome.waits === undefined) return outcome;
+      const { waits } = outcome;
+      await new Promise<boolean>((resolve) =>
+        waits.enter({ priority: 0, due: 0, message: { id: 1 } }, () => {
+          resolve(true);
+          return true;
+        })
+      );
     }
   }));
   let over = false;

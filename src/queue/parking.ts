@@ -1,0 +1,202 @@
+/**
+ * Jobs that wait in memory for a limit of ours: they keep their lease and have no place in their queue. What waits for
+ * long is recorded, once; and looked at now and then, as its time may be over or its sender is to hear of the delay.
+ */
+
+import type { Clock, Timer } from "../clock/mod.ts";
+import type { Job } from "./job.ts";
+import type { RecipientRecord } from "./record.ts";
+import type { Recorder } from "./recorder.ts";
+import { settleDeferral, type Settlement } from "./settle.ts";
+import type { Strategy } from "./strategy.ts";
+import type { FailureDetail, LocalWait, Outcome } from "./types.ts";
+
+/** What {@link createParking} needs. */
+export interface ParkingContext {
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly strategy: () => Strategy;
+  /** Another job of some recipients of one, which leave that. */
+  readonly part: (job: Job, recipients: RecipientRecord[]) => Job;
+  /** Lets a job go on that has waited. */
+  readonly resume: (job: Job) => void;
+  /** Records what is not to wait any longer; the recipients have left the job, which ends if it has no others. */
+  readonly settle: (job: Job, settlements: readonly Settlement[]) => void;
+  readonly track: (work: Promise<void>) => void;
+}
+
+/** Jobs that wait for a limit. */
+export interface Parking {
+  /**
+   * Keeps recipients of a job whose attempt has ended that only wait for a limit, as far as there is room.
+   *
+   * @returns the outcomes of the others, whose recipients the job is left with; undefined if it waits as a whole
+   */
+  keep(job: Job, outcomes: readonly Outcome[]): readonly Outcome[] | undefined;
+  /** Takes out all that wait. */
+  clear(): Job[];
+}
+
+interface Entry {
+  readonly job: Job;
+  readonly wait: LocalWait;
+  /** By `seq`. */
+  readonly details: ReadonlyMap<number, FailureDetail>;
+  /** When it is looked at, milliseconds since the epoch. */
+  look: number;
+  readonly leave: () => void;
+}
+
+type Waiting = Extract<Outcome, { kind: "deferred" }>;
+
+/** Milliseconds after which a wait is recorded, and from one look to the next. */
+const PATIENCE = 5000;
+const NEXT_LOOK = 30_000;
+const SWEEP = 1000;
+const TOGETHER = 100;
+/** How what stays is settled: it is due all the time. */
+const AT_ONCE = { limited: true, retryAfter: 0 };
+
+/** Nobody waits yet. */
+export function createParking(context: ParkingContext): Parking {
+  const { clock } = context;
+  const entries = new Map<Job, Entry>();
+  let timer: Timer | undefined;
+  let sweeping = false;
+
+  const park = (job: Job, wait: LocalWait, outcomes: readonly Waiting[]) => {
+    const now = clock.now();
+    job.state = "ready";
+    job.waitsSince ??= now;
+    const age = now - job.waitsSince;
+    const entry: Entry = {
+      job,
+      wait,
+      details: new Map(outcomes.map(({ recipient, detail }) => [recipient, detail])),
+      look: now + (age < PATIENCE ? PATIENCE - age : NEXT_LOOK),
+      leave: wait.enter(job, () => {
+        if (entries.get(job) !== entry) return false;
+        entries.delete(job);
+        if (job.state !== "ready" || job.recipients.length === 0) return false;
+        context.resume(job);
+        return true;
+      }),
+    };
+    entries.set(job, entry);
+    arm();
+  };
+
+  /** Looks at one that has waited for long. */
+  const review = async (entry: Entry): Promise<void> => {
+    const { job, details } = entry;
+    const settlements: Settlement[] = [];
+    for (const recipient of job.recipients) {
+      const detail = details.get(recipient.seq);
+      if (detail === undefined) continue;
+      settlements.push(await settleDeferral(job.message, recipient, detail, context.strategy(), clock.now(), AT_ONCE));
+    }
+    // It may have gone on meanwhile, or have been cancelled.
+    if (entries.get(job) !== entry) return;
+    const staying: Extract<Settlement, { kind: "deferred" }>[] = [];
+    const going: Settlement[] = [];
+    for (const settlement of settlements) {
+      const { kind, recipient } = settlement;
+      const index = job.recipients.findIndex(({ seq }) => seq === recipient.seq);
+      if (index < 0) continue;
+      if (kind === "deferred" && !settlement.delayed && recipient.queue === job.queue) {
+        if (settlement.repeated !== true) staying.push(settlement);
+      } else {
+        job.recipients.splice(index, 1);
+        going.push(settlement);
+      }
+    }
+    if (job.recipients.length === 0) {
+      entries.delete(job);
+      entry.leave();
+    }
+    if (going.length > 0) context.settle(job, going);
+    if (staying.length === 0) return;
+    // Without the store it waits unrecorded, and is looked at again.
+    if (!await context.recorder.recordWait(job.message, staying)) return;
+    for (const { recipient: { seq, lastError, lastStatus, lastDetail } } of staying) {
+      const one = job.recipients.find((known) => known.seq === seq);
+      if (one !== undefined) Object.assign(one, { lastError, lastStatus, lastDetail });
+    }
+  };
+
+  const sweep = async (): Promise<void> => {
+    const now = clock.now();
+    const due: Entry[] = [];
+    for (const [job, entry] of entries) {
+      if (job.state !== "ready" || job.recipients.length === 0) {
+        entries.delete(job);
+        entry.leave();
+      } else if (entry.look <= now) {
+        entry.look = now + NEXT_LOOK;
+        due.push(entry);
+      }
+    }
+    // Some together, for the sake of joint commits.
+    for (let from = 0; from < due.length; from += TOGETHER) {
+      await Promise.all(due.slice(from, from + TOGETHER).map(review));
+    }
+  };
+
+  const arm = () => {
+    timer ??= clock.after(SWEEP, () => {
+      timer = undefined;
+      if (sweeping) return;
+      sweeping = true;
+      context.track(
+        sweep().finally(() => {
+          sweeping = false;
+          if (entries.size > 0) arm();
+        }),
+      );
+    });
+  };
+
+  return {
+    keep(job, outcomes) {
+      let left = outcomes;
+      for (const [wait, waiting] of byWait(outcomes)) {
+        if (!wait.hasRoom) continue;
+        const seqs = new Set(waiting.map(({ recipient }) => recipient));
+        const those = job.recipients.filter(({ seq }) => seqs.has(seq));
+        if (those.length === job.recipients.length) {
+          park(job, wait, waiting);
+          return undefined;
+        }
+        park(context.part(job, those), wait, waiting);
+        left = left.filter(({ recipient }) => !seqs.has(recipient));
+      }
+      return left;
+    },
+    clear() {
+      timer?.cancel();
+      timer = undefined;
+      const jobs: Job[] = [];
+      for (const [job, { leave }] of entries) {
+        leave();
+        if (job.state === "ready") jobs.push(job);
+      }
+      entries.clear();
+      return jobs;
+    },
+  };
+}
+
+const NOBODY: ReadonlyMap<LocalWait, Waiting[]> = new Map();
+
+/** The outcomes that wait, by what they wait for. */
+function byWait(outcomes: readonly Outcome[]): ReadonlyMap<LocalWait, Waiting[]> {
+  let found: Map<LocalWait, Waiting[]> | undefined;
+  for (const outcome of outcomes) {
+    if (outcome.kind !== "deferred" || outcome.waits === undefined) continue;
+    found ??= new Map();
+    const others = found.get(outcome.waits);
+    if (others === undefined) found.set(outcome.waits, [outcome]);
+    else others.push(outcome);
+  }
+  return found ?? NOBODY;
+}
