@@ -6,15 +6,8 @@
 import type { AuthResult, DmarcRecord, DmarcReport, DmarcTotals, FailingSource, PublishedPolicy } from "./incoming.ts";
 import { MOST_FAILING, MOST_RECORDS, MOST_SOURCES, MOST_VALUES } from "./limits.ts";
 import { clip, count, createProblems, domainName, ipAddress, type Problems, time, word } from "./value.ts";
+import { fromFileName, type ReportHints } from "./hints.ts";
 import { FormatError, xmlReader } from "./xml.ts";
-
-/** What is known of a report from outside: the name of its file, the mail that brought it. */
-export interface ReportHints {
-  /** `receiver!domain!begin!end!id.xml` (RFC 7489 §7.2.1.1), if it is such a name. */
-  readonly fileName: string;
-  /** Domain of the sender of the mail. */
-  readonly sender: string;
-}
 
 /** Reads one report. */
 export interface DmarcReader {
@@ -26,6 +19,9 @@ export interface DmarcReader {
 
 /** The root element is another one: XML, but no report. */
 export class NoReport extends FormatError {}
+
+/** Elements around a report. */
+const MOST_BEFORE = 3;
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -79,8 +75,11 @@ export function dmarcReader(hints: ReportHints): DmarcReader {
   const errors: string[] = [];
   const tally = createTally();
   let record: RecordDraft | undefined;
-  let rootSeen = false;
+  /** How deep the report lies; 0 before it begins. Some put a schema around it that they never close. */
+  let rootDepth = 0;
   let rootClosed = false;
+  let before = 0;
+  let root = "";
 
   const setMeta = (parent: string, name: string, text: string) => {
     if (name === "org_name") meta.reporter ||= clip(text);
@@ -97,12 +96,16 @@ export function dmarcReader(hints: ReportHints): DmarcReader {
     policy[key] = key === "domain" ? domainName(text) : word(text);
   };
 
+  const noFeedback = () =>
+    new NoReport(root === "" ? "it holds no XML element" : `its root element is ${clip(root, 40)} and not feedback`);
+
   const reader = xmlReader({
     open(path) {
       const name = path.at(-1) ?? "";
-      if (!rootSeen) {
-        if (name !== "feedback") throw new NoReport(`its root element is ${clip(name, 40)} and not feedback`);
-        rootSeen = true;
+      root ||= name;
+      if (rootDepth === 0) {
+        if (name === "feedback") rootDepth = path.length;
+        else if (++before > MOST_BEFORE) throw noFeedback();
       } else if (record === undefined) {
         if (name === "record") record = newRecord();
       } else {
@@ -119,7 +122,7 @@ export function dmarcReader(hints: ReportHints): DmarcReader {
     close(path, text) {
       const name = path.at(-1) ?? "";
       const parent = path.at(-2) ?? "";
-      if (path.length === 1) rootClosed = true;
+      if (path.length === rootDepth) rootClosed = true;
       if (record === undefined) {
         if (parent === "policy_published") setPolicy(name, text);
         else if (parent !== "") setMeta(parent, name, text);
@@ -137,7 +140,7 @@ export function dmarcReader(hints: ReportHints): DmarcReader {
     write: reader.write,
     end() {
       reader.end();
-      if (!rootSeen) throw new NoReport("it holds no XML element");
+      if (rootDepth === 0) throw noFeedback();
       if (!rootClosed && tally.totals.messages === 0) throw new FormatError("it ends before its first record");
       if (!rootClosed) problems.note("the report ends early");
       const records = tally.records();
@@ -145,7 +148,7 @@ export function dmarcReader(hints: ReportHints): DmarcReader {
       const begin = time(meta.begin) ?? named?.begin;
       const end = time(meta.end) ?? named?.end;
       if (policy.domain === "") {
-        policy.domain = named?.domain ?? records[0]?.headerFrom ?? "";
+        policy.domain = named?.domain || hints.domain || records[0]?.headerFrom || "";
         problems.note("policy_published/domain is missing");
       }
       if (policy.domain === "") throw new FormatError("it does not say which domain it is about");
@@ -313,18 +316,4 @@ function isRelated(one: string, other: string): boolean {
 
 function domainOf(address: string): string {
   return address.includes("@") ? domainName(address.slice(address.lastIndexOf("@") + 1).replace(/[>,;\s].*$/, "")) : "";
-}
-
-/** RFC 7489 §7.2.1.1: the name of the file says who reports on what. */
-function fromFileName(name: string) {
-  const match = /([^/\\!]+)!([^/\\!]+)!(\d{9,13})!(\d{9,13})(?:!([^/\\!]+?))?(?:\.xml|\.gz|\.zip)*$/i.exec(name);
-  if (match === null) return undefined;
-  const [, receiver = "", domain = "", begin = "", end = "", id = ""] = match;
-  return {
-    receiver: clip(receiver, 255),
-    domain: domainName(domain),
-    begin: time(begin),
-    end: time(end),
-    id: clip(id, 255),
-  };
 }

@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { documentDecoder } from "./charset.ts";
-import { type DmarcReader, dmarcReader, NoReport, type ReportHints } from "./dmarc.ts";
+import { type DmarcReader, dmarcReader, NoReport } from "./dmarc.ts";
+import type { ReportHints } from "./hints.ts";
 import type { IncomingReport, ReadReport, Unreadable } from "./incoming.ts";
 import { LARGEST_JSON, MOST_FILES } from "./limits.ts";
 import { readTlsReport } from "./tls.ts";
@@ -25,10 +26,13 @@ type Reading =
   | { readonly kind: "done" };
 
 /** Makes the sinks of documents. */
-export function documentReader(collector: Collector, sender: string): (name: string) => DocumentSink {
+export function documentReader(
+  collector: Collector,
+  mail: Omit<ReportHints, "fileName">,
+): (name: string) => DocumentSink {
   let documents = 0;
   return (name) => {
-    const hints: ReportHints = { fileName: name, sender };
+    const hints: ReportHints = { ...mail, fileName: name };
     const decoder = documentDecoder();
     const hash = createHash("sha256");
     let reading: Reading = { kind: "unknown" };

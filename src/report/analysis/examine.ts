@@ -49,7 +49,7 @@ export async function findReports(mail: Uint8Array, { pause }: FindOptions): Pro
   if (about !== undefined) {
     readAbout(about, parts, { mail, root, sender, collector });
   } else {
-    const open = documentReader(collector, sender);
+    const open = documentReader(collector, { sender, domain: domainAbout(root.header) });
     const budget = createBudget();
     for (const part of parts) {
       if (part.children.length > 0) continue;
@@ -60,6 +60,13 @@ export async function findReports(mail: Uint8Array, { pause }: FindOptions): Pro
     unreadable.push({ kind: "message", reason: clip(other ?? "it holds no report") });
   }
   return { reports, unreadable };
+}
+
+/** Domain that a mail says its report is about (RFC 8460 §5.3, RFC 7489 §7.2.1.1). */
+function domainAbout(header: ParsedHeader): string {
+  const named = firstField(header, "tls-report-domain")?.value() ??
+    /\breport[ _-]domain:\s*(\S+)/i.exec(firstField(header, "subject")?.text() ?? "")?.[1];
+  return domainName(named ?? "");
 }
 
 /** Domain of the author. */

@@ -1,7 +1,7 @@
 /** TLS reports: the JSON of RFC 8460 §4.4. */
 
 import type { TlsFailure, TlsPolicyResult, TlsReport } from "./incoming.ts";
-import type { ReportHints } from "./dmarc.ts";
+import { fromFileName, type ReportHints } from "./hints.ts";
 import { MOST_FAILURES, MOST_POLICIES, MOST_VALUES } from "./limits.ts";
 import { clip, count, createProblems, domainName, ipAddress, type Problems, time, word } from "./value.ts";
 import { FormatError } from "./xml.ts";
@@ -25,22 +25,24 @@ export function readTlsReport(text: string, hints: ReportHints): TlsReport {
   const given = root?.["policies"];
   if (root === undefined || given === undefined) throw new FormatError("it is JSON without a list of policies");
   const problems = createProblems();
+  const named = fromFileName(hints.fileName);
+  const about = hints.domain || named?.domain || "";
   const listed = Array.isArray(given) ? given : [given];
   const policies = listed.slice(0, MOST_POLICIES).flatMap((entry) => {
-    const policy = readPolicy(fieldsOf(entry), problems);
+    const policy = readPolicy(fieldsOf(entry), about, problems);
     return policy === undefined ? [] : [policy];
   });
   if (listed.length > MOST_POLICIES) problems.note(`only the first ${MOST_POLICIES} policies were read`);
   if (policies.length === 0) throw new FormatError("it has no policy that names a domain");
   const range = fieldsOf(root["date-range"]) ?? {};
-  const begin = time(textOf(range["start-datetime"]));
-  const end = time(textOf(range["end-datetime"]));
+  const begin = time(textOf(range["start-datetime"])) ?? named?.begin;
+  const end = time(textOf(range["end-datetime"])) ?? named?.end;
   if (begin === undefined) problems.note("date-range is missing or no time");
   const reporter = clip(textOf(root["organization-name"]));
   if (reporter === "") problems.note("organization-name is missing");
   return {
     kind: "tls",
-    reporter: reporter || hints.sender,
+    reporter: reporter || named?.receiver || hints.sender,
     contact: clip(textOf(root["contact-info"])),
     reportId: clip(textOf(root["report-id"])),
     begin,
@@ -50,17 +52,21 @@ export function readTlsReport(text: string, hints: ReportHints): TlsReport {
   };
 }
 
-function readPolicy(entry: Fields | undefined, problems: Problems): TlsPolicyResult | undefined {
+function readPolicy(entry: Fields | undefined, about: string, problems: Problems): TlsPolicyResult | undefined {
   if (entry === undefined) return undefined;
   const policy = fieldsOf(entry["policy"]) ?? {};
   const summary = fieldsOf(entry["summary"]) ?? {};
-  const domain = domainName(textOf(policy["policy-domain"]));
+  const given = domainName(textOf(policy["policy-domain"]));
+  const domain = given || about;
+  if (given === "" && domain !== "") {
+    problems.note("a policy without policy-domain was taken for one of the report's domain");
+  }
   if (domain === "") {
     problems.note("a policy without policy-domain was left out");
     return undefined;
   }
-  const given = entry["failure-details"];
-  const listed = Array.isArray(given) ? given : given === undefined || given === null ? [] : [given];
+  const details = entry["failure-details"];
+  const listed = Array.isArray(details) ? details : details === undefined || details === null ? [] : [details];
   if (listed.length > MOST_FAILURES) problems.note(`only the first ${MOST_FAILURES} failures of a policy were read`);
   const failures = listed.slice(0, MOST_FAILURES).flatMap((failure) => {
     const fields = fieldsOf(failure);

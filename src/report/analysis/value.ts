@@ -32,8 +32,8 @@ export function ipAddress(text: string): string {
   return canonicalIp(bare) ?? clip(text, 100);
 }
 
-/** 2000 to 2200, in seconds: what is beyond is written in milliseconds, or no time. */
-const FIRST_SECOND = 946_684_800;
+/** 1973 to 2200, in seconds: what is beyond is written in milliseconds, or no time. */
+const FIRST_SECOND = 100_000_000;
 const LAST_SECOND = 7_258_118_400;
 
 /** A time in seconds since the epoch as RFC 7489 has it, in milliseconds, or a date; milliseconds since the epoch. */

@@ -222,6 +222,16 @@ Deno.test("an ampersand that nobody escaped is told, and read on", async () => {
   assert.ok(report.problems.some((problem) => problem.startsWith("the XML is not well-formed")));
 });
 
+Deno.test("a schema around the report that is never closed", async () => {
+  const text = feedback(ROWS).replace(
+    "<feedback>",
+    '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://dmarc.org/dmarc-xml/0.1">\n<feedback>',
+  );
+  const report = await dmarc(mail([{ type: "text/xml", content: text }]));
+  assert.deepEqual(report.totals, TOTALS);
+  assert.deepEqual(report.problems, ["the XML is not well-formed: unclosed tag: xs:schema"]);
+});
+
 Deno.test("without reporter, id and times the name of the file helps", async () => {
   const report = await dmarc(mail([{
     type: "application/gzip",

@@ -112,6 +112,24 @@ Deno.test("a TLS report whose numbers are text, with several domains and what is
   ]);
 });
 
+Deno.test("a TLS report that does not name its domain is about the one in the header of its mail, or in its name", async () => {
+  const content = JSON.stringify({
+    "organization-name": "Big Mail",
+    policies: [{
+      policy: { "policy-type": "no-policy-found" },
+      summary: { "total-successful-session-count": 7, "total-failure-session-count": 0 },
+    }],
+  });
+  const type = "application/tlsrpt+json";
+  const byHeader = await tls(mail([{ type, content }], "", "TLS-Report-Domain: Example.org\r\n"));
+  assert.equal(byHeader.policies[0]!.domain, "example.org");
+  assert.ok(byHeader.problems.includes("a policy without policy-domain was taken for one of the report's domain"));
+  const name = "big.example!example.net!1764028800!1764115199!1.json";
+  const byName = await tls(mail([{ type, name, content }]));
+  assert.equal(byName.policies[0]!.domain, "example.net");
+  assert.equal(byName.begin, Date.UTC(2025, 10, 25));
+});
+
 const ORIGINAL =
   "From: Shop <news@example.org>\r\nTo: someone@big.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n" +
   "Date: Mon, 24 Nov 2025 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\nBuy!\r\n";
