@@ -1,16 +1,14 @@
 /** DANE end to end: DNSSEC by unbound, the other end by Postfix, and OpenSSL's opinion of the same certificates. */
 
 import assert from "node:assert/strict";
-import { postfix } from "../../scripts/bench/postfix.ts";
 import { freePort } from "../../scripts/bench/server.ts";
-import { startSink } from "../../scripts/mail/sink.ts";
 import type { TlsaRecord } from "../../src/dns/mod.ts";
 import { makeCertificate, type TestCertificate } from "../support/certificates.ts";
-import { submit } from "../support/client.ts";
 import { startTestServer } from "../support/server.ts";
 import { tlsaFor } from "../support/tlsa.ts";
-import { eventually, run, tryRun } from "./server.ts";
+import { tryRun } from "./server.ts";
 import { tlsaLine, withUnbound } from "./signed_zone.ts";
+import { fateOf, keepingSink, withTlsHosts } from "./tls_hosts.ts";
 
 const DAY = 86_400_000;
 const past = { notBefore: new Date(Date.now() - 9 * DAY), notAfter: new Date(Date.now() - DAY) };
@@ -26,6 +24,7 @@ interface Host {
   readonly becomes: "delivered" | "dane" | "tls";
   /** `false` if what goes wrong is not the certificate's fault. */
   readonly oracle?: false;
+  readonly isStripped?: true;
 }
 
 async function host(
@@ -38,13 +37,18 @@ async function host(
     readonly notBefore?: Date;
     readonly notAfter?: Date;
     readonly oracle?: false;
+    readonly isStripped?: true;
   } = {},
 ): Promise<Host> {
-  const { oracle, ...options } = more;
+  const { oracle, isStripped, ...options } = more;
   const made = await makeCertificate({ names: [`mx.${name}.d.example`], ...options });
   // The anchor is sent, as RFC 7672 §3.1.2 wants it.
   const certificate = options.issuer === undefined ? made : { ...made, cert: `${made.cert}${options.issuer.cert}` };
-  return { name, certificate, tlsa: await tlsa(made), becomes, ...(oracle === undefined ? {} : { oracle }) };
+  return {
+    ...{ name, certificate, tlsa: await tlsa(made), becomes },
+    ...(oracle === undefined ? {} : { oracle }),
+    ...(isStripped === undefined ? {} : { isStripped }),
+  };
 }
 
 const ee = (certificate: TestCertificate) => tlsaFor(certificate, 3, 1, 1);
@@ -67,6 +71,8 @@ const HOSTS: readonly Host[] = [
   await host("unusable", "delivered", async () => [await tlsaFor(stranger, 1, 0, 1)], { oracle: false }),
   await host("bogus", "dane", async (own) => [await ee(own)], { oracle: false }),
   await host("withheld", "dane", async (own) => [await ee(own)], { oracle: false }),
+  // Somebody on the way takes STARTTLS out of the reply to EHLO.
+  await host("stripped", "dane", async (own) => [await ee(own)], { isStripped: true, oracle: false }),
   await host("silent", "tls", () => Promise.resolve([]), { oracle: false }),
 ];
 
@@ -89,37 +95,6 @@ function forge(text: string): string {
   );
 }
 
-/** Runs one Postfix with a listener for each host. */
-async function withPostfix(port: number, nextHop: number, body: () => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-postfix-" });
-  try {
-    const running = await postfix.start({ folder, port, nextHop, httpPort: 0, deferAll: false });
-    try {
-      const config = `${folder}/config`;
-      let services = "tlsmgr unix - - n 1000? 1 tlsmgr\n";
-      for (const [index, { name, certificate }] of HOSTS.entries()) {
-        const path = `${config}/${name}.pem`;
-        await Deno.writeTextFile(path, certificate.privateKey + certificate.cert, { mode: 0o600 });
-        services += `${addressOf(index)}:${port} inet n - n - - smtpd\n` +
-          `  -o smtpd_tls_chain_files=${path} -o smtpd_tls_security_level=may\n`;
-      }
-      await Deno.writeTextFile(`${config}/master.cf`, services, { append: true });
-      await run("postfix", ["-c", config, "reload"]);
-      const last = { hostname: addressOf(HOSTS.length - 1), port };
-      await eventually("Postfix listens for each host", () =>
-        Deno.connect(last).then((connection) => {
-          connection.close();
-          return true;
-        }, () => undefined));
-      await body();
-    } finally {
-      await running.stop();
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** Whether OpenSSL finds that the certificate agrees with the records. */
 async function opensslAgrees({ name, tlsa }: Host, address: string): Promise<boolean> {
   const records = tlsa.flatMap(({ usage, selector, matchingType, data }) => [
@@ -134,14 +109,7 @@ async function opensslAgrees({ name, tlsa }: Host, address: string): Promise<boo
 }
 
 async function deliverToAll(dnssec: "trust" | "validate"): Promise<void> {
-  const arrived: string[] = [];
-  const sink = startSink({
-    keepContent: true,
-    onMessage({ content, recipients }) {
-      arrived.push(`${recipients.join(" ")}\n${new TextDecoder().decode(content)}`);
-      return undefined;
-    },
-  });
+  const sink = keepingSink();
   const port = freePort();
   const zone = {
     name: "d.example",
@@ -158,8 +126,20 @@ async function deliverToAll(dnssec: "trust" | "validate"): Promise<void> {
       tlsaLine(`_${port}._tcp.mx.plain.example.`, await ee(stranger)),
     ],
   };
-  await withUnbound([zone, unsigned], async (dns, anchors) => {
-    await withPostfix(port, sink.port, async () => {
+  // Answers of long ago, played again: their signatures have ended.
+  const replayed = {
+    name: "replayed.example",
+    records: [
+      "replayed.example. 300 IN MX 10 mx.replayed.example.",
+      `mx.replayed.example. 300 IN A ${addressOf(0)}`,
+      tlsaLine(`_${port}._tcp.mx.replayed.example.`, await ee(stranger)),
+    ],
+    algorithm: "ECDSAP256SHA256",
+    options: ["-i", "20200101", "-e", "20200201"],
+  };
+  const hosts = HOSTS.map((one, index) => ({ ...one, address: addressOf(index) }));
+  await withUnbound([zone, unsigned, replayed], async (dns, anchors) => {
+    await withTlsHosts(hosts, { port, nextHop: sink.port }, async () => {
       await using server = await startTestServer(
         `
 resolver = { type = "custom", custom = ["127.0.0.1:${dns}"], timeout = "2s", attempts = 1, dnssec = "${dnssec}", trust-anchors = ${
@@ -169,41 +149,22 @@ session.rcpt.relay = true
 `,
         { mxPort: port },
       );
-      const send = async (domain: string) => {
-        await submit(server.address("smtp"), {
-          from: "a@example.net",
-          to: [`u@${domain}`],
-          content: "Subject: protected\r\n\r\nHello\r\n",
-        });
-        const mine = ({ fields }: { fields: Readonly<Record<string, unknown>> }) =>
-          JSON.stringify(fields).includes(`u@${domain}`);
-        return await Promise.race([
-          server.event("delivery.delivered", mine).then(() => "delivered"),
-          server.event("delivery.deferred", mine).then(async () => {
-            for (const { recipients } of await server.server.queue.list({})) {
-              for (const { address, lastError } of recipients) if (address === `u@${domain}`) return lastError;
-            }
-            return "lost";
-          }),
-        ]);
-      };
       for (const [index, one] of HOSTS.entries()) {
-        assert.equal(await send(`${one.name}.d.example`), one.becomes, one.name);
+        assert.equal(await fateOf(server, `u@${one.name}.d.example`), one.becomes, one.name);
         if (one.oracle === false) continue;
         const agrees = await opensslAgrees(one, `${addressOf(index)}:${port}`);
         assert.equal(agrees, one.becomes === "delivered", `OpenSSL about ${one.name}`);
       }
       // TLSA records that are not signed mean nothing, nor do they keep mail back.
-      assert.equal(await send("plain.example"), "tls");
+      assert.equal(await fateOf(server, "u@plain.example"), "tls");
+      assert.equal(await fateOf(server, "u@replayed.example"), "dns");
       const unanswered = server.events.filter(({ name }) => name === "dane.tlsa-record-fetch-error");
       assert.deepEqual(unanswered.map(({ fields }) => fields.host), ["mx.bogus.d.example", "mx.withheld.d.example"]);
     });
   }, dnssec === "trust" ? {} : { server: ['module-config: "iterator"'] });
   sink.close();
   for (const { name, becomes } of HOSTS) {
-    const mine = arrived.filter((text) =>
-      text.startsWith(`<u@${name}.d.example>`) || text.startsWith(`u@${name}.d.example`)
-    );
+    const mine = sink.for(`u@${name}.d.example`);
     assert.equal(mine.length, becomes === "delivered" ? 1 : 0, name);
     // Postfix tells in its trace field whether it got the message encrypted.
     if (becomes === "delivered") assert.match(mine[0] ?? "", /with ESMTPS id/);

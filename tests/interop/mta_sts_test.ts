@@ -1,17 +1,14 @@
 /** MTA-STS end to end: policies from the HTTPS server of Python, mail hosts by Postfix. */
 
 import assert from "node:assert/strict";
-import { postfix } from "../../scripts/bench/postfix.ts";
 import { freePort } from "../../scripts/bench/server.ts";
-import { startSink } from "../../scripts/mail/sink.ts";
-import { readTlsResults } from "../../src/outbound/mod.ts";
+import { decodeTlsRow } from "../../src/report/tls/recorder.ts";
 import { makeCertificate, type TestCertificate } from "../support/certificates.ts";
-import { submit } from "../support/client.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer } from "../support/server.ts";
 import { openTemporaryStore } from "../support/store.ts";
 import { createZone, type ZoneEntry } from "../support/zone.ts";
 import { withPeer } from "./peer.ts";
-import { eventually, run } from "./server.ts";
+import { fateOf, keepingSink, withTlsHosts } from "./tls_hosts.ts";
 
 /** The Python that Debian's packages are for. */
 const PYTHON = "/usr/bin/python3";
@@ -33,6 +30,7 @@ interface Domain {
   /** Delivered, or the error that keeps mail back. */
   readonly becomes: "delivered" | "mta-sts";
   readonly counted: readonly string[];
+  readonly isStripped?: true;
 }
 
 const KINDS = [
@@ -63,6 +61,15 @@ for (const mode of ["enforce", "testing"] as const) {
     becomes: mode === "testing" ? "delivered" : "mta-sts",
     counted: ["validation-failure sts"],
   });
+  // Somebody on the way takes STARTTLS out of the reply to EHLO.
+  DOMAINS.push({
+    name: `stripped.${mode}`,
+    mode,
+    certificate: await makeCertificate({ names: [`mx.stripped.${mode}.example`], issuer: root }),
+    becomes: mode === "testing" ? "delivered" : "mta-sts",
+    counted: ["starttls-not-supported sts"],
+    isStripped: true,
+  });
 }
 for (const [kind, more, issuer] of KINDS.slice(1)) {
   const name = `policy.${kind}`;
@@ -84,37 +91,6 @@ for (const [kind, more, issuer] of KINDS.slice(1)) {
 
 const addressOf = (index: number) => `127.0.8.${index + 1}`;
 const pem = ({ privateKey, cert }: TestCertificate) => privateKey + cert;
-
-/** Runs one Postfix with a listener for each domain. */
-async function withPostfix(port: number, nextHop: number, body: () => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-postfix-" });
-  try {
-    const running = await postfix.start({ folder, port, nextHop, httpPort: 0, deferAll: false });
-    try {
-      const config = `${folder}/config`;
-      let services = "tlsmgr unix - - n 1000? 1 tlsmgr\n";
-      for (const [index, { name, certificate }] of DOMAINS.entries()) {
-        const path = `${config}/${name}.pem`;
-        await Deno.writeTextFile(path, pem(certificate), { mode: 0o600 });
-        services += `${addressOf(index)}:${port} inet n - n - - smtpd\n` +
-          `  -o smtpd_tls_chain_files=${path} -o smtpd_tls_security_level=may\n`;
-      }
-      await Deno.writeTextFile(`${config}/master.cf`, services, { append: true });
-      await run("postfix", ["-c", config, "reload"]);
-      const last = { hostname: addressOf(DOMAINS.length - 1), port };
-      await eventually("Postfix listens for each domain", () =>
-        Deno.connect(last).then((connection) => {
-          connection.close();
-          return true;
-        }, () => undefined));
-      await body();
-    } finally {
-      await running.stop();
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Serves the policies; `body` gets port and folder. */
 async function withPolicies(body: (port: number, folder: string) => Promise<void>): Promise<void> {
@@ -149,31 +125,9 @@ async function withTrust(body: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Sends a message and tells what becomes of it: `delivered`, or the error that keeps it back. */
-async function send(server: TestServer, to: string): Promise<string> {
-  await submit(server.address("smtp"), { from: "a@example.net", to: [to], content: "Subject: s\r\n\r\nHi\r\n" });
-  const mine = ({ fields }: { fields: Readonly<Record<string, unknown>> }) => JSON.stringify(fields).includes(to);
-  return await Promise.race([
-    server.event("delivery.delivered", mine).then(() => "delivered"),
-    server.event("delivery.deferred", mine).then(async () => {
-      for (const { recipients } of await server.server.queue.list({})) {
-        for (const { address, lastError } of recipients) if (address === to) return lastError;
-      }
-      return "lost";
-    }),
-  ]);
-}
-
 Deno.test("mail is held to policies in force, delivered under those on trial, and all of it is counted", () =>
   withTrust(async () => {
-    const arrived: string[] = [];
-    const sink = startSink({
-      keepContent: true,
-      onMessage({ content, recipients }) {
-        arrived.push(`${recipients.join(" ")}\n${new TextDecoder().decode(content)}`);
-        return undefined;
-      },
-    });
+    const sink = keepingSink();
     const port = freePort();
     const zone: Record<string, ZoneEntry> = {};
     for (const [index, { name }] of DOMAINS.entries()) {
@@ -184,7 +138,8 @@ Deno.test("mail is held to policies in force, delivered under those on trial, an
     }
     const folder = await Deno.makeTempDir({ prefix: "godwit-sts-" });
     await withPolicies(async (policyPort, policies) => {
-      await withPostfix(port, sink.port, async () => {
+      const hosts = DOMAINS.map((domain, index) => ({ ...domain, address: addressOf(index) }));
+      await withTlsHosts(hosts, { port, nextHop: sink.port }, async () => {
         const serve = () =>
           startTestServer(
             "session.rcpt.relay = true\nqueue.strategy.tls = \"'lax'\"\nqueue.tls.lax.allow-invalid-certs = true\n",
@@ -192,24 +147,33 @@ Deno.test("mail is held to policies in force, delivered under those on trial, an
           );
         {
           await using server = await serve();
-          for (const { name, becomes } of DOMAINS) assert.equal(await send(server, `u@${name}.example`), becomes, name);
+          for (const { name, becomes } of DOMAINS) {
+            assert.equal(await fateOf(server, `u@${name}.example`), becomes, name);
+          }
         }
         // Whoever stops the policy host and forges the record does not get the mail either, nor does a restart help.
         await Deno.remove(`${policies}/mta-sts.selfsigned.enforce.example.txt`);
         zone["_mta-sts.selfsigned.enforce.example"] = { txt: ["v=STSv1; id=20260102;"] };
         {
           await using server = await serve();
-          assert.equal(await send(server, "v@selfsigned.enforce.example"), "mta-sts");
+          assert.equal(await fateOf(server, "v@selfsigned.enforce.example"), "mta-sts");
         }
         // What was counted is in the store when the server has stopped.
         const store = await openTemporaryStore(folder, { name: "data/godwit.db" });
-        const results = await readTlsResults(store, Date.now());
+        const { rows } = await store.read(
+          "SELECT r.domain, c.result FROM aggregate_reports r JOIN aggregate_results c ON c.report = r.id " +
+            "WHERE r.kind = 'tls'",
+        );
+        const results = rows.map(([domain, row]) => {
+          const { result, policy } = decodeTlsRow(String(row));
+          return { domain, result, policy: policy.split(" ")[0] };
+        });
         await store.close();
         for (const { name, counted } of DOMAINS) {
           const mine = results.filter(({ domain }) => domain === `${name}.example`)
             // The fetch for the second message of one domain fails.
             .filter(({ result }) => result !== "sts-policy-fetch-error");
-          assert.deepEqual(mine.map(({ result, policy }) => `${result} ${policy.type}`), counted, name);
+          assert.deepEqual(mine.map(({ result, policy }) => `${result} ${policy}`).sort(), counted, name);
         }
         assert.deepEqual(
           results.filter(({ result }) => result === "sts-policy-fetch-error").map(({ domain }) => domain),
@@ -219,10 +183,10 @@ Deno.test("mail is held to policies in force, delivered under those on trial, an
     });
     sink.close();
     await Deno.remove(folder, { recursive: true });
-    for (const { name, becomes } of DOMAINS) {
-      const mine = arrived.filter((text) => text.split("\n")[0]?.includes(`u@${name}.example`));
+    for (const { name, becomes, isStripped } of DOMAINS) {
+      const mine = sink.for(`u@${name}.example`);
       assert.equal(mine.length, becomes === "delivered" ? 1 : 0, name);
       // Postfix tells in its trace field whether it got the message encrypted.
-      if (becomes === "delivered") assert.match(mine[0] ?? "", /with ESMTPS id/);
+      if (becomes === "delivered") assert.match(mine[0] ?? "", isStripped ? /with ESMTP id/ : /with ESMTPS id/);
     }
   }));
