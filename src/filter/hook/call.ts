@@ -73,6 +73,11 @@ export function createHookCaller(config: HookConfig, world: HookWorld): HookCall
           () => fail(new Error(`no answer within ${config.timeout / 1000} s`)),
         );
         outgoing.on("error", fail);
+        // Where a kept connection breaks the runtime would ask again on a new one; but the hook may have heard it.
+        let sockets = 0;
+        outgoing.on("socket", () => {
+          if (++sockets > 1) fail(new Error("it closed the connection instead of answering"));
+        });
         outgoing.on("response", (incoming) => {
           readAnswer(incoming, config.maxResponseSize).then((answer) => {
             timer.cancel();

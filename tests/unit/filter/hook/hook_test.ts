@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
 import type { HookConfig } from "../../../../src/config/config.ts";
 import { constantSetting } from "../../../../src/expression/mod.ts";
 import { createFilterChain, createHookFilter, type FilteredTransaction } from "../../../../src/filter/mod.ts";
@@ -298,6 +299,33 @@ Deno.test("a hook that is silent costs its timeout, one that is absent nothing",
   const { run, filter } = world(`http://127.0.0.1:${port}/`);
   assert.equal((await run.judge("ehlo")).verdict.kind, "reply");
   filter.retire();
+});
+
+Deno.test("a call is not repeated when a connection that was kept breaks", async () => {
+  const body = '{"action":"accept"}';
+  const calls: number[] = [];
+  let connections = 0;
+  const server = createServer((socket) => {
+    const connection = ++connections;
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      if (!data.includes("POST")) return;
+      calls.push(connection);
+      if (calls.length === 2) return void socket.destroy();
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const { run, filter, events } = world(`http://127.0.0.1:${address.port}/`);
+  assert.equal((await run.judge("ehlo")).verdict.kind, "accept");
+  assert.equal((await run.judge("ehlo")).verdict.kind, "reply");
+  assert.match(String(events.at(-1)?.fields["reason"]), /closed the connection/);
+  assert.equal((await run.judge("ehlo")).verdict.kind, "accept");
+  assert.deepEqual(calls, [1, 1, 2]);
+  filter.retire();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
 Deno.test("names are asked of the resolver; a certificate must verify unless that is switched off", async () => {
