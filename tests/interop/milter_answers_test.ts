@@ -49,6 +49,61 @@ Deno.test("refusals of sender, recipient and message have the codes that Postfix
   await Deno.remove(log);
 });
 
+Deno.test("one connection serves session after session, and libmilter tells them apart", async () => {
+  const log = await Deno.makeTempFile();
+  await withPythonMilter(OBEDIENT, log, async (milter) => {
+    await using between = counting(milter);
+    await withGodwitRelay(milterSettings([between.port]), async (relay) => {
+      const heard = async () => (await Deno.readTextFile(log)).trim().split("\n").map((line) => JSON.parse(line)[0]);
+      // The first client only looked whether anybody greets.
+      await eventually("its session is over", async () => (await heard()).at(-1) === "close" || undefined);
+      await Deno.writeTextFile(log, "");
+      const first = between.connections + 1;
+      for (const number of [1, 2, 3]) {
+        const content = `X-Number: ${number}\r\n\r\nbody\r\n`;
+        assert.match(await send(relay, content, { from: `a${number}@example.net` }), /^250/);
+        await eventually("it is relayed", () => relay.sunk.length === number || undefined);
+      }
+      const session = ["connect", "helo", "mail", "rcpt", "header", "end", "close"];
+      await eventually("the filter has noticed the end", async () => (await heard()).length === 21 || undefined);
+      assert.deepEqual(await heard(), [...session, ...session, ...session]);
+      assert.equal(between.connections, first);
+      // After a decision libmilter does not hear of another session.
+      for (const _ of [1, 2]) {
+        assert.match(await send(relay, "X-Answer: REJECT\r\n\r\nbody\r\n"), /^550/);
+      }
+      assert.equal(between.connections, first + 1);
+    });
+  });
+  await Deno.remove(log);
+});
+
+/** Passes connections on to a port of this machine, and counts them. */
+function counting(port: number) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let connections = 0;
+  const pass = async (from: Deno.Conn) => {
+    const to = await Deno.connect({ hostname: "127.0.0.1", port });
+    await Promise.allSettled([from.readable.pipeTo(to.writable), to.readable.pipeTo(from.writable)]);
+  };
+  const serving = (async () => {
+    for await (const connection of listener) {
+      connections++;
+      pass(connection).catch(() => {});
+    }
+  })();
+  return {
+    port: listener.addr.port,
+    get connections() {
+      return connections;
+    },
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await serving;
+    },
+  };
+}
+
 Deno.test("a message that a milter puts in quarantine is held", async () => {
   const log = await Deno.makeTempFile();
   await withPythonMilter(OBEDIENT, log, async (milter) => {

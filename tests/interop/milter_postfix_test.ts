@@ -82,6 +82,9 @@ const OPERATIONS: Readonly<Record<string, readonly Operation[]>> = {
   ],
   "add a recipient": [["addrcpt", "<carl@elsewhere.example>"]],
   "change recipients": [["addrcpt", "<carl@elsewhere.example>"], ["delrcpt", "<dave@elsewhere.example>"]],
+  "add a recipient with parameters": [["addrcpt", "<carl@elsewhere.example>", "NOTIFY=NEVER"]],
+  "change the sender with parameters": [["chgfrom", "<new@example.net>", "RET=HDRS ENVID=abc"]],
+  "ask for more time in between": [["progress"], ["addheader", "X-New", "v"], ["progress"]],
   "change the sender": [["chgfrom", "<new@example.net>"]],
   "empty the sender": [["chgfrom", "<>"]],
 };

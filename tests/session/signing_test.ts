@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type ArcResult, type DkimResult, verifySignatures } from "../../src/authentication/mod.ts";
 import { memoryContent, parseHeader } from "../../src/message/mod.ts";
 import { connectClient, submit } from "../support/client.ts";
+import { milterPacket, startFakeMilter } from "../support/fake_milter.ts";
 import { startFakePeer } from "../support/fake_peer.ts";
 import { startTestServer, testConfiguration } from "../support/server.ts";
 import { createZone, type Zone, type ZoneEntry } from "../support/zone.ts";
@@ -262,4 +263,43 @@ Deno.test("what passes two servers that seal carries a chain of two sets that ve
   assert.match(message?.content ?? "", /^ARC-Authentication-Results: i=2; mx\.example\.org;[^]*?arc=pass/m);
   const seals = await Promise.all([first.event("arc.sealed"), second.event("arc.sealed")]);
   assert.deepEqual(seals.map(({ fields }) => [fields.instance, fields.chain]), [[1, "none"], [2, "pass"]]);
+});
+
+Deno.test("what milters, scripts and hooks have changed is what is signed", async () => {
+  await using peer = await startFakePeer();
+  await using milter = await startFakeMilter({
+    on: ({ command }) =>
+      command === "E"
+        ? [
+          milterPacket("i", 0, "X-Top", "1"),
+          milterPacket("b", octets("of the milter\r\n")),
+          milterPacket("m", 1, "Subject", "of the milter"),
+          milterPacket("c"),
+        ]
+        : undefined,
+  });
+  const hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { message } = await request.json();
+    const value = `${message.contents}and of the hook\n`;
+    return Response.json({ action: "accept", modifications: [{ type: "replaceContents", value }] });
+  });
+  await using test = await startTestServer(
+    relayTo(
+      peer.port,
+      `auth.dkim.sign = "['rsa']"
+session.milter.m = { hostname = "127.0.0.1", port = ${milter.port} }
+session.hook.h = { url = "http://127.0.0.1:${hook.addr.port}/" }
+session.data.script = "'s'"
+sieve.trusted.scripts.s.contents = '''require "editheader"; addheader :last "X-Script" "2";'''
+${toml(rsa, "rsa", ', headers = ["From", "Subject", "X-Top", "X-Script"]')}`,
+    ),
+    { resolver: zone() },
+  );
+  await submit(test.address("smtp"), { from: "ana@example.org", to: ["x@elsewhere.example"], content: CONTENT });
+  await test.event("delivery.delivered");
+  const message = peer.messages[0]?.content ?? "";
+  assert.match(message, /^DKIM-Signature: .*\r\n(?:[ \t].*\r\n)*X-Top: 1\r\nReceived: /);
+  assert.match(message, /\r\nSubject: of the milter\r\nX-Script: 2\r\n\r\nof the milter\r\nand of the hook\r\n$/);
+  assert.deepEqual(verdicts(await receive(message, rsa)), ["r1 pass"]);
+  await hook.shutdown();
 });

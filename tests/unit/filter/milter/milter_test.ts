@@ -95,6 +95,16 @@ Deno.test("a filter may choose its macros for a stage", async () => {
   assert.deepEqual(milter.macros["M"], { "{mail_addr}": "a@example.net", v: "godwit 0" });
 });
 
+Deno.test("a filter may change its mind about macros later on", async () => {
+  await using milter = await startFakeMilter({
+    on: ({ command }) =>
+      command === "C" ? [milterPacket("l", 3, "{rcpt_addr} {rcpt_host}"), milterPacket("c")] : undefined,
+  });
+  const it = world(milter);
+  await deliver(it);
+  assert.deepEqual(milter.macros["R"], { "{rcpt_addr}": "ana@example.org", "{rcpt_host}": "example.org" });
+});
+
 Deno.test("what a filter does not want is not sent, and what it does not answer is not waited for", async () => {
   const NOT_WANTED = 0x1 | 0x2 | 0x8 | 0x10 | 0x200;
   for (
