@@ -46,6 +46,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "msmtp": "msmtp",
   "htpasswd": "apache2-utils",
   "argon2": "argon2",
+  "nginx": "nginx-light",
 };
 
 async function missingPrograms(): Promise<string[]> {
