@@ -22,8 +22,8 @@ import { isArray, isTrue, kindOf, textOf } from "./value.ts";
 export type SettingType =
   & (
     | { readonly kind: "bool" }
-    /** `line`: without control characters. */
-    | { readonly kind: "str"; readonly line?: boolean }
+    /** `line`: without control characters. `address`: a mail address, `"or none"` also the empty text. */
+    | { readonly kind: "str"; readonly line?: boolean; readonly address?: true | "or none" }
     | { readonly kind: "int"; readonly least?: number; readonly most?: number }
     /** Bytes. */
     | { readonly kind: "size"; readonly least?: number }
@@ -68,6 +68,9 @@ export function coerce(value: Value, type: SettingType): Coerced {
     case "str": {
       if (isArray(value)) return wrong("a text", value);
       const text = value === true ? "true" : textOf(value);
+      if (type.address !== undefined && !(text === "" ? type.address === "or none" : ADDRESS.test(text))) {
+        return wrong("an address such as postmaster@example.net", text);
+      }
       return type.line === true && /\p{Cc}/u.test(text)
         ? wrong("a text of one line without control characters", JSON.stringify(text))
         : found(text);
@@ -100,6 +103,9 @@ export function coerce(value: Value, type: SettingType): Coerced {
     }
   }
 }
+
+/** What can be an address; whoever uses it looks closer. A domain that nothing is known of may still be missing. */
+const ADDRESS = /^[^\p{Cc}]*[^\s\p{Cc}]@[^\s@\p{Cc}]*$/u;
 
 /** The word of an enum, compared without case. */
 export function findWord(text: string, words: readonly string[]): string | undefined {

@@ -59,6 +59,7 @@ function buildScripts(context: BuildContext, environment: CompileEnvironment): R
 
 function compileOptions({ reader }: BuildContext): CompileOptions {
   const { get } = reader;
+  const memory = String(Math.ceil(get("sieve.trusted.limits.duplicate-expiry") / 1000));
   return {
     noCapabilityCheck: get("sieve.trusted.no-capability-check"),
     namespaces: SERVER_NAMESPACES,
@@ -70,7 +71,8 @@ function compileOptions({ reader }: BuildContext): CompileOptions {
       variableSize: get("sieve.trusted.limits.variable-size"),
     },
     settings: new Map([
-      ["sieve_duplicate_max_period", String(Math.ceil(get("sieve.trusted.limits.duplicate-expiry") / 1000))],
+      ["sieve_duplicate_default_period", memory],
+      ["sieve_duplicate_max_period", memory],
     ]),
   };
 }

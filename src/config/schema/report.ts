@@ -1,7 +1,16 @@
 /** Keys of reference §8 (reports) and §9 (Sieve). */
 
-import { bool, dur, filled, glob, hostname, int, listOf, orFalse, size } from "../value_type.ts";
-import { asIds, asRateOrFalse, asSize, asText, asTextOrFalse, asWord } from "./setting_shape.ts";
+import { bool, dur, filled, glob, hostname, int, listOf, orFalse, size, span } from "../value_type.ts";
+import {
+  asAddress,
+  asAddressOrNone,
+  asIds,
+  asRateOrFalse,
+  asSize,
+  asText,
+  asTextOrFalse,
+  asWord,
+} from "./setting_shape.ts";
 import { computed, key, later, optional, required, sameAs, setting } from "./spec.ts";
 
 const REPORT_DOMAIN = "config_get('report.domain')";
@@ -59,8 +68,8 @@ function domainPart(name: unknown): string | undefined {
 export const sieveKeys = {
   "sieve.trusted.scripts.<id>.contents": required(filled),
   "sieve.trusted.from-name": setting("data", asText, "'Automated Message'"),
-  "sieve.trusted.from-addr": setting("data", asText, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
-  "sieve.trusted.return-path": setting("data", asText, ""),
+  "sieve.trusted.from-addr": setting("data", asAddress, `'MAILER-DAEMON@' + ${REPORT_DOMAIN}`),
+  "sieve.trusted.return-path": setting("data", asAddressOrNone, ""),
   "sieve.trusted.sign": setting("data", signatures, false),
   "sieve.trusted.hostname": key(hostname, sameAs("server.hostname")),
   "sieve.trusted.no-capability-check": key(bool, true),
@@ -72,7 +81,7 @@ export const sieveKeys = {
   "sieve.trusted.limits.duplicate-expiry": key(dur, "7d"),
   "sieve.trusted.limits.variable-size": key(size, 1048576),
   "sieve.trusted.exec.allow": optional(listOf(filled)),
-  "sieve.trusted.exec.timeout": key(dur, "10s"),
+  "sieve.trusted.exec.timeout": key(span, "10s"),
   "sieve.user.limits.cpu": key(int(1), 5000),
   "sieve.user.limits.redirects": key(int(), 1),
   "sieve.user.limits.out-messages": key(int(), 3),

@@ -30,6 +30,8 @@ function shape<T>(type: SettingType, placeholder: T): SettingShape<T> {
 
 export const asBool: SettingShape<boolean> = shape({ kind: "bool" }, false);
 export const asText: SettingShape<string> = shape({ kind: "str" }, "");
+export const asAddress: SettingShape<string> = shape({ kind: "str", address: true }, "");
+export const asAddressOrNone: SettingShape<string> = shape({ kind: "str", address: "or none" }, "");
 export const asTextOrFalse: SettingShape<string | false> = shape({ kind: "str", orFalse: true }, false);
 export const asBoolOrText: SettingShape<boolean | string> = shape({ kind: "boolOrStr" }, false);
 /** A text of one line. */

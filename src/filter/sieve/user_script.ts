@@ -88,6 +88,11 @@ const KEPT_BACK = /^(?:vnd\.stalwart\.|include$|extlists$)/;
 const MOST_KEPT = 1000;
 /** Milliseconds that a script may take. */
 const LONGEST_RUN = 5000;
+/** RFC 7352 §3.3 and RFC 5230 §4.1: nothing is remembered for ever. */
+const SETTINGS: ReadonlyMap<string, string> = new Map([
+  ["sieve_duplicate_max_period", String(90 * 86_400)],
+  ["sieve_vacation_max_period", "90d"],
+]);
 
 interface Kept {
   readonly modified: number;
@@ -298,6 +303,7 @@ function createLoader({ config, emit }: UserScriptWorld) {
       name: file,
       capabilities,
       limits: { ...limits, milliseconds: LONGEST_RUN },
+      settings: SETTINGS,
     });
     const [first] = problems.filter(({ severity }) => severity === "error");
     return script ?? (first === undefined ? "the script is not valid" : formatProblem(first, file));

@@ -18,11 +18,14 @@ function identity(call: Call): (run: Run) => string | undefined {
   };
 }
 
-/** Seconds to remember, within what the settings allow. */
+/** Seconds to remember, within what the settings allow; without `:seconds` what they say. */
 function period(call: Call, compiler: Compiler): number {
-  const asked = call.tag("seconds")?.number;
-  const most = Number(compiler.setting("sieve_duplicate_max_period") ?? NaN);
-  return Math.min(asked ?? USUAL_SECONDS, Number.isNaN(most) ? Infinity : most);
+  const setting = (name: string, otherwise: number) => {
+    const seconds = Number(compiler.setting(name) ?? NaN);
+    return Number.isNaN(seconds) ? otherwise : seconds;
+  };
+  const asked = call.tag("seconds")?.number ?? setting("sieve_duplicate_default_period", USUAL_SECONDS);
+  return Math.min(asked, setting("sieve_duplicate_max_period", Infinity));
 }
 
 export const duplicate: readonly Extension[] = ["duplicate", "vnd.dovecot.duplicate"].map((capability) => ({

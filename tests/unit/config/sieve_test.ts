@@ -65,6 +65,29 @@ sieve.trusted.scripts.s.contents = "keep;"
     variableSize: 12,
   });
   assert.equal(options?.settings?.get("sieve_duplicate_max_period"), "13");
+  assert.equal(options?.settings?.get("sieve_duplicate_default_period"), "13");
+});
+
+Deno.test("addresses that scripts send from have to be some", () => {
+  for (
+    const [key, wrong] of [["from-addr", ["'nobody'", "", "'a@b c'"]], ["return-path", ["'nobody'", "'<>'"]]] as const
+  ) {
+    for (const value of wrong) {
+      assert.match(
+        problemsOf(`sieve.trusted.${key} = "${value}"`).join("\n"),
+        new RegExp(`^sieve\\.trusted\\.${key}: line 1: expected an address such as postmaster@example\\.net, found `),
+        value,
+      );
+    }
+  }
+  const { sieve } = configOf(
+    'report.domain = "example.net"\nsieve.trusted.from-addr = "sender"\nsieve.trusted.return-path = "\'\'"',
+  );
+  assert.equal(valueOf(sieve.fromAddress, { sender: "a@example.org" }), "a@example.org");
+  // What a computed value does not give, the default does.
+  assert.equal(valueOf(sieve.fromAddress, { sender: "" }), "MAILER-DAEMON@example.net");
+  assert.equal(valueOf(sieve.returnPath), "");
+  assert.match(problemsOf('sieve.trusted.exec.timeout = "0s"').join("\n"), /^sieve\.trusted\.exec\.timeout: line 1: /);
 });
 
 Deno.test("an error in a script is a load error that names the key, and line and column in the script", () => {

@@ -6,11 +6,15 @@ import { errorsOf, holds } from "../script.ts";
 const MESSAGE = "Message-ID:\n <one@example.org>\nX-Id: =?utf-8?q?gr=C3=BCn?=\nX-Id: other\n\n";
 
 /** What a test asks the host for: `undefined` if it does not ask. */
-async function asked(test: string): Promise<{ key: string; seconds: number; renew: boolean } | undefined> {
+async function asked(
+  test: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ key: string; seconds: number; renew: boolean } | undefined> {
   let question: { key: string; seconds: number; renew: boolean } | undefined;
   const result = await holds(test, {
     before: 'require ["duplicate", "variables"];',
     message: MESSAGE,
+    settings: new Map(Object.entries(settings)),
     host: {
       seen(key, seconds, renew) {
         question = { key, seconds, renew };
@@ -50,5 +54,10 @@ Deno.test("ids are kept for a week, or as long as the script says", async () => 
   assert.deepEqual([(await asked("duplicate"))?.seconds, (await asked("duplicate"))?.renew], [604_800, false]);
   const { seconds, renew } = await asked("duplicate :seconds 60 :last") ?? {};
   assert.deepEqual([seconds, renew], [60, true]);
+  const month = { sieve_duplicate_default_period: "2592000", sieve_duplicate_max_period: "2592000" };
+  assert.equal((await asked("duplicate", month))?.seconds, 2_592_000);
+  assert.equal((await asked("duplicate :seconds 60", month))?.seconds, 60);
+  // RFC 7352 §3.3: no error.
+  assert.equal((await asked("duplicate :seconds 99999999", month))?.seconds, 2_592_000);
   assert.equal(errorsOf('require "duplicate"; if duplicate :header "a" :uniqueid "b" {}').length, 1);
 });
