@@ -18,8 +18,20 @@ export interface ServerCertificate {
   context(versions: VersionRange): SecureContext;
 }
 
+/** Certificates that prove names to an authority by `tls-alpn-01` (RFC 8737). */
+export interface ChallengeCertificates {
+  /** Whether an authority may come. If not, nobody looks at what clients ask for before they shake hands. */
+  expected(): boolean;
+  /** The proof of a name, PEM; nothing if there is none at the moment. */
+  certificate(serverName: string): Promise<{ readonly cert: string; readonly privateKey: string } | undefined>;
+  /** Told when a proof was shown, with a reason if the client did not take it. */
+  shown(serverName: string, failure: string | undefined): void;
+}
+
 /** Which certificate serves whom. */
 export interface CertificateStore {
+  /** Proofs of names, for those who ask for nothing else. */
+  readonly proofs?: ChallengeCertificates | undefined;
   /** Number of certificates. */
   readonly size: number;
   /** All certificates, in the order of the configuration. */
@@ -53,9 +65,13 @@ export class CertificateError extends Error {
  *
  * @throws {CertificateError} if a certificate cannot be used
  */
-export function createCertificateStore(initial: readonly CertificateConfig[]): CertificateStore {
+export function createCertificateStore(
+  initial: readonly CertificateConfig[],
+  proofs?: ChallengeCertificates,
+): CertificateStore {
   let index = buildIndex(initial);
   return {
+    proofs,
     get size() {
       return index.all.length;
     },

@@ -11,6 +11,17 @@ export interface ClientHello {
   /** Suite numbers in the client's order. */
   readonly suites: readonly number[];
   readonly versions: readonly TlsVersion[];
+  /** Name asked for (RFC 6066 §3), as it was sent. */
+  readonly serverName: string | undefined;
+  /** Protocols offered by ALPN (RFC 7301). */
+  readonly protocols: readonly string[];
+  readonly sessionId: Uint8Array;
+  /** The client's share for X25519 (RFC 8446 §4.2.8). */
+  readonly x25519: Uint8Array | undefined;
+  /** The whole handshake message, without record headers. */
+  readonly message: Uint8Array;
+  /** What came behind the records of the message. */
+  readonly rest: Uint8Array;
 }
 
 /** What the bytes so far amount to. */
@@ -24,7 +35,11 @@ export const CLIENT_HELLO_MAX = 16 * 1024;
 
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
+const SERVER_NAME = 0;
+const PROTOCOLS = 16;
 const SUPPORTED_VERSIONS = 43;
+const KEY_SHARE = 51;
+const X25519 = 0x001d;
 
 /** Reads the ClientHello at the start of `bytes`, which may be spread over several records (RFC 8446 §5.1). */
 export function readClientHello(bytes: Uint8Array): ClientHelloResult {
@@ -35,7 +50,9 @@ export function readClientHello(bytes: Uint8Array): ClientHelloResult {
       if (message[0] !== CLIENT_HELLO) return invalid("the first handshake message is no ClientHello");
       const length = 4 + uint(message, 1, 3);
       if (length > CLIENT_HELLO_MAX) return invalid("the ClientHello is too long");
-      if (message.length >= length) return readBody(new Reader(message.subarray(4, length)));
+      if (message.length >= length) {
+        return readBody(new Reader(message.subarray(4, length)), message.subarray(0, length), bytes.subarray(at));
+      }
     }
     if (at < bytes.length && bytes[at] !== HANDSHAKE_RECORD) return invalid("the first bytes are not TLS");
     if (bytes.length >= CLIENT_HELLO_MAX && at + 5 > bytes.length) return invalid("the ClientHello is too long");
@@ -54,24 +71,33 @@ export function readClientHello(bytes: Uint8Array): ClientHelloResult {
   }
 }
 
-function readBody(body: Reader): ClientHelloResult {
+function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHelloResult {
   // RFC 8446 §4.1.2: legacy version, random, session id, suites, compression methods, extensions.
   const legacy = body.uint(2);
   body.skip(32);
-  body.vector(1);
+  const sessionId = body.vector(1).octets();
   const suites: number[] = [];
   for (const list = body.vector(2); list.left > 0;) suites.push(list.uint(2));
   body.vector(1);
   let versions: TlsVersion[] = legacy >= 0x0303 ? ["TLSv1.2"] : [];
+  let serverName: string | undefined;
+  let x25519: Uint8Array | undefined;
+  const protocols: string[] = [];
   if (body.left > 0) {
     for (const extensions = body.vector(2); extensions.left > 0;) {
       const type = extensions.uint(2);
       const data = extensions.vector(2);
       if (type === SUPPORTED_VERSIONS) versions = readVersions(data);
+      else if (type === KEY_SHARE) x25519 = readShare(data);
+      else if (type === SERVER_NAME) serverName = readServerName(data);
+      else if (type === PROTOCOLS) {
+        for (const list = data.vector(2); list.left > 0;) protocols.push(list.vector(1).text());
+      }
       if (extensions.broken) break;
     }
   }
-  return body.broken ? invalid("the ClientHello is broken") : { kind: "hello", hello: { suites, versions } };
+  if (body.broken) return invalid("the ClientHello is broken");
+  return { kind: "hello", hello: { suites, versions, serverName, protocols, sessionId, x25519, message, rest } };
 }
 
 function readVersions(data: Reader): TlsVersion[] {
@@ -82,6 +108,25 @@ function readVersions(data: Reader): TlsVersion[] {
     else if (version === 0x0304) versions.push("TLSv1.3");
   }
   return versions;
+}
+
+function readShare(data: Reader): Uint8Array | undefined {
+  let found: Uint8Array | undefined;
+  for (const list = data.vector(2); list.left > 0;) {
+    const group = list.uint(2);
+    const share = list.vector(2).octets();
+    if (group === X25519) found ??= share;
+  }
+  return found;
+}
+
+function readServerName(data: Reader): string | undefined {
+  for (const list = data.vector(2); list.left > 0;) {
+    const type = list.uint(1);
+    const name = list.vector(2);
+    if (type === 0) return name.text();
+  }
+  return undefined;
 }
 
 /** Reads forward; past the end it gives zeros and is `broken`, as are the readers it was made from. */
@@ -123,6 +168,18 @@ class Reader {
     if (length > this.left) this.fail();
     else this.#at += length;
     return inner;
+  }
+
+  /** All that is left. */
+  octets(): Uint8Array {
+    const octets = this.#bytes.subarray(this.#at);
+    this.#at = this.#bytes.length;
+    return octets;
+  }
+
+  /** All that is left, octet by octet. */
+  text(): string {
+    return String.fromCharCode(...this.octets());
   }
 
   fail(): number {

@@ -191,6 +191,7 @@ export function listen(initial: ListenerConfig, options: ListenOptions): Listene
       try {
         await connection.startImplicitTls();
       } catch (error) {
+        if (error instanceof TlsHandshakeError && error.isProof) return undefined;
         const idle = error instanceof TlsHandshakeError ? error.idle : undefined;
         emit("tls.handshake-error", {
           listener: rules.id,

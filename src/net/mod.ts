@@ -16,7 +16,7 @@
 
 export { type ClientTlsOptions, type ClientTlsResult, nodeTlsOptions } from "./client_tls.ts";
 export type { Connection, Endpoint, ServerConnection, TlsInfo } from "./connection.ts";
-export { type CertificateStore, type ServerCertificate } from "./certificates.ts";
+export type { CertificateStore, ChallengeCertificates, ServerCertificate } from "./certificates.ts";
 export { type CertificateEnd, certificateEnd } from "./certificate_expiry.ts";
 export { CertificateError, createCertificateStore, loadCertificate } from "./certificates.ts";
 export { CIPHER_SETTINGS } from "./cipher_suites.ts";

@@ -44,7 +44,7 @@ export function acceptedConnection(options: AcceptedOptions): AcceptedConnection
     options.onClose();
   };
 
-  const handshake = async (early: Uint8Array | undefined): Promise<TlsInfo> => {
+  const handshake = async (early: Uint8Array | undefined, showsProofs: boolean): Promise<TlsInfo> => {
     if (closed) throw new TlsHandshakeError("the connection is closed");
     if (tls !== undefined || shaking) throw new TlsHandshakeError("the connection has TLS already");
     shaking = true;
@@ -54,6 +54,7 @@ export function acceptedConnection(options: AcceptedOptions): AcceptedConnection
         certificates,
         clock,
         early,
+        showsProofs,
         ...(config.protocol === "http" ? { alpn: ["http/1.1"] } : {}),
       });
       shaking = false;
@@ -87,8 +88,8 @@ export function acceptedConnection(options: AcceptedOptions): AcceptedConnection
     startTls() {
       // RFC 3207 §4.2: what was sent before the handshake must not count after it.
       plain.takeEarly();
-      return handshake(undefined);
+      return handshake(undefined, false);
     },
-    startImplicitTls: () => handshake(plain.takeEarly()),
+    startImplicitTls: () => handshake(plain.takeEarly(), true),
   };
 }

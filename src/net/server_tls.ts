@@ -3,11 +3,12 @@
 import { type SecureContext, TLSSocket } from "node:tls";
 import type { Clock } from "../clock/mod.ts";
 import type { TlsSettings } from "../config/config.ts";
-import { type ByteStream, closeSocket, nodeByteStream } from "./byte_stream.ts";
-import type { CertificateStore, ServerCertificate } from "./certificates.ts";
+import { type ByteStream, closeSocket, nodeByteStream, writeAll } from "./byte_stream.ts";
+import type { CertificateStore, ChallengeCertificates, ServerCertificate } from "./certificates.ts";
 import { CIPHER_SUITES, permittedVersions, type VersionRange } from "./cipher_suites.ts";
 import { CLIENT_HELLO_MAX, type ClientHello, readClientHello, versionsFor } from "./client_hello.ts";
 import type { TlsInfo } from "./connection.ts";
+import { PROOF_PROTOCOL, showProof } from "./proof_tls.ts";
 import { socketDuplex } from "./socket_duplex.ts";
 import { tlsInfo } from "./tls_info.ts";
 
@@ -20,6 +21,8 @@ export interface ServerTlsOptions {
   readonly alpn?: readonly string[];
   /** Bytes read from the socket before that belong to the handshake. */
   readonly early?: Uint8Array | undefined;
+  /** Whether proofs of names are shown to those who ask for them (RFC 8737), which ends the connection. */
+  readonly showsProofs?: boolean;
 }
 
 /** A handshake that did not come to its end. */
@@ -27,10 +30,16 @@ export class TlsHandshakeError extends Error {
   override readonly name = "TlsHandshakeError";
   /** What the client did instead of shaking hands: it left without a word, or let the time pass. */
   readonly idle: "left" | "timeout" | undefined;
+  /** Whether the client came to see a proof of a name, and has seen what there is. */
+  readonly isProof: boolean;
 
-  constructor(message: string, options: ErrorOptions & { readonly idle?: "left" | "timeout" | undefined } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly idle?: "left" | "timeout" | undefined; readonly isProof?: boolean } = {},
+  ) {
     super(message, options);
     this.idle = options.idle;
+    this.isProof = options.isProof ?? false;
   }
 }
 
@@ -54,8 +63,8 @@ export async function serverHandshake(
   socket: Deno.TcpConn,
   options: ServerTlsOptions,
 ): Promise<{ stream: ByteStream; info: TlsInfo }> {
-  const { settings, clock } = options;
-  const control: { abandon: (error: TlsHandshakeError) => void } = { abandon: () => closeSocket(socket) };
+  const { settings, certificates, clock } = options;
+  const control: Control = { abandon: () => closeSocket(socket) };
   let late: TlsHandshakeError | undefined;
   const timer = clock.after(settings.timeout, () => {
     const message = `the TLS handshake took longer than ${settings.timeout / 1000} s`;
@@ -63,10 +72,19 @@ export async function serverHandshake(
     control.abandon(late);
   });
   try {
-    if (settings.disableCiphers.length === 0) {
+    const proofs = options.showsProofs === true && certificates.proofs?.expected() === true
+      ? certificates.proofs
+      : undefined;
+    if (settings.disableCiphers.length === 0 && proofs === undefined) {
       return await shakeHands(socket, options, options.early, permittedVersions, control);
     }
     const { hello, bytes } = await receiveClientHello(socket, options.early);
+    if (proofs !== undefined && hello.protocols.includes(PROOF_PROTOCOL)) {
+      return await endWithProof(socket, hello, proofs);
+    }
+    if (settings.disableCiphers.length === 0) {
+      return await shakeHands(socket, options, bytes, permittedVersions, control);
+    }
     const agreed = await shakeHands(socket, options, bytes, (_, key) => versionsFor(hello, settings, key), control);
     const used = CIPHER_SUITES.find((suite) => suite.name === agreed.info.cipher);
     if (used === undefined || settings.disableCiphers.includes(used.setting)) {
@@ -81,6 +99,41 @@ export async function serverHandshake(
   } finally {
     timer.cancel();
   }
+}
+
+/** Shows the certificate that proves a name. @throws {TlsHandshakeError} always: there is nothing to say afterwards */
+async function endWithProof(
+  socket: Deno.TcpConn,
+  hello: ClientHello,
+  proofs: ChallengeCertificates,
+): Promise<never> {
+  const { serverName } = hello;
+  try {
+    const proof = serverName === undefined ? undefined : await proofs.certificate(serverName);
+    if (proof === undefined || serverName === undefined) {
+      await writeAll(socket, HANDSHAKE_FAILURE);
+      throw new TlsHandshakeError("a proof was asked for that there is not", { isProof: true });
+    }
+    const ends = {
+      read: (buffer: Uint8Array) => socket.read(buffer),
+      write: (bytes: Uint8Array) => writeAll(socket, bytes),
+    };
+    let failure: string | undefined;
+    try {
+      await showProof(ends, hello, proof);
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+      await writeAll(socket, HANDSHAKE_FAILURE).catch(() => {});
+    }
+    proofs.shown(serverName, failure);
+    throw new TlsHandshakeError("a proof was shown", { isProof: true });
+  } finally {
+    closeSocket(socket);
+  }
+}
+
+interface Control {
+  abandon: (error: TlsHandshakeError) => void;
 }
 
 /** Reads until the ClientHello is whole; what was read belongs to the handshake all the same. */
@@ -114,7 +167,7 @@ function shakeHands(
   { settings, certificates, clock, alpn }: ServerTlsOptions,
   early: Uint8Array | undefined,
   versionsOf: (settings: TlsSettings, key: ServerCertificate["key"]) => VersionRange | undefined,
-  control: { abandon: (error: TlsHandshakeError) => void },
+  control: Control,
 ): Promise<{ stream: ByteStream; info: TlsInfo }> {
   let serverName: string | undefined;
   const contextFor = (name: string | undefined): SecureContext => {
