@@ -46,6 +46,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "msmtp": "msmtp",
   "htpasswd": "apache2-utils",
   "argon2": "argon2",
+  "pebble": "pebble",
+  "named": "bind9",
   "nginx": "nginx-light",
 };
 

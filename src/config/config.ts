@@ -10,11 +10,13 @@ import type {
   QuotaConfig,
   Rate,
 } from "./limits.ts";
+import type { AcmeConfig } from "./acme.ts";
 import type { DirectoryConfig } from "./directory.ts";
 import type { HookConfig, MilterConfig } from "./filter.ts";
 import type { SieveConfig } from "./sieve.ts";
 import type { SigningConfig } from "./signing.ts";
 
+export type * from "./acme.ts";
 export type * from "./directory.ts";
 export type * from "./filter.ts";
 export type * from "./limits.ts";
@@ -376,6 +378,8 @@ export interface Config {
   readonly certificates: readonly CertificateConfig[];
   readonly session: SessionConfig;
   readonly mtaSts: MtaStsConfig;
+  /** Certificates that are ordered; they are used beside the others. */
+  readonly acme: readonly AcmeConfig[];
   readonly signing: SigningConfig;
   readonly sieve: SieveConfig;
   /** In the order of the file. */

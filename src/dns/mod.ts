@@ -15,6 +15,7 @@
  */
 
 export { createResolver, type ResolverOptions } from "./create_resolver.ts";
+export { type ReadName, readName, toWire } from "./dnssec/name.ts";
 export { canonicalName } from "./name.ts";
 export { nodeLookup } from "./node_lookup.ts";
 export { type Answer, DnsError, type MxRecord, type Resolver, type Security, type TlsaRecord } from "./resolver.ts";

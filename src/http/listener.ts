@@ -1,11 +1,12 @@
 /** Brings the app to a port: plain or with TLS from the first byte. */
 
 import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
-import type { CertificateConfig, ListenerConfig } from "../config/config.ts";
-import { CAN_REUSE_PORT } from "../net/mod.ts";
+import type { ListenerConfig } from "../config/config.ts";
+import { CAN_REUSE_PORT, type CertificateStore, type Endpoint } from "../net/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { HttpApp } from "./app.ts";
 import { problem } from "./problem.ts";
+import { openTlsPorts } from "./tls_ports.ts";
 
 /** A running listener. */
 export interface HttpListener {
@@ -21,8 +22,8 @@ export interface HttpListener {
 /** Options of {@link startHttpListener}. */
 export interface HttpListenerOptions {
   readonly emit: Emit;
-  /** The default certificate; needed with `tls.implicit`. */
-  readonly certificate?: Pick<CertificateConfig, "cert" | "privateKey">;
+  /** The certificates of the server; needed with `tls.implicit`. */
+  readonly certificates?: CertificateStore;
   readonly clock?: Clock;
 }
 
@@ -37,20 +38,16 @@ const LAST_WORDS = 1000;
  * @throws {Error} if an address cannot be bound (none is left bound then), or if TLS is asked for without a certificate
  */
 export function startHttpListener(config: ListenerConfig, app: HttpApp, options: HttpListenerOptions): HttpListener {
-  const { emit, certificate } = options;
+  const { emit, certificates } = options;
   const implicit = config.tls.enable && config.tls.implicit;
-  if (implicit && certificate === undefined) {
-    throw new Error(`server.listener.${config.id}.tls.implicit needs a certificate, and none is configured`);
-  }
-  const tls = implicit && certificate !== undefined ? { cert: certificate.cert, key: certificate.privateKey } : {};
   const clock = options.clock ?? systemClock;
   // One function for each request in progress, which ends it when a close has waited long enough. (Aborting the server
   // after its shutdown has begun throws inside the runtime.)
   const running = new Set<() => void>();
 
-  async function serve(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>, local: Deno.NetAddr) {
+  async function serve(request: Request, remote: Endpoint, local: Endpoint) {
     if (running.size >= config.maxConnections) {
-      emit("limit.concurrent-request", { listener: config.id, remoteIp: info.remoteAddr.hostname });
+      emit("limit.concurrent-request", { listener: config.id, remoteIp: remote.ip });
       return problem(503, "Too many requests at once; try again in a moment.", { "retry-after": "1" });
     }
     let cut = () => {};
@@ -59,18 +56,67 @@ export function startHttpListener(config: ListenerConfig, app: HttpApp, options:
     });
     running.add(cut);
     try {
-      const response = app.fetch(request, {
-        listener: config.id,
-        remote: { ip: info.remoteAddr.hostname, port: info.remoteAddr.port },
-        local: { ip: local.hostname, port: local.port },
-        tls: implicit,
-      });
+      const response = app.fetch(request, { listener: config.id, remote, local, tls: implicit });
       return await Promise.race([response, stopped]);
     } finally {
       running.delete(cut);
     }
   }
 
+  const failure = () => problem(500, "Something went wrong here; the log says what.");
+  let ports: Ports;
+  if (implicit) {
+    if (certificates === undefined || certificates.size === 0) {
+      throw new Error(`server.listener.${config.id}.tls.implicit needs a certificate, and none is configured`);
+    }
+    const onFull = (remote: Endpoint) =>
+      emit("limit.concurrent-connection", { listener: config.id, remoteIp: remote.ip });
+    ports = openTlsPorts(config, { certificates, clock, emit, serve, failure, onFull });
+  } else {
+    ports = openPlainPorts(config, { serve, failure });
+    for (const address of ports.addresses) {
+      emit("network.listen-start", { listener: config.id, protocol: "http", address });
+    }
+  }
+  const { addresses } = ports;
+
+  return {
+    id: config.id,
+    addresses,
+    connections: () => running.size,
+    async close(grace = GRACE) {
+      const ended = ports.close();
+      const cutting = clock.after(grace, () => running.forEach((cut) => cut()));
+      // A client that does not read its response must not hold up the end of the program.
+      let leaving: Timer | undefined;
+      const left = new Promise<void>((resolve) => leaving = clock.after(grace + LAST_WORDS, resolve));
+      await Promise.race([ended, left]);
+      ports.cut?.();
+      cutting.cancel();
+      leaving?.cancel();
+      if (implicit) return;
+      for (const address of addresses) emit("network.listen-stop", { listener: config.id, protocol: "http", address });
+    },
+  };
+}
+
+/** Open ports, of either kind. */
+interface Ports {
+  readonly addresses: readonly string[];
+  /** Takes no more requests; resolves when those in progress have ended. */
+  close(): Promise<void>;
+  /** Ends what is left, where the runtime does not. */
+  cut?(): void;
+}
+
+/** Ports without TLS, on the runtime's own server. */
+function openPlainPorts(
+  config: ListenerConfig,
+  options: {
+    serve(request: Request, remote: Endpoint, local: Endpoint): Promise<Response>;
+    failure(): Response;
+  },
+): Ports {
   const servers: Deno.HttpServer<Deno.NetAddr>[] = [];
   try {
     for (const { ip, port } of config.bind) {
@@ -81,34 +127,24 @@ export function startHttpListener(config: ListenerConfig, app: HttpApp, options:
         // The runtime ends the program if it is asked for this without --unstable-net.
         reusePort: config.socket.reusePort && CAN_REUSE_PORT,
         onListen: () => {},
-        onError: () => problem(500, "Something went wrong here; the log says what."),
-        ...tls,
-      }, (request, info) => serve(request, info, server.addr));
+        onError: () => options.failure(),
+      }, (request, info) => options.serve(request, endpointOf(info.remoteAddr), endpointOf(server.addr)));
       servers.push(server);
     }
   } catch (error) {
     for (const server of servers) server.shutdown().catch(() => {});
     throw error;
   }
-  const addresses = servers.map(({ addr }) => formatAddress(addr));
-  for (const address of addresses) emit("network.listen-start", { listener: config.id, protocol: "http", address });
-
   return {
-    id: config.id,
-    addresses,
-    connections: () => running.size,
-    async close(grace = GRACE) {
-      const ended = Promise.all(servers.map((server) => server.shutdown()));
-      const cutting = clock.after(grace, () => running.forEach((cut) => cut()));
-      // A client that does not read its response must not hold up the end of the program.
-      let leaving: Timer | undefined;
-      const left = new Promise<void>((resolve) => leaving = clock.after(grace + LAST_WORDS, resolve));
-      await Promise.race([ended, left]);
-      cutting.cancel();
-      leaving?.cancel();
-      for (const address of addresses) emit("network.listen-stop", { listener: config.id, protocol: "http", address });
+    addresses: servers.map(({ addr }) => formatAddress(addr)),
+    async close() {
+      await Promise.all(servers.map((server) => server.shutdown()));
     },
   };
+}
+
+function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
+  return { ip: hostname, port };
 }
 
 function formatAddress(addr: Deno.NetAddr): string {

@@ -16,7 +16,7 @@ import {
   startHttpListener,
   stsAnswer,
 } from "../http/mod.ts";
-import { createCertificateStore } from "../net/mod.ts";
+import { type CertificateStore, createCertificateStore } from "../net/mod.ts";
 import type { Queue } from "../queue/mod.ts";
 import type { ReceivedReports } from "../report/mod.ts";
 import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
@@ -42,9 +42,13 @@ export interface HttpWorld {
   readonly explain: Explain;
   /** Whether requests of this address are refused. */
   blocked(ip: string): boolean;
+  /** The proof of a name that an authority asks for by its token. */
+  acmeAnswer(token: string): Promise<string | undefined>;
   /** Whether a login name had too many failures. May reject with `LookupUnavailable`. */
   loginRefused(account: string): boolean | Promise<boolean>;
 }
+
+const CHALLENGE_PATH = "/.well-known/acme-challenge/";
 
 /** The app of one configuration. */
 export function createApp(config: Config, world: HttpWorld): HttpApp {
@@ -52,7 +56,20 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
   const directory = config.storage.directory === undefined
     ? undefined
     : config.directories.get(config.storage.directory);
-  const certificateNames = createCertificateStore(config.certificates).certificates.flatMap(({ names }) => names);
+  const certificateNames = [
+    ...createCertificateStore(config.certificates).certificates.flatMap(({ names }) => names),
+    ...config.acme.flatMap(({ domains }) => domains),
+  ];
+  const policy = stsAnswer(
+    publishedPolicy(config.mtaSts, certificateNames),
+    (domain) => world.functions.isLocalDomain("", domain),
+  );
+  const wellKnown = async (path: string, host: string) => {
+    if (!path.startsWith(CHALLENGE_PATH)) return await policy(path, host);
+    const body = await world.acmeAnswer(path.slice(CHALLENGE_PATH.length));
+    // RFC 8555 §8.3.
+    return body === undefined ? undefined : { contentType: "application/octet-stream", body };
+  };
   return createHttpApp({
     version: VERSION,
     hostname: config.server.hostname,
@@ -85,10 +102,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
       if (await world.loginRefused(user)) return { kind: "refused" };
       return await world.directory()?.login(user, password) ?? { kind: "refused" };
     },
-    wellKnown: stsAnswer(
-      publishedPolicy(config.mtaSts, certificateNames),
-      (domain) => world.functions.isLocalDomain("", domain),
-    ),
+    wellKnown,
     verifySecret: (secret, password) => verifySecret(secret, password),
     ...(world.mailboxRoot === undefined ? {} : { mailboxes: openMailboxes(world.mailboxRoot) }),
   });
@@ -131,21 +145,27 @@ export interface HttpListeners {
   close(): Promise<void>;
 }
 
+/** What the listeners work with. */
+export interface HttpListenersOptions {
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** For those with TLS; a change of what is in it reaches new connections at once. */
+  readonly certificates: CertificateStore;
+}
+
 /** No listener yet; all of them will serve `app`. */
 export function createHttpListeners(
   app: HttpApp,
-  options: { readonly telemetry: Telemetry; readonly clock: Clock },
+  options: HttpListenersOptions,
 ): HttpListeners {
   const running = new Map<string, { readonly listener: HttpListener; readonly settings: string }>();
-  const settingsOf = (config: Config, listener: ListenerConfig) =>
-    JSON.stringify([listener, listener.tls.implicit ? config.certificates : []]);
   return {
     get running() {
       return [...running.values()].map(({ listener }) => listener);
     },
     async use(config) {
       const wanted = config.server.listeners.filter(({ protocol }) => protocol === "http");
-      const settings = new Map(wanted.map((listener) => [listener.id, settingsOf(config, listener)]));
+      const settings = new Map(wanted.map((listener) => [listener.id, JSON.stringify(listener)]));
       // A changed listener mostly keeps its port, so it has to go before its successor comes.
       for (const [id, { listener, settings: old }] of running) {
         if (settings.get(id) === old) continue;
@@ -153,7 +173,7 @@ export function createHttpListeners(
         running.delete(id);
       }
       const fresh = wanted.filter(({ id }) => !running.has(id));
-      const started = await startHttpListeners(config, fresh, app, options);
+      const started = await startHttpListeners(fresh, app, options);
       for (const listener of started) {
         running.set(listener.id, { listener, settings: settings.get(listener.id) ?? "" });
       }
@@ -166,22 +186,14 @@ export function createHttpListeners(
 }
 
 async function startHttpListeners(
-  config: Config,
   wanted: readonly ListenerConfig[],
   app: HttpApp,
-  options: { readonly telemetry: Telemetry; readonly clock: Clock },
+  { telemetry, clock, certificates }: HttpListenersOptions,
 ): Promise<HttpListener[]> {
-  const { certificates } = config;
-  const usual = certificates.find((one) => one.default) ?? certificates[0];
   const started: HttpListener[] = [];
   try {
     for (const listener of wanted) {
-      const certificate = certificates.find(({ id }) => id === listener.tls.certificate) ?? usual;
-      started.push(startHttpListener(listener, app, {
-        emit: options.telemetry.emit,
-        clock: options.clock,
-        ...(certificate === undefined ? {} : { certificate }),
-      }));
+      started.push(startHttpListener(listener, app, { emit: telemetry.emit, clock, certificates }));
     }
   } catch (error) {
     await Promise.all(started.map((listener) => listener.close(0)));

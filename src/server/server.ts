@@ -1,5 +1,6 @@
 /** Builds a running server from a configuration, and takes it down again. */
 
+import { openAcme } from "../acme/mod.ts";
 import type { Signer } from "../authentication/mod.ts";
 import { type Clock, systemClock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
@@ -115,7 +116,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   };
 
   try {
-    const certificates = createCertificateStore(config.certificates);
+    const acme = await openAcme(config.acme, { clock, emit });
+    const certificates = createCertificateStore([...config.certificates, ...acme.certificates], acme.proofs);
     const sessions = createSessions(clock);
     const gate = Promise.withResolvers<Generation>();
     gate.promise.catch(() => {});
@@ -173,7 +175,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       clock,
       emit,
       files: systemFiles,
-      use: (renewed) => certificates.replace(renewed),
+      use: (renewed) => certificates.replace([...renewed, ...acme.certificates]),
     });
     undo.push(() => watch.close());
     if (options.runAs !== undefined) dropPrivileges(options.runAs);
@@ -347,9 +349,14 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     // The store says when it is lost and when it works again; readiness follows.
     const lost = new Set<unknown>();
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
+      acmeAnswer: acme.httpAnswer,
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
     let app = createApp(config, world);
-    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, { telemetry, clock });
+    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, {
+      telemetry,
+      clock,
+      certificates,
+    });
     undo.push(() => http.close());
     registerReportGauges(telemetry, received);
     // Streams without end would hold up their listeners.
@@ -365,6 +372,14 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       draining = true;
+    undo.push(() => acme.close());
+    acme.start({
+      store: data,
+      resolver,
+      random,
+      nodeId: config.cluster.nodeId,
+      onChange: () => certificates.replace([...watch.certificates, ...acme.certificates]),
+    });
       emit("server.draining", { sessions: sessions.count });
       for (const { listener } of listeners.values()) listener.close();
       await Promise.all([sessions.stop(GRACE), queue.drain(GRACE)]);
@@ -379,12 +394,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       async reload(next) {
         // What can fail comes first, so that the old configuration can go on.
         try {
-          certificates.replace(next.certificates);
+          certificates.replace([...next.certificates, ...ordered.certificates]);
           open(next);
           await http.use(next);
         } catch (error) {
-          certificates.replace(watch.certificates);
+          certificates.replace([...watch.certificates, ...acme.certificates]);
           open(inForce);
+        const ordered = await acme.plan(next.acme);
           await http.use(inForce);
           throw error;
         }
@@ -400,6 +416,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         const last = current;
         current = generationOf(next, queue);
         last?.retire();
+        ordered.use();
         app = createApp(next, world);
         if (next.http.prometheus.enable) await telemetry.collectDurations();
         queue.reconfigure(next.queue);

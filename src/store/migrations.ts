@@ -328,4 +328,26 @@ export const MIGRATIONS: readonly Migration[] = [
       "DROP TABLE tls_result_policies",
     ],
   },
+  {
+    version: 13,
+    statements: [
+      // Certificates from authorities, by a digest of directory and names. chain: '' until the first one; issued: begin of
+      // its validity. next, barred: when to look again, and when the authority lets us; owner, until: whose turn it is.
+      `CREATE TABLE acme_certificates (
+        id TEXT PRIMARY KEY,
+        chain TEXT NOT NULL DEFAULT '',
+        private_key TEXT NOT NULL DEFAULT '',
+        issued INTEGER NOT NULL DEFAULT 0,
+        next INTEGER NOT NULL DEFAULT 0,
+        barred INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        owner TEXT NOT NULL DEFAULT '',
+        until INTEGER NOT NULL DEFAULT 0
+      )`,
+      // Keys of accounts and of certificates. url: of the account, '' until it is made.
+      "CREATE TABLE acme_keys (id TEXT PRIMARY KEY, private_key TEXT NOT NULL, url TEXT NOT NULL)",
+      // What proves names at the moment, by kind and token or name.
+      "CREATE TABLE acme_proofs (name TEXT PRIMARY KEY, answer TEXT NOT NULL, until INTEGER NOT NULL)",
+    ],
+  },
 ];

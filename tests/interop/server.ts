@@ -32,6 +32,8 @@ export interface TestServer {
 export interface ServerSettings {
   /** TOML added to the configuration. */
   readonly toml?: string;
+  /** Environment of the server, beside that of the test. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Port of the relay that mail for other domains goes to; without one there is none. */
   readonly relayPort?: number;
   readonly relayProtocol?: "smtp" | "lmtp";
@@ -63,7 +65,7 @@ export async function withServer(
   const ports = { mx: freePort(), submission: freePort(), submissions: freePort(), lmtp: freePort(), http: freePort() };
   const config = `${folder}/config.toml`;
   await Deno.writeTextFile(config, configuration(ports, settings));
-  const child = startGodwit({ config, cwd: folder });
+  const child = startGodwit({ config, cwd: folder, ...settings.env && { env: settings.env } });
   try {
     await greeted(ports.mx, child.status);
     await body({

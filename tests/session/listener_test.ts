@@ -42,15 +42,17 @@ Deno.test("the certificate is chosen by the name asked for, and the default serv
   assert.equal(await shownTo(undefined, test.address("smtps")), "mail.example.com");
 });
 
-Deno.test("an HTTP listener shows the certificate that it names", async () => {
+Deno.test("an HTTP listener shows the certificate for the name, else the one that it names", async () => {
   const named = await makeCertificate({ names: ["www.example.org"] });
   const usual = await makeCertificate({ names: ["mail.example.com"] });
   await using test = await startTestServer(`
 server.listener.web = { bind = "127.0.0.1:0", protocol = "http", tls.implicit = true, tls.certificate = "named" }
 server.listener.other = { bind = "127.0.0.1:0", protocol = "http", tls.implicit = true }
 ${tomlCertificate("named", named)}${tomlCertificate("usual", usual, "certificate.usual.default = true")}`);
-  assert.equal(await shownTo("www.example.org", test.address("web")), "www.example.org");
-  assert.equal(await shownTo("www.example.org", test.address("other")), "mail.example.com");
+  assert.equal(await shownTo("mail.example.com", test.address("web")), "mail.example.com");
+  assert.equal(await shownTo("nobody.example", test.address("web")), "www.example.org");
+  assert.equal(await shownTo("www.example.org", test.address("other")), "www.example.org");
+  assert.equal(await shownTo("nobody.example", test.address("other")), "mail.example.com");
 });
 
 Deno.test("a reload changes certificate and settings for new sessions and drops no running one", async () => {

@@ -17,7 +17,8 @@ export function buildCertificates(context: BuildContext): readonly CertificateCo
     );
   }
   const [first] = certificates;
-  if (first !== undefined && defaults.length === 0 && !reader.isSet("server.tls.certificate")) {
+  const isMarked = defaults.length > 0 || reader.names("acme").some((id) => reader.get("acme.<id>.default", id));
+  if (first !== undefined && !isMarked && !reader.isSet("server.tls.certificate")) {
     reader.warning(
       "certificate.<id>.default",
       [first.id],

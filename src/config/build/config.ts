@@ -2,6 +2,7 @@
 
 import type { DefinedIds, Definition } from "../schema/setting_shape.ts";
 import type { Config, StoreConfig } from "../config.ts";
+import { buildAcme, checkChallenges } from "./acme.ts";
 import { buildCertificates } from "./certificate.ts";
 import type { BuildContext } from "./context.ts";
 import { buildDirectories } from "./directory.ts";
@@ -26,18 +27,21 @@ import { buildDisabledEvents, buildEventLevels, buildHttp, buildTracers } from "
 export function buildConfig(context: BuildContext, file: string): Config {
   const { reader } = context;
   const certificates = buildCertificates(context);
+  const acme = buildAcme(context, certificates);
   const stores = buildStores(context);
   const directories = buildDirectories(context, stores);
   // Expressions name what is defined, so all of that comes first.
   const environment = environmentOf(context, stores);
   reader.define({ defined: definedIds(context), environment });
-  const server = buildServer(context, certificates);
+  const server = buildServer(context, certificates, acme);
+  checkChallenges(context, acme, server.listeners);
   const definitions = buildQueueDefinitions(context);
   checkNotices(context, definitions.schedule);
   const config: Config = {
     file,
     server,
     certificates,
+    acme,
     session: buildSession(context),
     mtaSts: buildMtaSts(context),
     signing: buildSigning(context, buildSignatures(context)),

@@ -1,7 +1,7 @@
 /** Builds `server.*`: listeners with their sockets and TLS (reference §3). */
 
 import { suggestion } from "../../expression/mod.ts";
-import type { CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
+import type { AcmeConfig, CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
 import type { Pattern } from "../schema/mod.ts";
 import { SUITES } from "../schema/server.ts";
 import { parseHostname } from "../syntax.ts";
@@ -27,7 +27,11 @@ function versionOf(suite: typeof SUITES[number]): typeof VERSIONS[number] {
 
 const LOOPBACK: readonly Network[] = [{ address: "127.0.0.1", prefix: 32 }, { address: "::1", prefix: 128 }];
 
-export function buildServer(context: BuildContext, certificates: readonly CertificateConfig[]): ServerConfig {
+export function buildServer(
+  context: BuildContext,
+  certificates: readonly CertificateConfig[],
+  acme: readonly AcmeConfig[],
+): ServerConfig {
   const { reader } = context;
   if (!reader.isSet("server.hostname") && parseHostname(context.systemHostname) === undefined) {
     reader.error("server.hostname", [], "required: the machine has no host name that could serve as default");
@@ -41,7 +45,7 @@ export function buildServer(context: BuildContext, certificates: readonly Certif
   }
   checkBinds(context, listeners);
   for (const listener of listeners) {
-    checkTls(context, listener, certificates);
+    checkTls(context, listener, certificates, acme);
     if (listener.protocol === "http") checkHttp(context, listener);
   }
   const allowedIp = reader.get("server.allowed-ip");
@@ -163,15 +167,16 @@ function checkTls(
   context: BuildContext,
   listener: ListenerConfig,
   certificates: readonly CertificateConfig[],
+  acme: readonly AcmeConfig[],
 ): void {
   const { reader } = context;
   const { id, tls } = listener;
-  const ids = certificates.map((certificate) => certificate.id);
+  const ids = [...certificates, ...acme].map((certificate) => certificate.id);
   if (tls.implicit && ids.length === 0) {
     reader.error(
       "server.listener.<id>.tls.implicit",
       [id],
-      `listener '${id}' speaks TLS from the first byte, which needs a certificate; define one as certificate.<id>`,
+      `listener '${id}' speaks TLS from the first byte, which needs a certificate; define one as certificate.<id> or acme.<id>`,
     );
   }
   if (tls.certificate !== undefined && tls.certificate !== "" && !ids.includes(tls.certificate)) {
@@ -198,7 +203,7 @@ function checkTls(
         [id],
         `no ${what} of TLS is left; to offer no TLS set tls.enable = false`,
       );
-    } else if (listener.protocol !== "http") checkSuites(context, listener, certificates, left);
+    } else if (listener.protocol !== "http" || tls.implicit) checkSuites(context, listener, certificates, left);
   }
 }
 
@@ -223,7 +228,7 @@ function checkSuites(
   }
 }
 
-/** HTTP listeners run on the runtime's own server, which leaves less to say than those of mail. */
+/** HTTP listeners without TLS run on the runtime's own server, which leaves less to say than those of mail. */
 function checkHttp({ reader }: BuildContext, { id, tls, socket, proxyTrustedNetworks }: ListenerConfig): void {
   if (!socket.nodelay) {
     const message = `the HTTP listener '${id}' sends small packets without delay, whatever is set`;
@@ -240,8 +245,9 @@ function checkHttp({ reader }: BuildContext, { id, tls, socket, proxyTrustedNetw
       );
     }
     const pattern = "server.listener.<id>.proxy.trusted-networks";
+    if (tls.implicit) return;
     if (reader.isSet(pattern, id)) {
-      reader.error(pattern, [id], "is not supported yet on HTTP listeners, which read no PROXY header");
+      reader.error(pattern, [id], "is not supported yet on HTTP listeners without TLS, which read no PROXY header");
     } else {
       reader.warning(
         "server.proxy.trusted-networks",
@@ -249,12 +255,5 @@ function checkHttp({ reader }: BuildContext, { id, tls, socket, proxyTrustedNetw
         `the HTTP listener '${id}' reads no PROXY header, so it has no answer for proxies that send one`,
       );
     }
-  }
-  if (tls.implicit && (tls.disableProtocols.length > 0 || tls.disableCiphers.length > 0)) {
-    reader.warning(
-      "server.listener.<id>.tls.implicit",
-      [id],
-      `the HTTP listener '${id}' offers every version and suite of TLS, whatever is switched off for mail`,
-    );
   }
 }

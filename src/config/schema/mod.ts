@@ -47,5 +47,6 @@ export const KINDS: Readonly<Partial<Record<Pattern, readonly string[]>>> = {
   "store.<id>.type": ["libsql", "sqlite", "memory"],
   "http-lookup.<id>.format": ["list", "csv"],
   "directory.<id>.type": ["memory", "sql", "ldap", "smtp", "lmtp", "imap", "oidc"],
+  "acme.<id>.challenge": ["tls-alpn-01", "http-01", "dns-01"],
   "tracer.<id>.type": ["console", "stdout", "log"],
 };

@@ -491,6 +491,8 @@ contact = "x"
     "session.rcpt.relay:6",
     "session.rcpt.relay:7",
     "queue.strategy.route:9",
+    "acme.le.domains:10",
+    "acme.le.challenge:10",
     "acme.le.contact:11",
   ]);
 });

@@ -608,6 +608,8 @@ const ELSEWHERE = [
   // certificate_test.ts
   /^certificate\./,
   // signature_test.ts
+  // acme_test.ts
+  /^acme\./,
   /^signature\./,
   "auth.dkim.sign",
   "auth.arc.seal",

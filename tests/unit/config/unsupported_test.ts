@@ -7,7 +7,6 @@ const schema: Readonly<Record<string, Key>> = SCHEMA;
 
 /** Areas of the reference that are not supported yet, by what their patterns begin with. */
 const AREAS = [
-  "acme.",
   "asn.",
   "report.dkim.",
   "report.spf.",

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { ListenerConfig } from "../../../src/config/config.ts";
 import { type HttpApp, type RequestInfo, startHttpListener } from "../../../src/http/mod.ts";
-import { makeCertificate } from "../../support/certificates.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
 function listener(changes: Partial<ListenerConfig> = {}): ListenerConfig {
@@ -66,34 +65,6 @@ Deno.test("each bound address is served, and port 0 takes a free port", async ()
     ...running.addresses.map((address) => `network.listen-stop ${address}`),
   ]);
   await assert.rejects(fetch(`http://${running.addresses[0]}/`));
-});
-
-Deno.test("with implicit TLS the default certificate is shown", async () => {
-  const certificate = await makeCertificate({ names: ["localhost"] });
-  const app = echo();
-  const config = listener();
-  const running = startHttpListener({ ...config, tls: { ...config.tls, implicit: true } }, app, {
-    ...silent,
-    certificate,
-  });
-  const client = Deno.createHttpClient({ caCerts: [certificate.cert] });
-  try {
-    const port = running.addresses[0]?.split(":").at(-1);
-    const response = await fetch(`https://localhost:${port}/secure`, { client });
-    assert.equal(await response.text(), "/secure");
-    assert.equal(app.asked[0]?.tls, true);
-  } finally {
-    client.close();
-    await running.close();
-  }
-});
-
-Deno.test("implicit TLS without a certificate is refused with the key that is wrong", () => {
-  const config = listener();
-  assert.throws(
-    () => startHttpListener({ ...config, tls: { ...config.tls, implicit: true } }, echo(), silent),
-    /server\.listener\.admin\.tls\.implicit needs a certificate/,
-  );
 });
 
 Deno.test("an address that cannot be bound leaves none bound", () => {
