@@ -40,6 +40,12 @@ export interface SpfReports {
   readonly wanted: readonly ("all" | "e" | "f" | "s" | "n")[];
 }
 
+/** An SPF record as published. */
+export interface SpfRecordText {
+  readonly domain: string;
+  readonly text: string;
+}
+
 /** SPF of one identity. */
 export interface SpfResult {
   readonly method: "spf";
@@ -56,9 +62,18 @@ export interface SpfResult {
   readonly explanation?: string;
   /** Whom the domain wants told of results; absent if nobody. */
   readonly reports?: SpfReports;
+  /** The records that were read for it, in that order; there with `reports`. */
+  readonly records?: readonly SpfRecordText[];
   /** What is wrong with the record or the lookup, for an administrator. */
   readonly reason?: string;
 }
+
+/**
+ * What is wrong with a signature, as reports tell failures apart (RFC 6591 §3.3, RFC 6651 §5.1): its key cannot be had or
+ * was revoked; it is refused for what it is; it or its key cannot be read; the body or the signed fields are others;
+ * it has expired; something else.
+ */
+export type DkimFault = "dns" | "revoked" | "policy" | "syntax" | "body" | "signature" | "expired" | "other";
 
 /** DKIM of one signature. `none` stands alone, for a message without signatures. */
 export interface DkimResult {
@@ -76,6 +91,8 @@ export interface DkimResult {
   readonly testing: boolean;
   /** The signer asks for reports of failures (`r=y`, RFC 6651 §3.1). */
   readonly reportRequested: boolean;
+  /** Absent for `pass` and `none`. */
+  readonly fault?: DkimFault;
   readonly reason?: string;
 }
 

@@ -26,6 +26,7 @@ export interface DkimKey {
 /** A record that gives no key, and why. */
 export interface UnusableKey {
   readonly kind: "unusable";
+  readonly fault: "revoked" | "policy" | "syntax";
   readonly reason: string;
 }
 
@@ -60,12 +61,12 @@ function parseKeyRecord(text: string): DkimKey | UnusableKey {
   }
   const services = tags.get("s");
   if (services !== undefined && !colonList(services).some((service) => service === "*" || service === "email")) {
-    return unusable("the key is not meant for email");
+    return unusable("the key is not meant for email", "policy");
   }
   const encoded = tags.get("p");
   if (encoded === undefined) return unusable("the key record holds no key");
   const data = withoutBlanks(encoded);
-  if (data === "") return unusable("the key is revoked");
+  if (data === "") return unusable("the key is revoked", "revoked");
   if (!BASE64.test(data)) return unusable("the key is not Base64");
   const type = tags.get("k") ?? "rsa";
   const key = publicKey(type, Buffer.from(data, "base64"));
@@ -116,6 +117,6 @@ function verifyEd25519(key: KeyObject, digest: Uint8Array, signature: Uint8Array
   }
 }
 
-function unusable(reason: string): UnusableKey {
-  return { kind: "unusable", reason };
+function unusable(reason: string, fault: UnusableKey["fault"] = "syntax"): UnusableKey {
+  return { kind: "unusable", fault, reason };
 }

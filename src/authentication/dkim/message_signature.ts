@@ -7,6 +7,7 @@ import type { KeyLookup } from "./key_lookup.ts";
 import type { DkimKey } from "./key_record.ts";
 import { type FieldsByName, headerDigest, signedFields } from "./signed_header.ts";
 import type { MessageSignature, SignatureBase } from "./signature.ts";
+import type { DkimFault } from "../types.ts";
 
 /** Shortest RSA key that proves anything (RFC 8301 §3.2). */
 const LEAST_RSA_BITS = 1024;
@@ -14,6 +15,7 @@ const LEAST_RSA_BITS = 1024;
 /** What became of a signature. `key` is the one that decided, if it came that far. */
 export interface Verification {
   readonly result: "pass" | "fail" | "policy" | "temperror" | "permerror";
+  readonly fault?: DkimFault;
   readonly reason?: string;
   readonly key?: DkimKey;
 }
@@ -53,16 +55,16 @@ export function provesLittle({ hash, bodyLength }: MessageSignature): string | u
 export function verifyMessageSignature(message: SignedMessage, fetched: FetchedSignature): Verification {
   const { keys, signature, bodyDigest, field } = fetched;
   if (keys.kind !== "keys") return withoutKey(keys);
-  if (bodyDigest === undefined) return failed("the body is shorter than l=", keys.keys[0]);
-  if (!equal(bodyDigest, signature.bodyHash)) return failed("the body has changed", keys.keys[0]);
+  if (bodyDigest === undefined) return failed("body", "the body is shorter than l=", keys.keys[0]);
+  if (!equal(bodyDigest, signature.bodyHash)) return failed("body", "the body has changed", keys.keys[0]);
   const chosen = signedFields(message.fields, signature.signedFields, field);
   const digest = headerDigest(message.bytes, chosen, field, signature.headerCanonicalization, signature.hash);
   return verifyWithKeys(keys.keys, signature, digest, fetched);
 }
 
 /** What a signature is worth whose key was not found. */
-export function withoutKey({ kind, reason }: Exclude<KeyLookup, { kind: "keys" }>): Verification {
-  return { result: kind === "temporary" ? "temperror" : "permerror", reason };
+export function withoutKey({ kind, fault, reason }: Exclude<KeyLookup, { kind: "keys" }>): Verification {
+  return { result: kind === "temporary" ? "temperror" : "permerror", fault, reason };
 }
 
 /** Tries the keys that were found until one fits; the first one speaks for all that do not. */
@@ -74,30 +76,36 @@ export function verifyWithKeys(
 ): Verification {
   let first: Verification | undefined;
   for (const key of keys) {
-    const refused = refuseKey(key, signature, strict) ?? reasonOf("permerror", keyAllows?.(key));
+    const refused = refuseKey(key, signature, strict) ?? reasonOf("permerror", "policy", keyAllows?.(key));
     if (refused === undefined && key.verify(signature.hash, digest, signature.signature)) {
       return { result: "pass", key };
     }
-    first ??= refused === undefined ? failed("the signature does not fit", key) : { ...refused, key };
+    first ??= refused === undefined ? failed("signature", "the signature does not fit", key) : { ...refused, key };
   }
-  return first ?? { result: "permerror", reason: "there is no key for the signature" };
+  return first ?? { result: "permerror", fault: "dns", reason: "there is no key for the signature" };
 }
 
 function refuseKey(key: DkimKey, { keyType, hash }: SignatureBase, strict: boolean): Verification | undefined {
-  if (key.type !== keyType) return reasonOf("permerror", "the key is of another type than the signature");
-  if (key.hashes?.includes(hash) === false) return reasonOf("permerror", "the key is not meant for this hash");
+  if (key.type !== keyType) return reasonOf("permerror", "syntax", "the key is of another type than the signature");
+  if (key.hashes?.includes(hash) === false) {
+    return reasonOf("permerror", "policy", "the key is not meant for this hash");
+  }
   if (strict && key.type === "rsa" && key.bits < LEAST_RSA_BITS) {
-    return reasonOf("policy", `the key has only ${key.bits} bits`);
+    return reasonOf("policy", "policy", `the key has only ${key.bits} bits`);
   }
   return undefined;
 }
 
-function reasonOf(result: "policy" | "permerror", reason: string | undefined): Verification | undefined {
-  return reason === undefined ? undefined : { result, reason };
+function reasonOf(
+  result: "policy" | "permerror",
+  fault: DkimFault,
+  reason: string | undefined,
+): Verification | undefined {
+  return reason === undefined ? undefined : { result, fault, reason };
 }
 
-function failed(reason: string, key: DkimKey | undefined): Verification {
-  return { result: "fail", reason, ...(key === undefined ? {} : { key }) };
+function failed(fault: DkimFault, reason: string, key: DkimKey | undefined): Verification {
+  return { result: "fail", fault, reason, ...(key === undefined ? {} : { key }) };
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

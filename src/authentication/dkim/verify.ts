@@ -1,7 +1,7 @@
 /** Verifying the DKIM signatures of a message (RFC 6376 §6). */
 
 import type { HeaderField } from "../../message/mod.ts";
-import type { CheckContext, DkimResult, DkimVerdict } from "../types.ts";
+import type { CheckContext, DkimFault, DkimResult, DkimVerdict } from "../types.ts";
 import type { BodyHashForm } from "./body_hash.ts";
 import { lookUpKeys } from "./key_lookup.ts";
 import type { DkimKey } from "./key_record.ts";
@@ -55,17 +55,19 @@ function startSignature(
     const { signature, result, reason } = read;
     return {
       kind: "known",
-      result: signature === undefined ? { ...NO_SIGNATURE, result, reason } : resultOf(signature, { result, reason }),
+      result: signature === undefined
+        ? { ...NO_SIGNATURE, result, fault: "syntax", reason }
+        : resultOf(signature, { result, fault: "syntax", reason }),
     };
   }
   const { signature } = read;
-  const known = (result: DkimVerdict, reason: string): DkimCheck => {
-    return { kind: "known", result: resultOf(signature, { result, reason }) };
+  const known = (result: DkimVerdict, fault: DkimFault, reason: string): DkimCheck => {
+    return { kind: "known", result: resultOf(signature, { result, fault, reason }) };
   };
   const little = strict ? provesLittle(signature) : undefined;
-  if (little !== undefined) return known("policy", little);
+  if (little !== undefined) return known("policy", "policy", little);
   if (signature.expires !== undefined && context.now() > signature.expires * 1000) {
-    return known("fail", "the signature has expired");
+    return known("fail", "expired", "the signature has expired");
   }
   const keys = lookUpKeys(context.resolver, signature);
   // Should the body be unreadable, nobody waits for the key.
@@ -94,7 +96,12 @@ function domainAllowed(key: DkimKey, { auidDomain, domain }: DkimSignature): str
 
 function resultOf(
   signature: SignatureBase & Partial<Pick<DkimSignature, "auid" | "reportRequested">>,
-  { result, reason, key }: { readonly result: DkimVerdict; readonly reason?: string; readonly key?: DkimKey },
+  { result, fault, reason, key }: {
+    readonly result: DkimVerdict;
+    readonly fault?: DkimFault;
+    readonly reason?: string;
+    readonly key?: DkimKey;
+  },
 ): DkimResult {
   const { domain, selector, algorithm, encodedSignature, auid = `@${domain}`, reportRequested = false } = signature;
   return {
@@ -107,6 +114,7 @@ function resultOf(
     signature: encodedSignature,
     testing: key?.testing ?? false,
     reportRequested,
+    ...(fault === undefined ? {} : { fault }),
     ...(reason === undefined ? {} : { reason }),
   };
 }

@@ -51,13 +51,14 @@ export async function checkSpf(query: SpfQuery, context: CheckContext): Promise<
 
 function resultOf(
   base: Pick<SpfResult, "method" | "identity" | "domain" | "sender">,
-  { verdict, directive, reports, reason }: Outcome,
+  { verdict, directive, reports, records, reason }: Outcome,
 ): SpfResult {
   return {
     ...base,
     result: verdict,
     ...(directive === undefined ? {} : { mechanism: directive }),
     ...(reports === undefined ? {} : { reports }),
+    ...(records === undefined ? {} : { records }),
     ...(reason === undefined ? {} : { reason }),
   };
 }

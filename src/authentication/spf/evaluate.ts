@@ -1,7 +1,7 @@
 /** `check_host()` (RFC 7208 §4): walks a record and what it includes, within the limits of §4.6.4. */
 
 import { type Answer, DnsError } from "../../dns/resolver.ts";
-import type { CheckContext, SpfReports, SpfVerdict } from "../types.ts";
+import type { CheckContext, SpfRecordText, SpfReports, SpfVerdict } from "../types.ts";
 import { dotted, inNetwork, ipv4Octets, ipv6Octets, readable } from "./address.ts";
 import { expandMacros, type MacroText, parseMacroText, usesMacro } from "./macro.ts";
 import { type Directive, isSpfRecord, type Mechanism, parseSpfRecord, type SpfRecord } from "./record.ts";
@@ -26,6 +26,8 @@ export interface Outcome {
   readonly explanation?: { readonly target: MacroText; readonly domain: string };
   /** Whom the domain that was asked about wants told. */
   readonly reports?: SpfReports;
+  /** What was read to find that out; there with `reports`. */
+  readonly records?: readonly SpfRecordText[];
   /**
    * Milliseconds since the epoch up to which DNS lets it hold for whoever sends from this domain at this address; absent
    * if it does not: DNS did not answer, or a record asks for more about the sender than that.
@@ -59,6 +61,7 @@ interface Check {
   voids: number;
   validated: Promise<readonly string[]> | undefined;
   reports: SpfReports | undefined;
+  readonly records: SpfRecordText[];
   /** Until when the outcome holds, as far as is known yet. */
   until: number;
 }
@@ -73,6 +76,7 @@ function start(subject: Subject, context: CheckContext): Check {
     voids: 0,
     validated: undefined,
     reports: undefined,
+    records: [],
     until: Infinity,
   };
 }
@@ -86,7 +90,7 @@ export async function evaluate(subject: Subject, context: CheckContext): Promise
   });
   return {
     ...outcome,
-    ...(check.reports === undefined ? {} : { reports: check.reports }),
+    ...(check.reports === undefined ? {} : { reports: check.reports, records: check.records }),
     ...(check.until > context.now() && outcome.verdict !== "temperror" ? { until: check.until } : {}),
   };
 }
@@ -104,6 +108,7 @@ async function checkHost(check: Check, domain: string, isOwn: boolean): Promise<
   const [text] = found;
   if (text === undefined) return { verdict: "none", reason: `${domain} has no SPF record` };
   if (found.length > 1) return { verdict: "permerror", reason: `${domain} has several SPF records` };
+  check.records.push({ domain, text });
   const record = parseSpfRecord(text);
   if (record.kind === "broken") return { verdict: "permerror", reason: `SPF record of ${domain}: ${record.problem}` };
   if (isOwn) check.reports = record.reports && { ...record.reports, address: `${record.reports.address}@${domain}` };

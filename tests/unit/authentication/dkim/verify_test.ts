@@ -245,6 +245,19 @@ Deno.test("keys that are missing, revoked or meant for something else are perman
   }
 });
 
+Deno.test("what is wrong with a signature is told apart (RFC 6591 §3.3, RFC 6651 §5.1)", async () => {
+  const message = sign(MESSAGE, RSA);
+  const faultOf = async (text: string, zone: Zone = publish(RSA)) => (await verify(text, zone))[0]?.fault;
+  assert.equal(await faultOf(message), undefined);
+  assert.equal(await faultOf(message.replace("rained", "snowed")), "body");
+  assert.equal(await faultOf(message.replace("harvest", "storm")), "signature");
+  assert.equal(await faultOf(message, {}), "dns");
+  assert.equal(await faultOf(message, { [KEY]: { txt: ["v=DKIM1; p="] } }), "revoked");
+  assert.equal(await faultOf(message, { [KEY]: { txt: ["v=DKIM1; p=?"] } }), "syntax");
+  assert.equal(await faultOf(message, publish(RSA, "; s=tlsrpt")), "policy");
+  assert.equal(await faultOf(message.replace("v=1;", "v=2;")), "syntax");
+});
+
 Deno.test("t=s keeps a key to its very domain", async () => {
   assert.equal(await signed({ i: "a@example.org" }, publish(RSA, "; t=y:s")), "pass");
   const result = await signed({ i: "a@sub.example.org" }, publish(RSA, "; t=y:s"));

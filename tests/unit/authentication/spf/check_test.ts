@@ -290,6 +290,15 @@ Deno.test("a domain says whom it wants told of which results (RFC 6652 §3)", as
   }
 });
 
+Deno.test("the records that led to a result are there for a report (RFC 6591 §3.2.6)", async () => {
+  const zone = { "example.net": "v=spf1 include:b.example -all ra=a", "b.example": "v=spf1 -all" };
+  assert.deepEqual((await ask(zone)).records, [
+    { domain: "example.net", text: "v=spf1 include:b.example -all ra=a" },
+    { domain: "b.example", text: "v=spf1 -all" },
+  ]);
+  assert.equal((await ask({ "example.net": "v=spf1 -all" })).records, undefined);
+});
+
 Deno.test("a client without an IP address is not checked", async () => {
   assert.equal((await ask({ "example.net": "v=spf1 -all" }, { ip: "" })).result, "none");
 });

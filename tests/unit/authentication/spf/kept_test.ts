@@ -59,6 +59,7 @@ Deno.test("who is asked about is told, not who was asked about first", async () 
     sender: "postmaster@example.net",
     mechanism: "-all",
     reports: { address: "reports@example.net", percent: 100, wanted: ["all"] },
+    records: [{ domain: "example.net", text: "v=spf1 ra=reports -all" }],
   });
 });
 
