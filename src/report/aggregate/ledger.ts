@@ -57,7 +57,7 @@ const COUNT = "INSERT INTO aggregate_results (report, result, count) " +
   `SELECT r.id, CASE WHEN (r.results < ?3 AND (SELECT results FROM aggregate_size) < ${MOST_IN_ALL}) OR EXISTS ` +
   "(SELECT 1 FROM aggregate_results e WHERE e.report = r.id AND e.result = v.value ->> 3) " +
   "THEN v.value ->> 3 ELSE v.value ->> 4 END, v.value ->> 5 " +
-  "FROM json_each(?2) v JOIN aggregate_reports r ON r.kind = ?1 AND r.domain = v.value ->> 0 AND " +
+  "FROM json_each(?2) v CROSS JOIN aggregate_reports r ON r.kind = ?1 AND r.domain = v.value ->> 0 AND " +
   "r.begins = v.value ->> 1 AND r.ends = v.value ->> 2 AND r.state = 0 WHERE true " +
   "ON CONFLICT (report, result) DO UPDATE SET count = count + excluded.count";
 

@@ -5,6 +5,7 @@ import {
   cancelOutgoing,
   claimDue,
   dropResults,
+  gatherStatements,
   handOver,
   listOutgoing,
   overflowOf,
@@ -271,4 +272,13 @@ Deno.test("the purge keeps what waits, forgets what is done after a week and wha
     assert.deepEqual(await left(14), []);
     assert.deepEqual((await store.read("SELECT count(*) FROM aggregate_results")).rows, [[0]]);
     assert.deepEqual((await store.read("SELECT results FROM aggregate_size")).rows, [[0]]);
+  }));
+
+Deno.test("results find their report by an index, whatever SQLite believes about the tables", () =>
+  withStore(async (store) => {
+    for (const { sql, args } of gatherStatements("dmarc", [], [])) {
+      const { rows } = await store.read(`EXPLAIN QUERY PLAN ${sql}`, args);
+      const steps = rows.map(([, , , step]) => String(step));
+      assert.deepEqual(steps.filter((step) => /^SCAN (?:r|e|aggregate_reports)\b/.test(step)), []);
+    }
   }));
