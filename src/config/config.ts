@@ -320,6 +320,8 @@ export interface ResolverConfig {
   readonly dnssec: "trust" | "validate";
   /** DS and DNSKEY records that are believed, in master file format; empty: the keys of the root. */
   readonly trustAnchors: readonly string[];
+  /** Where keys that have come after those are kept (RFC 5011), an absolute path; `undefined`: they are not followed. */
+  readonly anchorFile?: string | undefined;
   /** Cache sizes in octets by type (`txt`, `mx`, `ipv4`, `ipv6`, `ptr`, `tlsa`, `mta-sts`, `rbl`). */
   readonly cacheSizes: Readonly<Record<string, number>>;
 }

@@ -4,6 +4,7 @@ import ipaddr from "ipaddr.js";
 import type { Clock } from "../clock/mod.ts";
 import type { ResolverConfig } from "../config/config.ts";
 import type { Emit } from "../telemetry/event.ts";
+import { anchorFile, type AnchorKeeper, keepAnchors } from "./anchor_keeper.ts";
 import { type Cache, createCache } from "./cache.ts";
 import { createValidator, readAnchors, ROOT_ANCHORS, type Validator } from "./dnssec/mod.ts";
 import { lookUp } from "./lookup.ts";
@@ -21,6 +22,8 @@ export interface ResolverOptions {
   readonly emit: Emit;
   /** Texts of the machine's files, read from `/etc` if not given. Used when no servers are configured. */
   readonly system?: { readonly resolvConf: string; readonly hosts: string };
+  /** Whether the keys of `resolver.anchor-file` are kept current, as one program at a time should do; else it is read. */
+  readonly followsAnchors?: boolean;
   /** PEM roots that DNS over TLS trusts besides the system's. */
   readonly caCerts?: readonly string[];
 }
@@ -48,7 +51,8 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
       .map((ip) => ({ protocol: "udp", ip, port: 53 } as const))
     : config.servers;
   const upstream = createUpstream(servers, config, options);
-  const validator = config.dnssec === "validate" ? validatorOver(upstream, config.trustAnchors, clock) : undefined;
+  const trust = config.dnssec === "validate" ? trustIn(upstream, config, options) : undefined;
+  const validator = trust?.validator;
 
   const failures = createCache<DnsError>(FAILURE_CACHE);
 
@@ -126,16 +130,31 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
     tlsa: cached(TLSA),
     cname: cached(CNAME),
     ns: cached(NS),
-    close: () => upstream.close(),
+    close() {
+      trust?.keeper?.close();
+      upstream.close();
+    },
   };
 }
 
-function validatorOver(upstream: Upstream, trustAnchors: readonly string[], clock: Clock): Validator {
-  const anchors = readAnchors(trustAnchors.length === 0 ? ROOT_ANCHORS : trustAnchors);
-  return createValidator({
-    // The configuration has been read before; with what cannot be read nothing is secure.
-    anchors: "unreadable" in anchors ? [] : anchors,
-    ask: async (name, type) => (await upstream.ask({ name: name === "" ? "." : name, type, unchecked: true })).message,
-    now: () => clock.now(),
+function trustIn(
+  upstream: Upstream,
+  { trustAnchors, anchorFile: path }: Pick<ResolverConfig, "trustAnchors" | "anchorFile">,
+  { clock, emit, followsAnchors = false }: Pick<ResolverOptions, "clock" | "emit" | "followsAnchors">,
+): { readonly validator: Validator; readonly keeper: AnchorKeeper | undefined } {
+  const read = readAnchors(trustAnchors.length === 0 ? ROOT_ANCHORS : trustAnchors);
+  // The configuration has been read before; with what cannot be read nothing is secure.
+  const initial = "unreadable" in read ? [] : read;
+  const ask = async (name: string, type: "DS" | "DNSKEY") =>
+    (await upstream.ask({ name: name === "" ? "." : name, type, unchecked: true })).message;
+  const keeper = path === undefined ? undefined : keepAnchors({
+    initial,
+    storage: anchorFile(path),
+    ask: (zone) => ask(zone, "DNSKEY"),
+    clock,
+    emit,
+    follows: followsAnchors,
   });
+  const validator = createValidator({ anchors: () => keeper?.anchors ?? initial, ask, now: () => clock.now() });
+  return { validator, keeper };
 }

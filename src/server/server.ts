@@ -184,7 +184,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
     const stores = await openStores(config, { emit, clock });
     undo.push(() => closeStores(stores));
-    const resolver = options.resolver ?? createResolver(config.resolver, { clock, random, emit });
+    const resolver = options.resolver ?? createResolver(config.resolver, {
+      ...{ clock, random, emit },
+      followsAnchors: true,
+    });
     const functions = forwardingHost();
     const httpLists = createHttpLists({ clock, emit });
     undo.push(() => httpLists.close());

@@ -314,6 +314,8 @@ export const EVENTS = {
   "resource.not-found": { level: "debug", text: "No such resource" },
   "resource.low-memory": { level: "warn", text: "Memory use is near the limit" },
   "network.dns-failed": { level: "debug", text: "No name server gave a usable answer" },
+  "network.trust-anchor": { level: "info", text: "A key that DNSSEC begins with has come or gone" },
+  "network.trust-anchor-error": { level: "warn", text: "Keys that DNSSEC begins with cannot be kept current" },
 
   // spf, dkim, arc, dmarc, iprev: single results; `smtp.*` above tells the verdicts
   "spf.pass": { level: "debug", text: "SPF passed" },

@@ -1,7 +1,7 @@
 /** Builds `resolver.*` and `cache.dns.*` (reference §10). */
 
 import type { ResolverConfig } from "../config.ts";
-import type { BuildContext } from "./context.ts";
+import { absolutePath, type BuildContext } from "./context.ts";
 
 type Servers = ResolverConfig["servers"];
 
@@ -28,6 +28,7 @@ export function buildResolver(context: BuildContext): ResolverConfig {
     edns: reader.get("resolver.edns"),
     dnssec: buildDnssec(context),
     trustAnchors: reader.get("resolver.trust-anchors"),
+    ...buildAnchorFile(context),
     cacheSizes: Object.fromEntries(CACHES.map((type) => [type, reader.get(`cache.dns.${type}.size`)])),
   };
 }
@@ -62,6 +63,11 @@ function buildDnssec({ reader }: BuildContext): ResolverConfig["dnssec"] {
     reader.error("resolver.edns", [], 'has to be true for resolver.dnssec = "validate": signatures come by EDNS only');
   }
   return dnssec;
+}
+
+function buildAnchorFile(context: BuildContext): Pick<ResolverConfig, "anchorFile"> {
+  const path = context.reader.get("resolver.anchor-file");
+  return path === undefined ? {} : { anchorFile: absolutePath(context, path) };
 }
 
 function buildServers({ reader }: BuildContext): Servers {

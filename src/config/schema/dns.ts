@@ -24,6 +24,7 @@ export const dnsKeys = {
   "resolver.edns": key(bool, true),
   "resolver.dnssec": key(choice("trust", "validate"), "trust"),
   "resolver.trust-anchors": key(listOf(filled), []),
+  "resolver.anchor-file": optional(filled),
   "cache.dns.txt.size": key(size, LARGE_CACHE),
   "cache.dns.mx.size": key(size, LARGE_CACHE),
   "cache.dns.ipv4.size": key(size, LARGE_CACHE),

@@ -37,6 +37,23 @@ export function readKey(data: Uint8Array): ZoneKey | undefined {
   return { flags, algorithm, tag: keyTag(data), data };
 }
 
+/** Where the algorithm stands in the data of a DNSKEY record; flags and protocol come before. */
+export const ALGORITHM_AT = 3;
+
+/**
+ * Reads a DNSKEY record that says of itself that it is revoked (RFC 5011 §2.1).
+ *
+ * @returns the key as it signs its revocation, and its data as it was before; `undefined` if it is not revoked
+ */
+export function revocationOf(data: Uint8Array): { readonly key: ZoneKey; readonly before: Uint8Array } | undefined {
+  const flags = (data[0] ?? 0) * 256 + (data[1] ?? 0);
+  if ((flags & REVOKED) === 0) return undefined;
+  const before = data.slice();
+  before[1] = (data[1] ?? 0) & ~REVOKED;
+  const key = readKey(before);
+  return key === undefined ? undefined : { key: { ...key, flags, tag: keyTag(data), data }, before };
+}
+
 /** RFC 4034 appendix B. */
 function keyTag(data: Uint8Array): number {
   let sum = 0;

@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * const validator = createValidator({ anchors, ask, now: () => clock.now() });
+ * const validator = createValidator({ anchors: () => anchors, ask, now: () => clock.now() });
  * const { security } = await validator.validate({ name: "mx.example.net", type: TYPE.A }, response);
  * ```
  *
@@ -12,5 +12,18 @@
  */
 
 export { type Anchor, readAnchors, ROOT_ANCHORS } from "./anchor.ts";
+export { type FollowedZones, readAnchorFile, writeAnchorFile } from "./anchor_file.ts";
+export { isDigestOf, readKey, type ZoneKey } from "./key.ts";
 export { TYPE } from "./record.ts";
+export {
+  afterSeeing,
+  type FollowedKey,
+  isSameKey,
+  isTrustedState,
+  type KeyState,
+  nextLook,
+  nextTry,
+  readSeenKeys,
+  type SeenKeys,
+} from "./rollover.ts";
 export { BogusError, createValidator, type Validation, type Validator } from "./validator.ts";

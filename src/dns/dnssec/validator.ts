@@ -26,7 +26,8 @@ export class BogusError extends Error {
 
 /** What a validator is made with. */
 export interface ValidatorOptions {
-  readonly anchors: readonly Anchor[];
+  /** What is trusted; another list whenever that changes. */
+  readonly anchors: () => readonly Anchor[];
   /**
    * Asks for records; gives the response as it came, with its signatures.
    *
@@ -71,8 +72,16 @@ const MOST_CHECKS = 100;
 
 /** Makes a validator. */
 export function createValidator(options: ValidatorOptions): Validator {
-  const { anchors, ask, now } = options;
+  const { ask, now } = options;
   const cuts = new Map<string, Kept<Cut>>();
+  let anchors = options.anchors();
+  /** Forgets what was found out by keys that are not trusted any more. */
+  const refresh = () => {
+    const current = options.anchors();
+    if (current === anchors) return;
+    anchors = current;
+    cuts.clear();
+  };
   const seconds = () => Math.floor(now() / 1000);
 
   /** Finds something out once for all who ask at the same time, and keeps it for as long as it is valid. */
@@ -233,6 +242,7 @@ export function createValidator(options: ValidatorOptions): Validator {
 
   return {
     async validate({ name, type }, response) {
+      refresh();
       const effort: Effort = { left: MOST_CHECKS };
       const sections = read(response);
       // Lookups know names as plain text; what only looks like one of those must not pass for it.

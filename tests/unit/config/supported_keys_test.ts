@@ -239,6 +239,7 @@ const RESOLVER: readonly Case[] = [
     (c) => c.resolver.trustAnchors.length,
     2,
   ],
+  ["resolver.anchor-file", '"keys/root.key"', (c) => c.resolver.anchorFile, "/etc/godwit/keys/root.key"],
   ...["txt", "mx", "ipv4", "ipv6", "ptr", "tlsa", "mta-sts", "rbl"].map((type): Case => [
     `cache.dns.${type}.size`,
     "99",

@@ -105,7 +105,7 @@ await withUnbound([], async (port) => {
   };
   const anchors = readAnchors([anchor]);
   if ("unreadable" in anchors) throw new Error(`no anchor: ${anchors.unreadable}`);
-  const validator = createValidator({ anchors, ask, now: Date.now });
+  const validator = createValidator({ anchors: () => anchors, ask, now: Date.now });
   for (const { name, type, becomes } of CASES) {
     const verdict = await validator.validate({ name, type: TYPE[type] }, await ask(name, type))
       .then(({ security }) => security, (error) => {

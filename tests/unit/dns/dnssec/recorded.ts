@@ -57,7 +57,7 @@ export async function validate(
   assert.ok(!("unreadable" in anchors));
   const get = (question: string) => meddler(answerTo(question), question);
   const validator = createValidator({
-    anchors,
+    anchors: () => anchors,
     ask(name, type) {
       const question = `${name} ${type}`;
       return question in recorded.answers ? Promise.resolve(get(question)) : Promise.reject(new Unanswered(question));
