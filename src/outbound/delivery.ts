@@ -13,8 +13,8 @@ import { createCaution } from "./caution.ts";
 import { createDanePolicy } from "./dane_policy.ts";
 import { deliverLocal, type LocalContext } from "./local.ts";
 import { createDownHosts } from "./down_hosts.ts";
+import { type Connect, createFamilyRaces } from "./family_race.ts";
 import { createMaildirWriter } from "./maildir.ts";
-import type { Connect } from "./open_session.ts";
 import { type Counters, createOutboundLimits } from "./outbound_limits.ts";
 import { createPeerCapacity } from "./peer_capacity.ts";
 import { createPool } from "./pool.ts";
@@ -98,6 +98,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     pool,
     tlsMemory: createTlsMemory(clock),
     down: createDownHosts(clock),
+    races: createFamilyRaces(clock),
     caution: createCaution(clock),
     capacity: createPeerCapacity(clock, waiting.wake),
     waiting,

@@ -22,6 +22,8 @@ export interface Down {
 export interface DownHosts {
   /** Whether an address is down. If not, its state must be told by one of the other methods when it is known. */
   ask(address: string): Down | undefined;
+  /** Whether an address is left alone now; nothing has to be told of it afterwards. */
+  isLeftAlone(address: string): boolean;
   /** It could not be reached. @param what such as `refused a connection` */
   failed(address: string, what: string): void;
   /** It answered. */
@@ -67,6 +69,10 @@ export function createDownHosts(clock: Clock): DownHosts {
       }
       entry.probe = now;
       return undefined;
+    },
+    isLeftAlone(address) {
+      const entry = entries.get(address);
+      return entry !== undefined && clock.now() - entry.since < entry.pause;
     },
     failed(address, what) {
       const now = clock.now();

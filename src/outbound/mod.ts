@@ -19,7 +19,7 @@ export { type Certificate, readCertificate } from "./dane_certificate.ts";
 export { createDanePolicy } from "./dane_policy.ts";
 export { createDelivery, type Delivery, type DeliveryOptions, ownNames } from "./delivery.ts";
 export { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts } from "./hosts.ts";
-export type { Connect } from "./open_session.ts";
+export type { Connect } from "./family_race.ts";
 export { createStsCache, purgePolicies, type StsCache, type StsState } from "./mta_sts_cache.ts";
 export { createPolicyFetch, type FetchPolicy, POLICY_PATH } from "./mta_sts_fetch.ts";
 export { createStsPolicy } from "./mta_sts_policy.ts";

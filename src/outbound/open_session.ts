@@ -2,25 +2,17 @@
 
 import type { Clock } from "../clock/mod.ts";
 import type { ConnectionConfig, PoolConfig } from "../config/config.ts";
-import {
-  type ClientConnection,
-  ConnectError,
-  type ConnectFailure,
-  type ConnectOptions,
-  type TlsMemory,
-} from "../net/mod.ts";
+import { type ClientConnection, ConnectError, type ConnectFailure, type TlsMemory } from "../net/mod.ts";
 import { NO_EXTENSIONS, parseEhlo } from "../smtp/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import { tellUnreached } from "./dialogue.ts";
+import { type Connect, Overtaken } from "./family_race.ts";
 import type { Pool } from "./pool.ts";
 import { type Credentials, logIn } from "./sasl.ts";
 import { ConnectionLost, Session } from "./session.ts";
 import { NO_TLS, type TlsAllowed, type TlsTarget, type TlsTrial, unauthorized } from "./tls_policy.ts";
 import { type Failure, failure, refusal, type TlsFaultType } from "./verdict.ts";
-
-/** Opens a connection; `connect` of the net room. */
-export type Connect = (options: ConnectOptions) => Promise<ClientConnection>;
 
 /** What a connection that failed says of an address; the others say nothing of it. */
 const SILENCE: Readonly<Partial<Record<ConnectFailure, string>>> = {
@@ -51,6 +43,8 @@ export interface OpenOptions {
   readonly fresh?: true;
   readonly implicit: boolean;
   readonly auth: Credentials | undefined;
+  /** Connects, if not like others. */
+  readonly connect?: Connect | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -93,7 +87,7 @@ export async function openSession(
   const fields = { host, remoteIp: ip, remotePort: port };
   let connection: ClientConnection;
   try {
-    connection = await context.connect({
+    connection = await (options.connect ?? context.connect)({
       ip,
       port,
       localIp: options.localIp,
@@ -103,6 +97,14 @@ export async function openSession(
     });
   } catch (error) {
     const details = messageOf(error);
+    if (error instanceof Overtaken) {
+      tellUnreached(context.wire, { host, ip }, `not connected yet: ${details}`);
+      return failure("deferred", "connection", "4.4.1", `${host}: ${details}`, {
+        host,
+        elsewhere: true,
+        overtakenBy: error.winner,
+      });
+    }
     emit("delivery.connect-error", { ...fields, details });
     tellUnreached(context.wire, { host, ip }, `no connection: ${details}`);
     const silent = error instanceof ConnectError ? SILENCE[error.kind] : undefined;

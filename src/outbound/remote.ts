@@ -9,7 +9,8 @@ import { type ConnectContext, type Connecting, connectTo } from "./connect_to.ts
 import { chooseForHost, type HostChoice } from "./host_choice.ts";
 import { type HostScope, hostScope } from "./host_scope.ts";
 import { type Host, type HostAddresses, hostAddresses, type HostLookup, mailHosts, relayHosts } from "./hosts.ts";
-import type { OpenOptions } from "./open_session.ts";
+import { areMixed, type Connect, type FamilyRaces, otherFamily, type Rival } from "./family_race.ts";
+import { type OpenOptions, sourceAddress } from "./open_session.ts";
 import type { OutboundAdmission, OutboundLimits } from "./outbound_limits.ts";
 import type { Session } from "./session.ts";
 import { countRefusal } from "./tls_count.ts";
@@ -34,6 +35,7 @@ export interface RemoteContext extends ConnectContext {
   readonly lookup: HostLookup;
   /** `[[queue.limiter.outbound]]`, if there are any. */
   limits: OutboundLimits | undefined;
+  readonly races: FamilyRaces;
   readonly policies: readonly TlsPolicy[];
   /** Port of `mx` routes: 25 but for tests. */
   readonly mxPort: number;
@@ -149,28 +151,47 @@ class Attempt implements Connecting {
     const { lookup: { random }, emit } = context;
     let asked = false;
     let waiting = answers.open();
-    for (const ip of addresses.ips) {
-      if (waiting.length === 0) return asked;
-      variables.mx = host.name;
-      variables.remote_ip = ip;
-      const choices = await chooseForHost(this.#scope, waiting, { config, recipients, random, emit });
-      waiting = [];
-      for (const choice of choices) {
-        if (this.#aborted) return asked;
-        variables.local_ip = choice.localIp ?? "";
-        const how = await this.#tryAddress(host, ip, addresses, choice);
-        if (how !== "down") asked = true;
-        // A host that took part in a transaction has answered for all its addresses.
-        if (how === "used" || how === "limited") continue;
-        const open = answers.open(choice.positions);
-        waiting = waiting.length === 0 ? open : waiting.concat(open);
+    let untried = context.races.order(addresses.ips);
+    const race = areMixed(untried) ? context.races.begin(context.connect) : undefined;
+    try {
+      for (let ip = untried.shift(); ip !== undefined && waiting.length > 0; ip = untried.shift()) {
+        variables.mx = host.name;
+        variables.remote_ip = ip;
+        const choices = await chooseForHost(this.#scope, waiting, { config, recipients, random, emit });
+        waiting = [];
+        let winner: string | undefined;
+        for (const choice of choices) {
+          if (this.#aborted) return asked;
+          variables.local_ip = choice.localIp ?? "";
+          const connect = race?.against(this.#rivalOf(ip, untried, choice));
+          const how = await this.#tryAddress(host, ip, addresses, { ...choice, ...(connect && { connect }) });
+          if (typeof how === "object") winner = how.overtakenBy;
+          else if (how !== "down") asked = true;
+          // A host that took part in a transaction has answered for all its addresses.
+          if (how === "used" || how === "limited") continue;
+          const open = answers.open(choice.positions);
+          waiting = waiting.length === 0 ? open : waiting.concat(open);
+        }
+        if (winner !== undefined) untried = [winner, ...untried.filter((other) => other !== winner), ip];
       }
+    } finally {
+      race?.close();
     }
     return asked;
   }
 
+  /** The address that is tried beside `ip` if that takes long. */
+  #rivalOf(ip: string, untried: readonly string[], { connection }: HostChoice): Rival | undefined {
+    const { races, down, lookup: { random }, mxPort } = this.context;
+    const rival = otherFamily(ip, untried);
+    if (rival === undefined || races.isLate(rival)) return undefined;
+    const localIp = sourceAddress(connection, rival, random);
+    const port = this.route.type === "mx" ? mxPort : this.route.port;
+    return down.isLeftAlone(`${rival} ${port} ${localIp ?? ""}`) ? undefined : { ip: rival, localIp };
+  }
+
   /** Tries one address for those that go there in the same way. */
-  async #tryAddress(host: Host, ip: string, addresses: HostAddresses, choice: HostChoice): Promise<Way> {
+  async #tryAddress(host: Host, ip: string, addresses: HostAddresses, choice: Chosen): Promise<Way> {
     const { positions } = choice;
     const options = await this.#openOptions(host, ip, addresses, choice);
     if ("kind" in options) {
@@ -237,6 +258,8 @@ class Attempt implements Connecting {
       opened = await connectTo(options, key, this.context, this);
     }
     if ("kind" in opened) {
+      const { overtakenBy } = opened;
+      if (overtakenBy !== undefined) return { overtakenBy };
       const limited = opened.waits !== undefined || opened.retryAfter !== undefined;
       if (limited) this.answers.limit(positions, opened);
       else this.answers.note(positions, opened);
@@ -250,7 +273,7 @@ class Attempt implements Connecting {
     host: Host,
     ip: string,
     addresses: HostAddresses,
-    { connection, localIp, tls }: HostChoice,
+    { connection, localIp, tls, connect }: Chosen,
   ): Promise<OpenOptions | Failure> {
     const { route, config, context } = this;
     if (connection === undefined || tls === undefined) {
@@ -304,6 +327,7 @@ class Attempt implements Connecting {
         ...(isRefused || isReport ? { uncounted: true } : {}),
         implicit,
         auth: route.type === "relay" ? route.auth : undefined,
+        connect,
         signal: this.signal,
       };
     }
@@ -395,8 +419,14 @@ class Attempt implements Connecting {
 // Milliseconds to wait for counters that cannot be reached.
 const UNTOLD = 10_000;
 
-/** What came of an address: a transaction, none, nothing as it is known to be down, or a limit that ends the attempt. */
-type Way = "used" | "failed" | "down" | "limited";
+/**
+ * What came of an address: a transaction, none, nothing as it is known to be down, a limit that ends the attempt, or
+ * another address that answered before it.
+ */
+type Way = "used" | "failed" | "down" | "limited" | { readonly overtakenBy: string };
+
+/** What was chosen for an address, and how to connect to it if not like to others. */
+type Chosen = HostChoice & { readonly connect?: Connect };
 
 // Addresses of a relay that are tried: it has no `limits` to say.
 const RELAY_ADDRESSES = 4;

@@ -30,6 +30,8 @@ export interface Failure {
   readonly untried?: true;
   /** Set when the address did not answer at all: what it did, such as `refused a connection`. */
   readonly silent?: string;
+  /** Set when another address of the host answered before this one: which. */
+  readonly overtakenBy?: string;
   /** Set when TLS, or the lack of it, is what failed. */
   readonly tlsFault?: TlsFaultType;
   /** Set when it may be what earlier sessions have left that failed: a session without that shows. */
@@ -86,6 +88,7 @@ export function failure(
     readonly notBefore?: number;
     readonly untried?: true;
     readonly silent?: string;
+    readonly overtakenBy?: string;
     readonly tlsFault?: TlsFaultType;
     readonly stale?: true;
   } = {},

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { startFakePeer } from "../../support/fake_peer.ts";
-import { computed, connection, inShort, jobFor, MESSAGE, queueConfig, relay, setUp, textOf } from "./setting.ts";
+import {
+  computed,
+  connection,
+  contentOf,
+  inShort,
+  jobFor,
+  MESSAGE,
+  queueConfig,
+  relay,
+  setUp,
+  textOf,
+} from "./setting.ts";
 
 const TO = ["b@rcpt.example"];
 
@@ -234,5 +245,21 @@ Deno.test("each connection is used as the definition says that was chosen for it
   await until(() => peer.connections[2]?.lines.at(-1) === "QUIT");
   await deliver(jobFor(["default@x.example"]));
   assert.equal(peer.messages.at(-1)?.connection, 1, "ten seconds are not over");
+  await delivery.close();
+});
+
+Deno.test("what a host offers is known as long as its connection is kept: what does not suit it costs no command", async () => {
+  await using peer = await startFakePeer({ extensions: ["PIPELINING", "SIZE 1000"] });
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
+  assert.deepEqual((await deliver(jobFor(TO))).map(inShort), ["delivered"]);
+  const said = peer.connections[0]?.lines.length;
+  const content = contentOf(`Subject: x\r\n\r\n${"x".repeat(1000)}\r\n`);
+  assert.deepEqual((await deliver(jobFor(TO, { message: { content } }))).map(inShort), [
+    "failed unexpected-reply 0 5.3.4",
+  ]);
+  assert.deepEqual((await deliver(jobFor(["b@é.example"]))).map(inShort), ["delivered"]);
+  assert.deepEqual((await deliver(jobFor(["é@rcpt.example"]))).map(inShort), ["failed unexpected-reply 0 5.6.7"]);
+  assert.equal(peer.connections.length, 1);
+  assert.equal(peer.connections[0]?.lines.length, (said ?? 0) + 3, "MAIL, RCPT and DATA of the one that suits");
   await delivery.close();
 });
