@@ -19,7 +19,7 @@ export type Policy =
     /** By which list or walk organizations were told apart. */
     readonly discovery: PolicyDiscovery;
     /** Whether a name is of the same organization. May ask DNS, and reject with {@link DnsError}. */
-    isSameOrganization(domain: string): Promise<boolean>;
+    isSameOrganization(domain: string): boolean | Promise<boolean>;
   }
   | { readonly kind: "none" }
   | { readonly kind: "unusable" | "temporary"; readonly reason: string };
@@ -63,17 +63,20 @@ async function lookUp(resolver: CheckResolver, domain: string): Promise<PolicyLo
  * public suffix list, unless a record uses tags of RFC 9989: then they are found by walking up the tree.
  */
 export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Promise<Policy> {
-  const organizationalDomain = await loadPublicSuffixes();
-  const organization = organizationalDomain(domain);
+  const suffixes = loadPublicSuffixes();
+  const organizationalDomain = suffixes instanceof Promise ? await suffixes : suffixes;
   let found = await lookUpPolicy(domain);
-  if (found.kind === "none" && organization !== domain) found = await lookUpPolicy(organization);
+  if (found.kind === "none") {
+    const organization = organizationalDomain(domain);
+    if (organization !== domain) found = await lookUpPolicy(organization);
+  }
   if (found.kind === "unusable" || found.kind === "temporary") return found;
   if (found.kind === "record" && !found.found.walks) {
     return {
       kind: "policy",
       found: found.found,
       discovery: "psl",
-      isSameOrganization: (other) => Promise.resolve(organizationalDomain(other) === organization),
+      isSameOrganization: (other) => organizationalDomain(other) === organizationalDomain(domain),
     };
   }
   const walk = await walkUp(domain, lookUpPolicy);

@@ -1,5 +1,6 @@
 /** DMARC records (RFC 7489 §6.3, with the tags of RFC 9091 and RFC 9989). */
 
+import { createMemory } from "../memory.ts";
 import type { Alignment, DmarcPolicy, DmarcRecord } from "../types.ts";
 
 /** A record, and what it says about where it stands in DNS. */
@@ -23,6 +24,10 @@ export function isDmarcRecord(text: string): boolean {
   return VERSION.test(text);
 }
 
+// Authors are few, and their records change seldom. Long records are not worth their memory.
+const remembered = createMemory<PolicyRecord | string>(1000);
+const LONGEST_REMEMBERED = 2048;
+
 /**
  * Reads a record. What is wrong in it is taken for not written, except in `p=` and `sp=`: then the record asks for
  * nothing but reports, and without an address for those it is no record (§6.6.3, step 6).
@@ -31,6 +36,16 @@ export function isDmarcRecord(text: string): boolean {
  * @returns a text that says why there is no record
  */
 export function readDmarcRecord(domain: string, text: string): PolicyRecord | string {
+  if (text.length > LONGEST_REMEMBERED) return read(domain, text);
+  const key = `${domain} ${text}`;
+  const known = remembered.get(key);
+  if (known !== undefined) return known;
+  const record = read(domain, text);
+  remembered.set(key, record);
+  return record;
+}
+
+function read(domain: string, text: string): PolicyRecord | string {
   const tags = readTags(text);
   const aggregateReports = uris(tags.get("rua"));
   let policy = policyOf(tags.get("p"));
