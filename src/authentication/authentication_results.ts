@@ -5,8 +5,8 @@ import { domainToAscii } from "../smtp/mod.ts";
 import type { ArcResult, AuthResults, DkimResult, DmarcResult, IprevResult, SpfResult } from "./types.ts";
 import { commentText, propertyValue, quotedAscii, tokenOrQuoted } from "./value.ts";
 
-/** A property: ptype and name, and its value; left out if that is empty. */
-type Property = readonly [name: string, value: string];
+/** A fold stands before each result. */
+const NEXT = ";\r\n\t";
 
 /**
  * The payload of the field, also for ARC-Authentication-Results (RFC 8617 §4.1.1), with a fold before each result.
@@ -15,15 +15,15 @@ type Property = readonly [name: string, value: string];
  * @param ip address of the client, `""` if there is none
  */
 export function authenticationResults(authservId: string, results: AuthResults, ip: string): string {
-  const parts = [
-    ...(results.dkim ?? []).map(dkim),
-    ...[results.spfMailFrom, results.spfEhlo].flatMap((result) => result === undefined ? [] : [spf(result)]),
-    ...(results.arc === undefined ? [] : [arc(results.arc, ip)]),
-    ...(results.dmarc === undefined ? [] : [dmarc(results.dmarc)]),
-    ...(results.iprev === undefined ? [] : [iprev(results.iprev)]),
-  ];
+  let text = "";
+  if (results.dkim !== undefined) { for (const result of results.dkim) text += NEXT + dkim(result); }
+  if (results.spfMailFrom !== undefined) text += NEXT + spf(results.spfMailFrom);
+  if (results.spfEhlo !== undefined) text += NEXT + spf(results.spfEhlo);
+  if (results.arc !== undefined) text += NEXT + arc(results.arc, ip);
+  if (results.dmarc !== undefined) text += NEXT + dmarc(results.dmarc);
+  if (results.iprev !== undefined) text += NEXT + iprev(results.iprev);
   // RFC 8601 §2.2: where nothing was checked, that is said.
-  return [tokenOrQuoted(authservId), ...(parts.length === 0 ? ["none"] : parts)].join(";\r\n\t");
+  return tokenOrQuoted(authservId) + (text === "" ? `${NEXT}none` : text);
 }
 
 /** A complete `Authentication-Results:` field, folded, with CRLF at its end. */
@@ -31,61 +31,49 @@ export function authenticationResultsField(authservId: string, results: AuthResu
   return foldField("Authentication-Results", authenticationResults(authservId, results, ip));
 }
 
-function info(
-  method: string,
-  result: string,
-  details: { reason?: string | undefined; comment?: string },
-  ...properties: Property[]
-) {
-  const { reason, comment } = details;
-  let text = `${method}=${result}`;
-  if (comment !== undefined && comment !== "") text += ` (${commentText(comment)})`;
-  if (reason !== undefined && result !== "pass") text += ` reason=${quotedAscii(reason)}`;
-  for (const [name, value] of properties) if (value !== "") text += ` ${name}=${propertyValue(value)}`;
-  return text;
-}
-
 function dkim({ result, domain, selector, algorithm, auid, signature, testing, reason }: DkimResult): string {
-  return info(
-    "dkim",
-    result,
-    { reason, ...(testing ? { comment: "the key is in testing mode" } : {}) },
-    ["header.d", domain],
-    ["header.s", selector],
-    ["header.a", algorithm],
-    ["header.i", auid],
+  return methodspec("dkim", result, testing ? "the key is in testing mode" : "", reason) +
+    property("header.d", domain) +
+    property("header.s", selector) +
+    property("header.a", algorithm) +
+    property("header.i", auid) +
     // RFC 6008 §4: enough of the signature to tell it from the others.
-    ["header.b", signature.slice(0, 8)],
-  );
+    property("header.b", signature.slice(0, 8));
 }
 
 function spf({ result, identity, domain, sender, reason }: SpfResult): string {
-  // RFC 8601 §2.7.2
-  const checked: Property = identity === "helo" ? ["smtp.helo", domain] : ["smtp.mailfrom", sender];
   const isError = result === "permerror" || result === "temperror";
-  return info("spf", result, { reason: isError ? reason : undefined }, checked);
+  return methodspec("spf", result, "", isError ? reason : undefined) +
+    // RFC 8601 §2.7.2
+    (identity === "helo" ? property("smtp.helo", domain) : property("smtp.mailfrom", sender));
 }
 
 function arc({ result, instance, oldestPass, reason }: ArcResult, ip: string): string {
+  const text = methodspec("arc", result, instance > 0 ? `i=${instance}` : "", reason);
+  if (result === "none") return text;
   // RFC 8617 §10.2
-  const oldest = result === "pass" ? `${oldestPass}` : "";
-  const comment = instance > 0 ? `i=${instance}` : "";
-  return info("arc", result, { reason, comment }, ["header.oldest-pass", oldest], [
-    "smtp.remote-ip",
-    result === "none" ? "" : ip,
-  ]);
+  return text + (result === "pass" ? property("header.oldest-pass", `${oldestPass}`) : "") +
+    property("smtp.remote-ip", ip);
 }
 
 function dmarc({ result, fromDomain, policy, disposition, record, reason }: DmarcResult): string {
   const comment = record === undefined ? "" : `p=${policy} dis=${disposition}`;
-  return info("dmarc", result, { reason, comment }, ["header.from", fromDomain], [
-    "policy.dmarc",
-    record === undefined ? "" : policy,
-  ]);
+  return methodspec("dmarc", result, comment, reason) + property("header.from", fromDomain) +
+    (record === undefined ? "" : property("policy.dmarc", policy));
 }
 
 function iprev({ result, ip, name, reason }: IprevResult): string {
-  return info("iprev", result, { reason, comment: name }, ["policy.iprev", ip]);
+  return methodspec("iprev", result, name, reason) + property("policy.iprev", ip);
+}
+
+function methodspec(method: string, result: string, comment: string, reason: string | undefined): string {
+  const text = comment === "" ? `${method}=${result}` : `${method}=${result} (${commentText(comment)})`;
+  return reason === undefined || result === "pass" ? text : `${text} reason=${quotedAscii(reason)}`;
+}
+
+/** A property: ptype and name, and its value; nothing if that is empty. */
+function property(name: string, value: string): string {
+  return value === "" ? "" : ` ${name}=${propertyValue(value)}`;
 }
 
 /**

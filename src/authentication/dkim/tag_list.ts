@@ -16,6 +16,9 @@ export type TagList =
 // RFC 6376 §3.2 tag-name: ALPHA *ALNUMPUNC.
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 
+// Blanks and folds between words are part of a value; other control characters never are. RFC 8616 allows UTF-8.
+const CONTROLS = /[^\P{Cc}\t\r\n]/u;
+
 /**
  * Reads a tag list. Names are told apart by case; values keep the blanks inside them, not those around them. A list in
  * which a tag stands twice is malformed (§3.2), as is one with an empty place between two semicolons.
@@ -23,27 +26,27 @@ const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 export function parseTagList(text: string): TagList {
   if (text.length > LONGEST) return malformed("the list is too long");
   const tags = new Map<string, string>();
-  const controls = hasControls(text);
+  const controls = CONTROLS.test(text);
+  const length = text.length;
   let start = 0;
-  while (start < text.length) {
+  while (start < length) {
     const semicolon = text.indexOf(";", start);
-    const end = semicolon < 0 ? text.length : semicolon;
-    const part = text.slice(start, end);
-    start = end + 1;
-    const equals = part.indexOf("=");
-    if (equals < 0) {
+    const end = semicolon < 0 ? length : semicolon;
+    const equals = text.indexOf("=", start);
+    if (equals < 0 || equals > end) {
       // Blanks may follow the last semicolon.
-      const empty = trimBlanks(part) === "";
-      if (start > text.length && tags.size > 0 && empty) break;
+      const empty = trimmed(text, start, end) === "";
+      if (end === length && tags.size > 0 && empty) break;
       return malformed(empty ? "a tag is missing between semicolons" : "a tag has no value");
     }
-    const name = trimBlanks(part.slice(0, equals));
-    const value = trimBlanks(part.slice(equals + 1));
+    const name = trimmed(text, start, equals);
+    const value = trimmed(text, equals + 1, end);
     if (!NAME.test(name)) return malformed("a tag has a name with other characters than letters, digits and _");
-    if (controls && hasControls(value)) return malformed(`the tag ${name} holds control characters`);
+    if (controls && CONTROLS.test(value)) return malformed(`the tag ${name} holds control characters`);
     if (tags.has(name)) return malformed(`the tag ${name} stands twice`);
     if (tags.size === MOST_TAGS) return malformed(`there are more than ${MOST_TAGS} tags`);
     tags.set(name, value);
+    start = end + 1;
   }
   return tags.size === 0 ? malformed("the list is empty") : { kind: "tags", tags };
 }
@@ -69,25 +72,16 @@ export function decodeBase64(value: string): Uint8Array | undefined {
 
 /** The entries of a list whose parts stand between colons, such as `h=`; blanks around them do not count. */
 export function colonList(value: string): readonly string[] {
-  return value.split(":").map(trimBlanks);
+  return value.split(":").map((entry) => trimmed(entry, 0, entry.length));
 }
 
-/** Takes off what may be a fold (§2.8), and no other white space. */
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
+/** A part of a text without what may be a fold around it (§2.8), and no other white space. */
+function trimmed(text: string, first: number, last: number): string {
+  let start = first;
+  let end = last;
   while (start < end && isBlank(text.charCodeAt(start))) start++;
   while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
-}
-
-// Blanks and folds between words are part of a value; other control characters never are. RFC 8616 allows UTF-8.
-function hasControls(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if ((code < 0x20 && !isBlank(code)) || (code >= 0x7f && code < 0xa0)) return true;
-  }
-  return false;
 }
 
 function isBlank(code: number): boolean {

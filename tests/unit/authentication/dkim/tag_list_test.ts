@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { colonList, parseTagList, withoutBlanks } from "../../../../src/authentication/dkim/tag_list.ts";
+import { colonList, decodeBase64, parseTagList, withoutBlanks } from "../../../../src/authentication/dkim/tag_list.ts";
 
 function tags(text: string): Record<string, string> {
   const list = parseTagList(text);
@@ -66,4 +66,18 @@ Deno.test("no text makes the reader fail", () => {
 Deno.test("lists between colons and values with folds", () => {
   assert.deepEqual(colonList("From : To:\r\n Subject"), ["From", "To", "Subject"]);
   assert.equal(withoutBlanks("ab\r\n\tcd =="), "abcd==");
+});
+
+Deno.test("Base64 may be folded, and padded or not (RFC 6376 §2.8); anything else is none", () => {
+  const text = (value: string) => {
+    const octets = decodeBase64(value);
+    return octets === undefined ? undefined : new TextDecoder().decode(octets);
+  };
+  for (const value of ["YQ==", "YQ=", "YQ", "Y \r\n\tQ==", "YQ = ="]) assert.equal(text(value), "a", value);
+  assert.equal(text("YWJj"), "abc");
+  // A padding that is not needed is one that the grammar allows.
+  assert.equal(text("YWJj="), "abc");
+  for (const value of ["", "=", "==", "YQ===", "Y=Q=", "Y-_Q", "Y\u00e4==", "YQ==YQ=="]) {
+    assert.equal(text(value), undefined, value);
+  }
 });
