@@ -35,6 +35,17 @@ export function placeOf(run: Run): readonly number[] | undefined {
   return loop === undefined ? undefined : [...loop.top, ...loop.path];
 }
 
+/**
+ * Shuts the loops away: what runs until the answer is called sees none of them (RFC 6609 §3.5).
+ *
+ * @returns brings them back
+ */
+export function withoutLoops(run: Run): () => void {
+  const open = slot(run, loops);
+  const shut = open.splice(0);
+  return () => void open.splice(0, open.length, ...shut);
+}
+
 /** A loop begins, through the message or through what is inside the part of the loop around it. */
 export function enterLoop(run: Run): void {
   slot(run, loops).push({ parts: [], top: placeOf(run) ?? [], path: [], replaced: false });

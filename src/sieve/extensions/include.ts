@@ -2,8 +2,16 @@
 
 import type { Call, Compiler, Extension, Step } from "../definition.ts";
 import { DEFAULT_LIMITS } from "../host.ts";
-import { NEXT, RETURN, type Run, slot } from "../run.ts";
+import { later } from "../later.ts";
+import { messageBytes, type SieveMessage, sieveMessage } from "../message.ts";
+import type { MimePart } from "../../message/mod.ts";
+import { hidesBoundary, withPart } from "../mime_edit.ts";
+import { mimeRoot } from "../mime_tree.ts";
+import { partAt, partOf, partReplaced, placeOf, withoutLoops } from "../part_loop.ts";
+import { SieveRuntimeError } from "../problem.ts";
+import { type Flow, NEXT, RETURN, type Run, slot } from "../run.ts";
 import { declareGlobal, globalVariable, isVariableName } from "../variable.ts";
+import { spendOnCopy } from "./replace.ts";
 
 /** What a compilation knows of its scripts. */
 const compilation = {
@@ -60,10 +68,6 @@ function compileIncluded(
 
 /** RFC 6609 §3.2: the included script has variables of its own; `stop` ends everything, `return` only itself. */
 function runIncluded(step: Step, key: string, once: boolean): Step {
-  const leave = (run: Run, outer: Run["variables"]) => {
-    run.variables = outer;
-    run.matchValues = [];
-  };
   return (run) => {
     const seen = slot(run, visited);
     if (once && seen.has(key)) return NEXT;
@@ -71,16 +75,48 @@ function runIncluded(step: Step, key: string, once: boolean): Step {
     const outer = run.variables;
     run.variables = new Map();
     run.matchValues = [];
-    const flow = step(run);
-    if (typeof flow === "number") {
-      leave(run, outer);
+    const part = partOf(run);
+    return later(part === undefined ? step(run) : runOnPart(run, part, step), (flow) => {
+      run.variables = outer;
+      run.matchValues = [];
       return flow === RETURN ? NEXT : flow;
-    }
-    return flow.then((ended) => {
-      leave(run, outer);
-      return ended === RETURN ? NEXT : ended;
     });
   };
+}
+
+/**
+ * RFC 6609 §3.5: within a loop over parts the included script takes the part that the loop is at for the whole message.
+ * What it changes is changed in the part; what it does is done with the message.
+ */
+function runOnPart(run: Run, part: MimePart, step: Step): Flow | Promise<Flow> {
+  const whole = run.message;
+  const place = placeOf(run) ?? [];
+  const before = run.actions.length;
+  const bringBack = withoutLoops(run);
+  const shown = sieveMessage(part.bytes.subarray(part.start, part.end));
+  run.message = shown;
+  const leave = (flow: Flow): Flow | Promise<Flow> => {
+    const changed = run.message;
+    run.message = whole;
+    bringBack();
+    return later(changed === shown ? undefined : putBack(run, place, changed), () => {
+      for (const action of run.actions.slice(before)) Object.assign(action, { message: run.message });
+      return flow;
+    });
+  };
+  return later(step(run), leave);
+}
+
+function putBack(run: Run, place: readonly number[], changed: SieveMessage): void | Promise<void> {
+  spendOnCopy(run);
+  return later(mimeRoot(run), (root) =>
+    later(messageBytes(changed), (bytes) => {
+      const part = partAt(root, place);
+      if (part === undefined) return;
+      if (hidesBoundary(part, bytes)) throw new SieveRuntimeError("a part holds a boundary of the message around it");
+      run.message = sieveMessage(withPart(part, bytes));
+      return partReplaced(run, place);
+    }));
 }
 
 export const include: readonly Extension[] = [{
