@@ -184,10 +184,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
     const stores = await openStores(config, { emit, clock });
     undo.push(() => closeStores(stores));
-    const resolver = options.resolver ?? createResolver(config.resolver, {
-      ...{ clock, random, emit },
-      followsAnchors: true,
-    });
+    let { resolver } = options;
+    if (resolver === undefined) {
+      const own = createResolver(config.resolver, { clock, random, emit, followsAnchors: true });
+      undo.push(() => own.close());
+      resolver = own;
+    }
     const functions = forwardingHost();
     const httpLists = createHttpLists({ clock, emit });
     undo.push(() => httpLists.close());
