@@ -21,7 +21,7 @@ const loops: { readonly initial: () => Loop[] } = { initial: () => [] };
 
 /** How many loops are open. */
 export function loopDepth(run: Run): number {
-  return slot(run, loops).length;
+  return slot(run, loops).length + slot(run, hidden).depth;
 }
 
 /** The part that the innermost loop is at; undefined outside of all. */
@@ -35,15 +35,24 @@ export function placeOf(run: Run): readonly number[] | undefined {
   return loop === undefined ? undefined : [...loop.top, ...loop.path];
 }
 
+/** How many loops are open around those in {@link loops}. */
+const hidden: { readonly initial: () => { depth: number } } = { initial: () => ({ depth: 0 }) };
+
 /**
- * Shuts the loops away: what runs until the answer is called sees none of them (RFC 6609 §3.5).
+ * Shuts the loops away: what runs until the answer is called takes `root` for the whole message, and is at it in a loop
+ * (RFC 6609 §3.5), so that a loop there goes through what is inside.
  *
- * @returns brings them back
+ * @returns brings the loops back
  */
-export function withoutLoops(run: Run): () => void {
+export function asWhole(run: Run, root: MimePart): () => void {
   const open = slot(run, loops);
-  const shut = open.splice(0);
-  return () => void open.splice(0, open.length, ...shut);
+  const around = slot(run, hidden);
+  const shut = open.splice(0, open.length, { parts: [root], top: [], path: [], replaced: false });
+  around.depth += shut.length - 1;
+  return () => {
+    open.splice(0, open.length, ...shut);
+    around.depth -= shut.length - 1;
+  };
 }
 
 /** A loop begins, through the message or through what is inside the part of the loop around it. */

@@ -7,7 +7,7 @@ import { messageBytes, type SieveMessage, sieveMessage } from "../message.ts";
 import type { MimePart } from "../../message/mod.ts";
 import { hidesBoundary, withPart } from "../mime_edit.ts";
 import { mimeRoot } from "../mime_tree.ts";
-import { partAt, partOf, partReplaced, placeOf, withoutLoops } from "../part_loop.ts";
+import { asWhole, partAt, partOf, partReplaced, placeOf } from "../part_loop.ts";
 import { SieveRuntimeError } from "../problem.ts";
 import { type Flow, NEXT, RETURN, type Run, slot } from "../run.ts";
 import { declareGlobal, globalVariable, isVariableName } from "../variable.ts";
@@ -92,10 +92,9 @@ function runOnPart(run: Run, part: MimePart, step: Step): Flow | Promise<Flow> {
   const whole = run.message;
   const place = placeOf(run) ?? [];
   const before = run.actions.length;
-  const bringBack = withoutLoops(run);
   const shown = sieveMessage(part.bytes.subarray(part.start, part.end));
   run.message = shown;
-  const leave = (flow: Flow): Flow | Promise<Flow> => {
+  const leave = (flow: Flow, bringBack: () => void): Flow | Promise<Flow> => {
     const changed = run.message;
     run.message = whole;
     bringBack();
@@ -104,7 +103,10 @@ function runOnPart(run: Run, part: MimePart, step: Step): Flow | Promise<Flow> {
       return flow;
     });
   };
-  return later(step(run), leave);
+  return later(mimeRoot(run), (root) => {
+    const bringBack = asWhole(run, root);
+    return later(step(run), (flow) => leave(flow, bringBack));
+  });
 }
 
 function putBack(run: Run, place: readonly number[], changed: SieveMessage): void | Promise<void> {
