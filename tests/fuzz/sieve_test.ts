@@ -102,7 +102,13 @@ const command = fc.constantFrom(
   'while "b < 5" { let "b" "b + 1"; if eval "b == 3" { continue; } set "a" "${a}${b}"; }',
   'let "c" "[a, b, c]"; set "a" "${c}";',
   'redirect :copy :notify "NEVER" :bytimerelative 60 "z@y.org";',
+  'include "other";',
+  'foreverypart { include "other"; if header :mime :contains "x-c" "1" { extracttext "a"; } }',
 );
+/** What `include` finds: it changes whatever it takes for the message. */
+const OTHER = 'require ["foreverypart", "editheader", "replace", "convert", "mime", "fileinto", "enclose"]; ' +
+  'addheader "X-C" "1"; fileinto "o"; foreverypart { convert "text/html" "text/plain" ""; } ' +
+  'if not exists :mime "x-d" { replace :mime "X-D: 1\r\nContent-Type: text/x\r\n\r\nnew"; } enclose "e";';
 const program = fc.array(command, { maxLength: 25 }).map((commands) => commands.join("\n"));
 
 const message = fc.oneof(
@@ -148,7 +154,7 @@ Deno.test("any script ends, with an outcome, on any message", async () => {
   const require = `require ${JSON.stringify(capabilityNames())};\n`;
   await fc.assert(
     fc.asyncProperty(program, message, async (source, bytes) => {
-      const { script, problems } = compileScript(require + source, { limits: LIMITS });
+      const { script, problems } = compileScript(require + source, { limits: LIMITS, loadScript: () => OTHER });
       assert.ok(script, JSON.stringify(problems));
       const outcome = await runScript(script, {
         message: sieveMessage(bytes),
