@@ -6,6 +6,7 @@ import type { HttpDependencies } from "./dependencies.ts";
 import type { Exchange } from "./exchange.ts";
 import { explainResponse } from "./explain_route.ts";
 import { readMail } from "./mail_reader.ts";
+import { outgoingReportRoutes } from "./outgoing_report_routes.ts";
 import { problem } from "./problem.ts";
 import { queueRoutes } from "./queue_routes.ts";
 import { reportRoutes } from "./report_routes.ts";
@@ -14,7 +15,7 @@ import { traceResponse } from "./trace_route.ts";
 
 /** Builds the routes, to be mounted at `/api`. */
 export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> {
-  const { queue, mailboxes, bans, receivedReports, trace, explain } = deps;
+  const { queue, mailboxes, bans, receivedReports, outgoingReports, trace, explain } = deps;
   const app = new Hono<{ Bindings: Exchange }>();
 
   app.get("/status", async (c) => {
@@ -28,6 +29,8 @@ export function apiRoutes(deps: HttpDependencies): Hono<{ Bindings: Exchange }> 
   app.route("/queue", queueRoutes(queue, () => deps.clock.now()));
 
   if (bans !== undefined) app.route("/bans", banRoutes(bans));
+
+  if (outgoingReports !== undefined) app.route("/reports/outgoing", outgoingReportRoutes(outgoingReports));
 
   if (receivedReports !== undefined) app.route("/reports", reportRoutes(receivedReports, () => deps.clock.now()));
 

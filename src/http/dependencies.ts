@@ -7,7 +7,7 @@ import type { FunctionHost } from "../expression/types.ts";
 import type { Endpoint } from "../net/connection.ts";
 import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview } from "../queue/mod.ts";
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
-import type { ReceivedReports } from "../report/mod.ts";
+import type { OutgoingReports, ReceivedReports } from "../report/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { DialogueTrace } from "../telemetry/mod.ts";
 import type { Explain } from "./explain_route.ts";
@@ -135,6 +135,8 @@ export interface HttpDependencies {
   readonly bans?: BanAdministration;
   /** Reports that others have sent. */
   readonly receivedReports?: ReceivedReports;
+  /** Reports for others. */
+  readonly outgoingReports?: OutgoingReports;
   /** Says what would become of a message. */
   readonly explain?: Explain;
   /** Dialogues to follow. */

@@ -24,16 +24,16 @@ export {
 export { type ReceivedReports, receivedReports } from "./analysis/received.ts";
 export { type ReportTrends, reportTrends, type TrendDay, type TrendFailure } from "./analysis/trends.ts";
 export { findDestinations, type FoundDestinations, readDestination, type ReportDestination } from "./destination.ts";
+export { type AggregateKind, purgeAggregates, REPORT_STATES, type ReportState } from "./aggregate/ledger.ts";
 export {
-  type AggregateKind,
-  cancelOutgoing,
-  listOutgoing,
+  isOutgoingId,
+  type OutgoingCount,
+  type OutgoingReportDetail,
   type OutgoingReportFilter,
+  type OutgoingReports,
+  outgoingReports,
   type OutgoingReportView,
-  purgeAggregates,
-  type ReportState,
-  showOutgoing,
-} from "./aggregate/ledger.ts";
+} from "./aggregate/outgoing.ts";
 export { type AggregatePost, type MadeReport, type MakingWorld, type Reporter } from "./aggregate/made.ts";
 export { type Sending, type SendingOptions, startSending } from "./aggregate/sending.ts";
 export { createDmarcRecorder, type DmarcRecorder } from "./dmarc/recorder.ts";
@@ -41,6 +41,9 @@ export { makeDmarcReport } from "./dmarc/report.ts";
 export { createTlsResultRecorder, type TlsResultRecorder } from "./tls/recorder.ts";
 export { makeTlsReport } from "./tls/report.ts";
 export { createSubmission, type SubmitOptions } from "./tls/submit.ts";
+export { type FailureCase, failureCases, type FailureKind } from "./failure/case.ts";
+export type { FailedMessage } from "./failure/feedback.ts";
+export { createFailureReports, type FailureReports, type FailureSettings } from "./failure/sending.ts";
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
 export { type BodyPart, bytesOf } from "./body_part.ts";
 export { type ReportMail, reportMessage, type ReportMessageOptions } from "./report_mail.ts";

@@ -18,7 +18,7 @@ import {
 } from "../http/mod.ts";
 import { type CertificateStore, createCertificateStore } from "../net/mod.ts";
 import type { Queue } from "../queue/mod.ts";
-import type { ReceivedReports } from "../report/mod.ts";
+import type { OutgoingReports, ReceivedReports } from "../report/mod.ts";
 import type { DialogueTrace, Telemetry } from "../telemetry/mod.ts";
 import type { BanList } from "../throttle/mod.ts";
 import { VERSION } from "./version.ts";
@@ -38,6 +38,7 @@ export interface HttpWorld {
   directory(): Directory | undefined;
   readonly bans: BanList;
   readonly receivedReports: ReceivedReports;
+  readonly outgoingReports: OutgoingReports;
   readonly trace: DialogueTrace;
   readonly explain: Explain;
   /** Whether requests of this address are refused. */
@@ -95,6 +96,7 @@ export function createApp(config: Config, world: HttpWorld): HttpApp {
       (directory?.type === "memory" && directory.principals.some((principal) => principal.class === "admin")),
     bans: world.bans,
     receivedReports: world.receivedReports,
+    outgoingReports: world.outgoingReports,
     trace: world.trace,
     explain: world.explain,
     blocked: (ip) => world.blocked(ip),

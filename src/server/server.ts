@@ -16,7 +16,7 @@ import {
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
-import { createDsnBuilder, receivedReports } from "../report/mod.ts";
+import { createDsnBuilder, outgoingReports, receivedReports } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
@@ -331,6 +331,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       directory: () => current?.defaultDirectory,
       bans: throttle.bans,
       receivedReports: received,
+      outgoingReports: outgoingReports(data),
       trace,
       explain: async (options, message) => {
         // Loaded when somebody asks: most servers are never asked.

@@ -10,10 +10,11 @@ export type AggregateKind = "dmarc" | "tls";
 
 /** `aggregate_reports.state` as numbers. */
 export const STATE = { pending: 0, sent: 1, cancelled: 2, given_up: 3 } as const;
-const STATES = ["pending", "sent", "cancelled", "given-up"] as const;
+/** The names of {@link STATE}. */
+export const REPORT_STATES = ["pending", "sent", "cancelled", "given-up"] as const;
 
 /** What became of a report: `given-up` if nobody wants it or it could not be handed over in time. */
-export type ReportState = typeof STATES[number];
+export type ReportState = typeof REPORT_STATES[number];
 
 /** A report with the first results that it is to have. */
 export interface GatheredReport {
@@ -272,7 +273,7 @@ export function purgeAggregates(now: number): readonly Statement[] {
 }
 
 /** A report as people see it; times in ISO 8601. */
-export interface OutgoingReportView {
+export interface LedgerView {
   readonly id: number;
   readonly kind: AggregateKind;
   readonly domain: string;
@@ -291,7 +292,7 @@ export interface OutgoingReportView {
 }
 
 /** Which reports are wanted; all if nothing is said. */
-export interface OutgoingReportFilter {
+export interface LedgerFilter {
   readonly kind?: AggregateKind;
   /** In lower case. */
   readonly domain?: string;
@@ -306,20 +307,32 @@ const SELECT_LIST = `SELECT ${VIEW} FROM aggregate_reports WHERE (?1 IS NULL OR 
   "(?2 IS NULL OR domain = ?2) AND (?3 IS NULL OR state = ?3) AND id > ?4 ORDER BY id LIMIT ?5";
 
 /** Reports in the order in which they were begun. @throws {StoreUnavailable} */
-export async function listOutgoing(store: Store, filter: OutgoingReportFilter): Promise<readonly OutgoingReportView[]> {
+export async function listOutgoing(store: Store, filter: LedgerFilter): Promise<readonly LedgerView[]> {
   const { kind, domain, state, after = 0, limit } = filter;
-  const number = state === undefined ? null : STATES.indexOf(state);
+  const number = state === undefined ? null : REPORT_STATES.indexOf(state);
   const { rows } = await store.read(SELECT_LIST, [kind ?? null, domain ?? null, number, after, limit]);
   return rows.map(view);
 }
 
-/** One report, undefined if there is none of this id. @throws {StoreUnavailable} */
-export async function showOutgoing(store: Store, id: number): Promise<OutgoingReportView | undefined> {
-  const { rows } = await store.read(`SELECT ${VIEW} FROM aggregate_reports WHERE id = ?`, [id]);
-  return rows.map(view)[0];
+/** One report, with what it is about; undefined if there is none of this id. @throws {StoreUnavailable} */
+export async function showOutgoing(
+  store: Store,
+  id: number,
+): Promise<(LedgerView & { readonly about: string }) | undefined> {
+  const [row] = (await store.read(`SELECT ${VIEW}, about FROM aggregate_reports WHERE id = ?`, [id])).rows;
+  return row === undefined ? undefined : { ...view(row), about: String(row.at(-1)) };
 }
 
-function view(row: Row): OutgoingReportView {
+/** The results of a report that were counted most often. @throws {StoreUnavailable} */
+export async function mostFrequent(store: Store, id: number, limit: number): Promise<readonly StoredResult[]> {
+  const { rows } = await store.read(
+    "SELECT result, count FROM aggregate_results WHERE report = ? AND result > '' ORDER BY count DESC, result LIMIT ?",
+    [id, limit],
+  );
+  return rows.map(([result, count]) => ({ result: String(result), count: Number(count) }));
+}
+
+function view(row: Row): LedgerView {
   const [id, kind, domain, begins, ends, state, due, results, attempts, handed, problem] = row;
   const time = (value: SqlValue | undefined) => new Date(Number(value)).toISOString();
   return {
@@ -328,7 +341,7 @@ function view(row: Row): OutgoingReportView {
     domain: String(domain),
     begins: time(begins),
     ends: time(ends),
-    state: STATES[Number(state)] ?? "pending",
+    state: REPORT_STATES[Number(state)] ?? "pending",
     due: Number(state) === STATE.pending ? time(due) : null,
     results: Number(results),
     attempts: Number(attempts),
