@@ -41,10 +41,10 @@ export function startPurges(initial: Config, { stores, purgeHistory, clock, emit
         purgeSeen(started),
         purgePolicies(started),
         ...purgeAggregates(started),
-        ...purgeReports(started),
       ]);
       const history = holdsQueue ? await purgeHistory(started - HISTORY_KEPT) : 0;
-      const deleted = results.reduce((sum, { changes }) => sum + changes, history);
+      const reports = holdsQueue ? await purgeReports(store, started) : 0;
+      const deleted = results.reduce((sum, { changes }) => sum + changes, history + reports);
       emit("purge.finished", { id, deleted, elapsed: clock.now() - started });
     } catch (error) {
       emit("purge.error", { id, reason: error instanceof Error ? error.message : String(error) });

@@ -299,22 +299,23 @@ export const MIGRATIONS: readonly Migration[] = [
         day INTEGER NOT NULL,
         domain TEXT NOT NULL,
         report INTEGER NOT NULL,
+        reporter TEXT NOT NULL,
         passed INTEGER NOT NULL,
         failed INTEGER NOT NULL,
         PRIMARY KEY (kind, day, domain, report)
       ) WITHOUT ROWID`,
       "CREATE INDEX incoming_report_domains_domain ON incoming_report_domains (domain)",
       "CREATE INDEX incoming_report_domains_report ON incoming_report_domains (report)",
-      // source: address or host that failed; detail: how it did.
+      // source: address or host that failed; detail: how it did. In the order that sums by source are made in.
       `CREATE TABLE incoming_report_failures (
         kind TEXT NOT NULL,
-        day INTEGER NOT NULL,
         source TEXT NOT NULL,
         domain TEXT NOT NULL,
+        day INTEGER NOT NULL,
         detail TEXT NOT NULL,
         report INTEGER NOT NULL,
         failed INTEGER NOT NULL,
-        PRIMARY KEY (kind, day, source, domain, detail, report)
+        PRIMARY KEY (kind, source, domain, day, detail, report)
       ) WITHOUT ROWID`,
       "CREATE INDEX incoming_report_failures_source ON incoming_report_failures (source)",
       "CREATE INDEX incoming_report_failures_report ON incoming_report_failures (report)",

@@ -70,8 +70,9 @@ const INSERT =
   "INSERT INTO incoming_reports (id, digest, kind, received, expires, day, reporter, domain, begins, ends, " +
   "passed, failed, mail, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING";
 // Only with the row of the report itself: one that has come before has its rows.
-const INSERT_DOMAINS = "INSERT OR IGNORE INTO incoming_report_domains (kind, day, domain, report, passed, failed) " +
-  "SELECT ?, ?, value ->> 0, ?, value ->> 1, value ->> 2 FROM json_each(?) " +
+const INSERT_DOMAINS =
+  "INSERT OR IGNORE INTO incoming_report_domains (kind, day, domain, report, reporter, passed, failed) " +
+  "SELECT ?, ?, value ->> 0, ?, ?, value ->> 1, value ->> 2 FROM json_each(?) " +
   "WHERE EXISTS (SELECT 1 FROM incoming_reports WHERE id = ?)";
 const INSERT_FAILURES = "INSERT OR IGNORE INTO incoming_report_failures " +
   "(kind, day, source, domain, detail, report, failed) " +
@@ -108,7 +109,14 @@ export function keepStatements(
     },
     {
       sql: INSERT_DOMAINS,
-      args: [report.kind, day, id, JSON.stringify(domains.map((one) => [one.domain, one.passed, one.failed])), id],
+      args: [
+        report.kind,
+        day,
+        id,
+        report.reporter,
+        JSON.stringify(domains.map((one) => [one.domain, one.passed, one.failed])),
+        id,
+      ],
     },
   ];
   if (failures.length > 0) {
@@ -118,15 +126,25 @@ export function keepStatements(
   return statements;
 }
 
-const EXPIRED = "(SELECT id FROM incoming_reports WHERE expires <= ?)";
+/** Reports that are deleted in one commit: a report may have a thousand rows, and mail waits for its commits. */
+const PURGED_AT_ONCE = 50;
+const EXPIRED = "SELECT id FROM incoming_reports WHERE expires <= ? ORDER BY expires LIMIT ?";
+const IN_LIST = "IN (SELECT value FROM json_each(?))";
 
-/** What deletes reports that have expired, for the store's regular purge. */
-export function purgeReports(now: number): readonly Statement[] {
-  return [
-    { sql: `DELETE FROM incoming_report_domains WHERE report IN ${EXPIRED}`, args: [now] },
-    { sql: `DELETE FROM incoming_report_failures WHERE report IN ${EXPIRED}`, args: [now] },
-    { sql: "DELETE FROM incoming_reports WHERE expires <= ?", args: [now] },
-  ];
+/** Deletes reports that have expired. @returns the number of rows. Rejects with `StoreUnavailable` if the store is away */
+export async function purgeReports(store: Store, now: number): Promise<number> {
+  let deleted = 0;
+  while (true) {
+    const { rows } = await store.read(EXPIRED, [now, PURGED_AT_ONCE]);
+    if (rows.length === 0) return deleted;
+    const ids = JSON.stringify(rows.map(([id]) => Number(id)));
+    const results = await store.write([
+      { sql: `DELETE FROM incoming_reports WHERE id ${IN_LIST}`, args: [ids] },
+      { sql: `DELETE FROM incoming_report_domains WHERE report ${IN_LIST}`, args: [ids] },
+      { sql: `DELETE FROM incoming_report_failures WHERE report ${IN_LIST}`, args: [ids] },
+    ]);
+    deleted += results.reduce((sum, { changes }) => sum + changes, 0);
+  }
 }
 
 /** Deletes a report. @returns false if there is none. Rejects with `StoreUnavailable` if the store is away */

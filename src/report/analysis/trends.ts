@@ -66,9 +66,9 @@ const DAYS = "SELECT kind, day, sum(passed), sum(failed) FROM incoming_report_do
   "AND (? IS NULL OR domain = ?) GROUP BY day";
 const DOMAINS = "SELECT kind, domain, sum(passed), sum(failed) FROM incoming_report_domains WHERE kind = ? " +
   `AND day >= ? AND (? IS NULL OR domain = ?) GROUP BY domain ORDER BY 4 DESC, 3 DESC LIMIT ${MOST}`;
-const REPORTERS = "SELECT d.kind, r.reporter, sum(d.passed), sum(d.failed), count(DISTINCT d.report) " +
-  "FROM incoming_report_domains d JOIN incoming_reports r ON r.id = d.report WHERE d.kind = ? AND d.day >= ? " +
-  `AND (? IS NULL OR d.domain = ?) GROUP BY r.reporter ORDER BY 4 DESC, 3 DESC LIMIT ${MOST}`;
+const REPORTERS = "SELECT kind, reporter, sum(passed), sum(failed), count(DISTINCT report) " +
+  "FROM incoming_report_domains WHERE kind = ? AND day >= ? AND (? IS NULL OR domain = ?) " +
+  `GROUP BY reporter ORDER BY 4 DESC, 3 DESC LIMIT ${MOST}`;
 const FAILURES = "SELECT source, domain, group_concat(DISTINCT detail), sum(failed), count(DISTINCT report) " +
   "FROM incoming_report_failures WHERE kind = ? AND day >= ? AND (? IS NULL OR domain = ?) " +
   `GROUP BY source, domain ORDER BY 4 DESC, 1 LIMIT ${MOST}`;
