@@ -15,8 +15,8 @@ export interface Heard {
   readonly connection: number;
 }
 
-/** Octets to send as they are, packets to send (then perhaps the end), or something worse. */
-export type MilterAnswer = readonly (Uint8Array | "end")[] | "silent" | "close" | "no-answer";
+/** Octets to send as they are, packets to send, something to wait for in between, perhaps the end; or something worse. */
+export type MilterAnswer = readonly (Uint8Array | Promise<unknown> | "end")[] | "silent" | "close" | "no-answer";
 
 /** Settings of the filter. */
 export interface FakeMilterOptions {
@@ -44,6 +44,8 @@ export interface FakeMilter extends AsyncDisposable {
   commands(connection?: number): string;
   /** Resolves when the filter has heard a command for the `count`-th time. */
   hears(command: string, count?: number): Promise<void>;
+  /** Resolves when it has got macros for a command for the `count`-th time. */
+  hearsMacros(command: string, count: number): Promise<void>;
   /** Resolves when the filter has begun to be silent. */
   readonly silence: Promise<void>;
   readonly connections: number;
@@ -87,6 +89,7 @@ const QUIET: Readonly<Record<string, number>> = {
 export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<FakeMilter> {
   const heard: Heard[] = [];
   const macros: Record<string, Record<string, string>> = {};
+  const counts = new Map<string, number>();
   const sockets = new Set<Socket>();
   let wake = Promise.withResolvers<void>();
   const silence = Promise.withResolvers<void>();
@@ -112,8 +115,11 @@ export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<
     const take = (packet: Heard) => {
       const { command, text } = packet;
       if (command === "D") {
-        const [, ...pairs] = [text.slice(0, 1), ...text.slice(1).split("|")];
-        const stage: Record<string, string> = macros[text.slice(0, 1)] = {};
+        const [command = "", ...pairs] = [text.slice(0, 1), ...text.slice(1).split("|")];
+        const stage: Record<string, string> = macros[command] = {};
+        counts.set(command, (counts.get(command) ?? 0) + 1);
+        wake.resolve();
+        wake = Promise.withResolvers();
         for (let i = 0; i + 1 < pairs.length; i += 2) stage[pairs[i]!] = pairs[i + 1]!;
         return;
       }
@@ -123,12 +129,14 @@ export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<
       const answer = options.on?.(packet) ?? usual(command);
       if (answer === "close") return void socket.destroy();
       if (answer === "silent") return void silence.resolve();
-      if (answer !== "no-answer") {
-        for (const bytes of answer) {
-          if (bytes === "end") socket.end();
-          else socket.write(bytes);
-        }
-      }
+      if (answer !== "no-answer") send(answer);
+    };
+    const send = ([first, ...rest]: Exclude<MilterAnswer, string>): void => {
+      if (first === undefined) return;
+      if (first instanceof Promise) return void first.then(() => send(rest));
+      if (first === "end") socket.end();
+      else socket.write(first);
+      send(rest);
     };
     const usual = (command: string): MilterAnswer => {
       if (command === "O") {
@@ -157,6 +165,9 @@ export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<
     silence: silence.promise,
     async hears(command, count = 1) {
       while (heard.filter((each) => each.command === command).length < count) await wake.promise;
+    },
+    async hearsMacros(command, count) {
+      while ((counts.get(command) ?? 0) < count) await wake.promise;
     },
     commands: (connection) =>
       heard.filter((each) => connection === undefined || each.connection === connection).map((each) => each.command)

@@ -250,7 +250,7 @@ class Dialogue implements FilterInstance, Holder {
     if (stage === "rcpt" || message === undefined) return ACCEPT;
     const about = { transaction, recipient: "", refusal: undefined };
     const outcome = await sendMessage(link, transaction, message, (command, macros) => {
-      this.#putMacros(link, command, macros, about);
+      return this.#macros(link, command, macros, about);
     });
     // The filter has heard all of it: there is nothing to be called off.
     if (outcome.complete) {
@@ -284,7 +284,7 @@ class Dialogue implements FilterInstance, Holder {
     about: About,
   ): Promise<FilterAnswer | undefined> {
     link.begin();
-    if (step.macros !== undefined) this.#putMacros(link, step.command, step.macros, about);
+    if (step.macros !== undefined) link.put(this.#macros(link, step.command, step.macros, about));
     if ((link.steps & step.unwanted) !== 0) return undefined;
     link.put(make());
     if ((link.steps & step.silent) !== 0) return undefined;
@@ -301,7 +301,7 @@ class Dialogue implements FilterInstance, Holder {
     }
   }
 
-  #putMacros(link: MilterLink, command: number, stage: MacroStage, about: About): void {
+  #macros(link: MilterLink, command: number, stage: MacroStage, about: About): Uint8Array {
     const sources: MacroSources = {
       session: this.#session,
       transaction: about.transaction,
@@ -311,7 +311,7 @@ class Dialogue implements FilterInstance, Holder {
       version: this.#engine.version,
       connections: this.#connections,
     };
-    link.put(macroPacket(command, stage, link.symbols.get(stage), sources));
+    return macroPacket(command, stage, link.symbols.get(stage), sources);
   }
 
   #concluded(decision: Decision | undefined, stage: Stage): FilterAnswer {

@@ -35,14 +35,32 @@ const WINDOW_SIZE = 65_536;
  * by one all the same; when it decides early, what was sent behind is not answered by libmilter, and by others perhaps.
  * The connection is then closed.
  *
- * @param putMacros puts the macros of a command before it
+ * @param macros makes the packet with the macros of a command
  * @throws {MilterTrouble} (rejects)
  */
 export async function sendMessage(
   link: MilterLink,
   transaction: FilteredTransaction,
   message: FilteredMessage,
-  putMacros: (command: number, stage: MacroStage) => void,
+  macros: (command: number, stage: MacroStage) => Uint8Array,
+): Promise<MessageOutcome> {
+  const endMacros = macros(COMMAND.endOfMessage, "endOfMessage");
+  link.nudge = endMacros;
+  try {
+    return await tell(link, transaction, message, { macros, endMacros });
+  } finally {
+    link.nudge = undefined;
+  }
+}
+
+async function tell(
+  link: MilterLink,
+  transaction: FilteredTransaction,
+  message: FilteredMessage,
+  { macros, endMacros }: {
+    macros(command: number, stage: MacroStage): Uint8Array;
+    readonly endMacros: Uint8Array;
+  },
 ): Promise<MessageOutcome> {
   const { steps } = link;
   const leadingSpace = (steps & STEP.leadingSpace) !== 0;
@@ -51,7 +69,7 @@ export async function sendMessage(
   const wants = (step: number) => (steps & step) === 0;
   link.begin();
   if (link.version >= DATA_SINCE) {
-    putMacros(COMMAND.data, "data");
+    link.put(macros(COMMAND.data, "data"));
     if (wants(STEP.noData)) answers.put(DATA, wants(STEP.noReplyData));
   }
   if (wants(STEP.noHeaders)) {
@@ -62,12 +80,12 @@ export async function sendMessage(
     }
   }
   if (answers.decision === undefined) {
-    putMacros(COMMAND.endOfHeader, "endOfHeader");
+    link.put(macros(COMMAND.endOfHeader, "endOfHeader"));
     if (wants(STEP.noEndOfHeader)) answers.put(END_OF_HEADER, wants(STEP.noReplyEndOfHeader));
     if (wants(STEP.noBody)) await sendBody(answers, message, bodyOffset, link.dataSize, wants(STEP.noReplyBody));
   }
   if (answers.decision === undefined) {
-    putMacros(COMMAND.endOfMessage, "endOfMessage");
+    link.put(endMacros);
     link.put(END_OF_MESSAGE);
     answers.sentMore();
     await answers.collect();

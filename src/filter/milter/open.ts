@@ -4,7 +4,7 @@ import type { Clock } from "../../clock/mod.ts";
 import type { MilterConfig } from "../../config/config.ts";
 import { DnsError, type Resolver } from "../../dns/resolver.ts";
 import { canonicalIp, connect, ConnectError } from "../../net/mod.ts";
-import { createWire, type MilterLink, type MilterStream, negotiate } from "./link.ts";
+import { createWire, type MilterLink, type MilterStream, negotiate, type Pace } from "./link.ts";
 import { ALL_ACTIONS, ALL_STEPS, type Offer } from "./protocol.ts";
 import { MilterTrouble } from "./trouble.ts";
 
@@ -30,6 +30,7 @@ export type OpenMilter = () => Promise<MilterLink>;
 export function milterOpener(config: MilterConfig, world: MilterWorld): OpenMilter {
   let offer: Offer = { version: config.version, actions: config.flags.actions, steps: config.flags.protocol };
   let widest = config.flags.fixed;
+  const pace: Pace = { holdsBack: false };
   const attempt = async () => {
     const stream = await openStream(config, world);
     const limits = {
@@ -37,7 +38,7 @@ export function milterOpener(config: MilterConfig, world: MilterWorld): OpenMilt
       answer: config.timeout.data,
       responseSize: config.maxResponseSize,
     };
-    return await negotiate(createWire(stream, limits, world.clock), offer);
+    return await negotiate(createWire(stream, limits, world.clock), offer, pace);
   };
   return async () => {
     try {

@@ -8,6 +8,8 @@ import type { FilteredTransaction, Modification, Stage } from "../filter.ts";
 /** What a script did with its message. */
 export interface Conclusion {
   readonly refusal: string | undefined;
+  /** Whether the refusal has to happen in the protocol, or by a delivery report (`ereject`). */
+  readonly byProtocol: boolean;
   /** Whether the message lives on; false if it was dropped, or only redirected. */
   readonly kept: boolean;
   /** Whether the script dropped it itself, whatever comes of redirections. */
@@ -29,6 +31,7 @@ export function conclude({ actions, implicitKeep }: Outcome, stage: Stage): Conc
   const copies: FiledCopy[] = [];
   const hasRecipient = stage === "rcpt" || stage === "data";
   let refusal: string | undefined;
+  let byProtocol = false;
   let kept = implicitKeep !== undefined;
   let discarded = false;
   const keep = (name: string, copy: FiledCopy) => {
@@ -62,12 +65,14 @@ export function conclude({ actions, implicitKeep }: Outcome, stage: Stage): Conc
         break;
       case "reject":
         refusal = action.text;
+        byProtocol = action.protocol;
         break;
     }
   }
   const usual = copies.every(({ mailbox, flags }) => mailbox === undefined && flags === undefined);
   return {
     refusal,
+    byProtocol,
     kept,
     discarded,
     copies: usual ? [] : copies,

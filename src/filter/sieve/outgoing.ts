@@ -2,7 +2,7 @@
 
 import type { SieveConfig } from "../../config/config.ts";
 import type { Scope } from "../../expression/mod.ts";
-import { type Content, countFields, eightBitClean, memoryContent } from "../../message/mod.ts";
+import { type Content, countFields, eightBitClean, memoryContent, parseHeader } from "../../message/mod.ts";
 import { formatMessageId, type NewMessage, type NewRecipient } from "../../queue/mod.ts";
 import {
   type Action,
@@ -14,7 +14,7 @@ import {
   type SieveMessage,
   type VacationAction,
 } from "../../sieve/mod.ts";
-import { asAddress, type DeliverBy, type MailParameters, type RcptParameters } from "../../smtp/mod.ts";
+import { asAddress, type DeliverBy, type MailParameters, needsSmtpUtf8, type RcptParameters } from "../../smtp/mod.ts";
 import type { EventFields } from "../../telemetry/event.ts";
 import { readNotify } from "./envelope.ts";
 import type { SieveWorld } from "./world.ts";
@@ -162,18 +162,28 @@ function deadline({ seconds, mode, trace }: NonNullable<RedirectAction["by"]>): 
 
 const NEVER: RcptParameters = { notify: { never: true, success: false, failure: false, delay: false } };
 
-async function ownMessage(
+/**
+ * A message that a script sends on its own account: a notification, a reply, or the news of a refusal.
+ *
+ * @throws {StoreUnavailable | LookupUnavailable} (rejects) if something it needs cannot be had now
+ */
+export async function ownMessage(
   { world, scope }: Sending,
-  { kind, mail }: NotifyAction | VacationAction,
+  { kind, mail }: Pick<NotifyAction | VacationAction, "mail"> & { readonly kind: "notify" | "vacation" | "reject" },
 ): Promise<NewMessage | undefined> {
   if (mail === undefined) return undefined;
-  const recipients = recipientsOf(mail, kind === "vacation" ? NEVER : {});
+  const recipients = recipientsOf(mail, kind === "notify" ? {} : NEVER);
   if (recipients.length === 0) return undefined;
   const { config, sign } = world;
   // RFC 5230 §5.1: nobody shall answer a reply. RFC 5436 §2.7: nor is there an answer to a notification of a report.
-  const silent = kind === "vacation" || mail.from === "";
+  const silent = kind !== "notify" || mail.from === "";
   const returnPath = silent ? "" : asAddress(await config.returnPath.evaluate(scope)) ?? "";
-  const parameters: MailParameters = eightBitClean(mail.bytes) ? {} : { body: "8bitmime" };
+  const head = mail.bytes.subarray(0, parseHeader(mail.bytes).bodyOffset);
+  const parameters: MailParameters = {
+    ...(eightBitClean(mail.bytes) ? {} : { body: "8bitmime" }),
+    // Text in a header is encoded; addresses beyond ASCII cannot be.
+    ...(eightBitClean(head) && !mail.to.some(needsSmtpUtf8) ? {} : { smtputf8: true }),
+  };
   const message = newMessage(world, returnPath, parameters, recipients, memoryContent(mail.bytes));
   const signatures = sign === undefined ? [] : await config.sign.evaluate(scope);
   return sign === undefined || signatures.length === 0 ? message : await sign(message, signatures);

@@ -23,6 +23,7 @@ import { conclude } from "./conclusion.ts";
 import { addressLiteral } from "./environment.ts";
 import { type RunMemory, runMemory } from "./memory.ts";
 import { noteSent, outgoingMessages, type Sending, type Sent } from "./outgoing.ts";
+import { newsOfRefusal, type Refusing } from "./rejection.ts";
 import { takeTurns } from "./turns.ts";
 import type { Outbox, SieveWorld } from "./world.ts";
 
@@ -31,6 +32,8 @@ export interface UserOccasion {
   readonly message: QueuedMessage;
   /** The recipient. */
   readonly address: string;
+  /** ORCPT, if the sender gave it: type, semicolon, address. */
+  readonly originalRecipient?: string;
   /** Path of the script. */
   readonly file: string;
   /** Whether the recipient has a mailbox with this name. */
@@ -45,8 +48,10 @@ export interface SentCopy {
 
 /** What a script decides about its copy. */
 export interface UserDecision {
-  /** Text of the refusal; the sender is told by a delivery report. */
+  /** Text of a refusal of which the sender is to be told by a delivery report (`ereject`). */
   readonly refusal?: string;
+  /** What became of a message that is not filed, for its history. */
+  readonly remark: string;
   /** What is filed; nothing if the copy is dropped, undefined if the script does not say. */
   readonly copies: readonly FiledCopy[] | undefined;
   /** Copies of what the script sends. */
@@ -146,7 +151,13 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
         arrived: { content: message.content, serverFields: [] },
         original: bounded,
       };
-      return await decisionOf(world, sending, message.content, outcome, remembered);
+      const refusing: Refusing = {
+        recipient: address,
+        originalRecipient: occasion.originalRecipient,
+        hostname: world.hostname,
+        host,
+      };
+      return await decisionOf(world, sending, message.content, { outcome, remembered, refusing });
     } finally {
       leave?.();
     }
@@ -158,31 +169,43 @@ function scopeOf(functions: FunctionHost, address: string): Scope {
   return { variables: { sender: address, sender_domain: addressDomain(address) }, functions };
 }
 
+/** A run that ended well. */
+interface Ending {
+  readonly outcome: Outcome;
+  readonly remembered: RunMemory;
+  readonly refusing: Refusing;
+}
+
 async function decisionOf(
   { outbox, memory, emit }: UserScriptWorld,
   sending: Sending,
   arrived: Content,
-  outcome: Outcome,
-  { sightings }: RunMemory,
+  { outcome, remembered: { sightings }, refusing }: Ending,
 ): Promise<UserDecision> {
   const { about, original } = sending;
-  const { refusal, kept, discarded, copies, sending: actions, plain } = conclude(outcome, "data");
+  const { refusal, byProtocol, kept, discarded, copies, sending: actions, plain } = conclude(outcome, "data");
+  const news = refusal === undefined || byProtocol ? undefined : await newsOfRefusal(sending, refusal, refusing);
   const sent: Sent = await outgoingMessages(sending, actions);
+  const messages = news === undefined ? sent.messages : [news, ...sent.messages];
   for (const to of sent.looping) emit("sieve.redirect-loop", { ...about, to });
   const dropped = !kept && (discarded || sent.looping.length === 0);
   if (dropped && refusal === undefined) emit("sieve.action-discard", about);
-  if (refusal !== undefined) emit("sieve.action-reject", { ...about, reason: refusal });
+  // RFC 5429 §2.2: the log says so, too, where nobody is told.
+  if (refusal !== undefined) {
+    emit("sieve.action-reject", { ...about, reason: refusal, told: byProtocol || news !== undefined });
+  }
   let queued = false;
   return {
-    ...(refusal === undefined ? {} : { refusal }),
+    ...(byProtocol && refusal !== undefined ? { refusal } : {}),
+    remark: `${refusal === undefined ? "dropped" : "refused"} by the script of the recipient`,
     copies: dropped ? [] : plain || !kept ? undefined : copies,
     sentCopies: actions.flatMap(sentCopyOf),
     content: outcome.message === original ? arrived : await contentOf(arrived, original, outcome.message),
     async send() {
-      const [first, ...others] = sent.messages;
+      const [first, ...others] = messages;
       if (first !== undefined) await outbox.enqueue(first, others);
       queued = true;
-      noteSent(sending, sent.messages);
+      noteSent(sending, messages);
     },
     async settled(delivered) {
       if (!queued) sent.discard();

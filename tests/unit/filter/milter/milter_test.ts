@@ -88,6 +88,33 @@ Deno.test("what goes over the connection is told by letters and octets", async (
   assert.deepEqual([session, filter, size], ["s1", "m", 5]);
 });
 
+Deno.test("a filter whose answers wait for acknowledgements gets something to acknowledge them with, once that is known", async () => {
+  const rest = Promise.withResolvers<void>();
+  let message = 0;
+  await using milter = await startFakeMilter({
+    on: ({ command }) => {
+      if (command !== "E") return undefined;
+      const wait = ++message === 1 ? rest.promise : milter.hearsMacros("E", 3);
+      return [milterPacket("h", "X-One", "1"), wait, milterPacket("h", "X-Two", "2"), milterPacket("c")];
+    },
+  });
+  const it = world(milter);
+  const first = deliver(it);
+  const read = () =>
+    it.traffic.filter(({ name, fields }) => name === "milter.read" && fields["commands"] === "h").length;
+  while (read() === 0) await new Promise((resolve) => setTimeout(resolve));
+  await it.clock.advance(40);
+  rest.resolve();
+  await first;
+  it.run.reset();
+  // A packet of macros that were told already; the filter has gone on only because of it.
+  const { transaction: changed } = await deliver(it);
+  assert.match(text(changed), /\r\nX-One: 1\r\nX-Two: 2\r\n/);
+  const letters = it.traffic.map(({ fields }) => fields["commands"]).join(" ");
+  assert.match(letters, /DTLLDNBDE c c c c c h h c .*DTLLDNBDE c .*h D h c$/);
+  assert.deepEqual(milter.macros["E"], { i: "queue1" });
+});
+
 Deno.test("a filter may choose its macros for a stage", async () => {
   await using milter = await startFakeMilter({ symbols: milterPacket(" ", 2, "i {mail_addr}, v").slice(5) });
   const it = world(milter);
