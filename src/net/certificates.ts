@@ -12,6 +12,8 @@ export interface ServerCertificate {
   readonly names: readonly string[];
   /** Kind of its key. */
   readonly key: "rsa" | "ec" | undefined;
+  /** Curve of an elliptic key, such as `prime256v1`. */
+  readonly curve: string | undefined;
   /** End of validity in milliseconds since the Unix epoch. */
   readonly expires: number;
   /** The TLS context for these versions; made once for each range. */
@@ -37,12 +39,20 @@ export interface CertificateStore {
   /** All certificates, in the order of the configuration. */
   readonly certificates: readonly ServerCertificate[];
   /**
-   * The certificate for a name sent by SNI: exact name first, then a wildcard of one label, then the default one.
+   * The certificate for a name sent by SNI: exact name first, then a wildcard of one label, then the default one. Of
+   * several for one name it is one that the client can check: with an elliptic key, which is cheaper, before an RSA key.
    *
    * @param serverName name asked for, `undefined` or `""` if none was
    * @param fallback id of the certificate to use as default here (`server.tls.certificate`)
+   * @param canCheck whether the client can check a certificate; without it the first in the file does
    */
-  select(serverName: string | undefined, fallback?: string): ServerCertificate | undefined;
+  select(
+    serverName: string | undefined,
+    fallback?: string,
+    canCheck?: (certificate: ServerCertificate) => boolean,
+  ): ServerCertificate | undefined;
+  /** Whether some name has certificates with different kinds of keys, so that it matters what clients can check. */
+  readonly hasKinds: boolean;
   /**
    * Exchanges all certificates for these. Handshakes from now on use them; connections stay as they are.
    *
@@ -78,13 +88,14 @@ export function createCertificateStore(
     get certificates() {
       return index.all;
     },
-    select(serverName, fallback) {
-      if (serverName !== undefined && serverName !== "") {
-        const name = plainName(serverName);
-        const found = index.byName.get(name) ?? index.byName.get(`*${name.slice(name.indexOf("."))}`);
-        if (found !== undefined) return found;
-      }
-      return index.all.find((certificate) => certificate.id === fallback) ?? index.default;
+    get hasKinds() {
+      return index.hasKinds;
+    },
+    select(serverName, fallback, canCheck) {
+      const found = namedBy(index, serverName) ?? siblings(index, fallback);
+      if (found.length < 2 || canCheck === undefined) return found[0];
+      const fitting = found.filter(canCheck);
+      return fitting.find(({ key }) => key === "ec") ?? fitting[0] ?? found[0];
     },
     replace(certificates) {
       index = buildIndex(certificates);
@@ -94,19 +105,39 @@ export function createCertificateStore(
 
 interface Index {
   readonly all: readonly ServerCertificate[];
-  readonly byName: ReadonlyMap<string, ServerCertificate>;
+  /** One of each kind of key, in the order of the file. */
+  readonly byName: ReadonlyMap<string, readonly ServerCertificate[]>;
+  readonly hasKinds: boolean;
   readonly default: ServerCertificate | undefined;
 }
 
 function buildIndex(configs: readonly CertificateConfig[]): Index {
   const all = configs.map(loadCertificate);
-  const byName = new Map<string, ServerCertificate>();
+  const byName = new Map<string, readonly ServerCertificate[]>();
   for (const certificate of all) {
-    // The first of several with one name wins, so the order in the file decides.
-    for (const name of certificate.names) if (!byName.has(name)) byName.set(name, certificate);
+    for (const name of certificate.names) {
+      const others = byName.get(name) ?? [];
+      // The first of several of one kind wins, so the order in the file decides.
+      if (!others.some(({ key }) => key === certificate.key)) byName.set(name, [...others, certificate]);
+    }
   }
+  const hasKinds = byName.values().some((certificates) => certificates.length > 1);
   const marked = configs.findIndex((config) => config.default);
-  return { all, byName, default: all[Math.max(0, marked)] };
+  return { all, byName, hasKinds, default: all[Math.max(0, marked)] };
+}
+
+function namedBy({ byName }: Index, serverName: string | undefined): readonly ServerCertificate[] | undefined {
+  if (serverName === undefined || serverName === "") return undefined;
+  const name = plainName(serverName);
+  return byName.get(name) ?? byName.get(`*${name.slice(name.indexOf("."))}`);
+}
+
+/** The default certificate, and behind it those of other kinds for its first name. */
+function siblings(index: Index, fallback: string | undefined): readonly ServerCertificate[] {
+  const usual = index.all.find((certificate) => certificate.id === fallback) ?? index.default;
+  if (usual === undefined) return [];
+  const [name = ""] = usual.names;
+  return [usual, ...(index.byName.get(name) ?? []).filter(({ key }) => key !== usual.key)];
 }
 
 /**
@@ -137,6 +168,7 @@ export function loadCertificate(config: CertificateConfig): ServerCertificate {
     id,
     names: [...new Set([...namesOf(leaf), ...config.subjects.map(plainName)])],
     key: kind === "rsa" || kind === "ec" ? kind : undefined,
+    curve: secret.asymmetricKeyDetails?.namedCurve,
     expires: Date.parse(leaf.validTo),
     context({ minVersion, maxVersion }) {
       const range = `${minVersion} ${maxVersion}`;

@@ -13,6 +13,8 @@ export interface ClientHello {
   readonly versions: readonly TlsVersion[];
   /** Name asked for (RFC 6066 §3), as it was sent. */
   readonly serverName: string | undefined;
+  /** Signatures that the client can check (RFC 8446 §4.2.3). */
+  readonly signatures: readonly number[];
   /** Protocols offered by ALPN (RFC 7301). */
   readonly protocols: readonly string[];
   readonly sessionId: Uint8Array;
@@ -36,6 +38,7 @@ export const CLIENT_HELLO_MAX = 16 * 1024;
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
+const SIGNATURES = 13;
 const PROTOCOLS = 16;
 const SUPPORTED_VERSIONS = 43;
 const KEY_SHARE = 51;
@@ -82,6 +85,7 @@ function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHe
   let versions: TlsVersion[] = legacy >= 0x0303 ? ["TLSv1.2"] : [];
   let serverName: string | undefined;
   let x25519: Uint8Array | undefined;
+  const signatures: number[] = [];
   const protocols: string[] = [];
   if (body.left > 0) {
     for (const extensions = body.vector(2); extensions.left > 0;) {
@@ -90,14 +94,19 @@ function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHe
       if (type === SUPPORTED_VERSIONS) versions = readVersions(data);
       else if (type === KEY_SHARE) x25519 = readShare(data);
       else if (type === SERVER_NAME) serverName = readServerName(data);
-      else if (type === PROTOCOLS) {
+      else if (type === SIGNATURES) {
+        for (const list = data.vector(2); list.left > 0;) signatures.push(list.uint(2));
+      } else if (type === PROTOCOLS) {
         for (const list = data.vector(2); list.left > 0;) protocols.push(list.vector(1).text());
       }
       if (extensions.broken) break;
     }
   }
   if (body.broken) return invalid("the ClientHello is broken");
-  return { kind: "hello", hello: { suites, versions, serverName, protocols, sessionId, x25519, message, rest } };
+  return {
+    kind: "hello",
+    hello: { suites, versions, serverName, signatures, protocols, sessionId, x25519, message, rest },
+  };
 }
 
 function readVersions(data: Reader): TlsVersion[] {
@@ -226,4 +235,34 @@ export function versionsFor(
     }
   }
   return undefined;
+}
+
+const ECDSA: Readonly<Record<string, number>> = { prime256v1: 0x0403, secp384r1: 0x0503, secp521r1: 0x0603 };
+const RSA_PSS = [0x0804, 0x0805, 0x0806];
+const RSA_PKCS1 = [0x0401, 0x0501, 0x0601];
+
+/** A key that signs handshakes. */
+export interface SigningKey {
+  readonly key: "rsa" | "ec" | undefined;
+  /** Curve of an elliptic key, as OpenSSL calls it. */
+  readonly curve?: string | undefined;
+}
+
+/**
+ * Whether a client can shake hands with a server that has this key: it checks such signatures, and offers for TLS 1.2 a
+ * suite for them.
+ */
+export function canCheck(
+  { suites, signatures, versions }: ClientHello,
+  { key, curve }: SigningKey,
+  { disableProtocols }: Pick<TlsSettings, "disableProtocols">,
+): boolean {
+  if (key === undefined) return true;
+  const speaks = (version: TlsVersion) => versions.includes(version) && !disableProtocols.includes(version);
+  const checks = (codes: readonly (number | undefined)[]) =>
+    codes.some((code) => code !== undefined && signatures.includes(code));
+  const current = key === "ec" ? [ECDSA[curve ?? ""]] : RSA_PSS;
+  if (speaks("TLSv1.3") && checks(current)) return true;
+  return speaks("TLSv1.2") && checks(key === "ec" ? current : [...RSA_PSS, ...RSA_PKCS1]) &&
+    CIPHER_SUITES.some((suite) => suite.version === "TLSv1.2" && suite.key === key && suites.includes(suite.code));
 }

@@ -6,7 +6,7 @@ import type { TlsSettings } from "../config/config.ts";
 import { type ByteStream, closeSocket, nodeByteStream, writeAll } from "./byte_stream.ts";
 import type { CertificateStore, ChallengeCertificates, ServerCertificate } from "./certificates.ts";
 import { CIPHER_SUITES, permittedVersions, type VersionRange } from "./cipher_suites.ts";
-import { CLIENT_HELLO_MAX, type ClientHello, readClientHello, versionsFor } from "./client_hello.ts";
+import { canCheck, CLIENT_HELLO_MAX, type ClientHello, readClientHello, versionsFor } from "./client_hello.ts";
 import type { TlsInfo } from "./connection.ts";
 import { PROOF_PROTOCOL, showProof } from "./proof_tls.ts";
 import { socketDuplex } from "./socket_duplex.ts";
@@ -55,7 +55,8 @@ const HANDSHAKE_FAILURE = Uint8Array.of(21, 3, 3, 0, 2, 2, 40);
 /**
  * Shakes hands as the server. The socket belongs to the stream from then on, and is closed if this fails.
  *
- * Where suites are switched off, the ClientHello is read first: see {@link versionsFor}.
+ * Where suites are switched off, or a name has certificates of several kinds, the ClientHello is read first: see
+ * {@link versionsFor} and {@link canCheck}.
  *
  * @throws {TlsHandshakeError} if the peers do not come to terms, the client leaves, or `settings.timeout` passes
  */
@@ -75,17 +76,18 @@ export async function serverHandshake(
     const proofs = options.showsProofs === true && certificates.proofs?.expected() === true
       ? certificates.proofs
       : undefined;
-    if (settings.disableCiphers.length === 0 && proofs === undefined) {
-      return await shakeHands(socket, options, options.early, permittedVersions, control);
+    if (settings.disableCiphers.length === 0 && proofs === undefined && !certificates.hasKinds) {
+      return await shakeHands(socket, options, { bytes: options.early, versionsOf: permittedVersions }, control);
     }
     const { hello, bytes } = await receiveClientHello(socket, options.early);
     if (proofs !== undefined && hello.protocols.includes(PROOF_PROTOCOL)) {
       return await endWithProof(socket, hello, proofs);
     }
     if (settings.disableCiphers.length === 0) {
-      return await shakeHands(socket, options, bytes, permittedVersions, control);
+      return await shakeHands(socket, options, { bytes, hello, versionsOf: permittedVersions }, control);
     }
-    const agreed = await shakeHands(socket, options, bytes, (_, key) => versionsFor(hello, settings, key), control);
+    const versionsOf: Beginning["versionsOf"] = (_, key) => versionsFor(hello, settings, key);
+    const agreed = await shakeHands(socket, options, { bytes, hello, versionsOf }, control);
     const used = CIPHER_SUITES.find((suite) => suite.name === agreed.info.cipher);
     if (used === undefined || settings.disableCiphers.includes(used.setting)) {
       agreed.stream.close();
@@ -162,16 +164,27 @@ async function receiveClientHello(
   }
 }
 
+/** What a client has sent so far. */
+interface Beginning {
+  readonly bytes: Uint8Array | undefined;
+  /** Read out of that, where it matters. */
+  readonly hello?: ClientHello;
+  /** The versions that it may be offered, by kind of key. */
+  readonly versionsOf: (settings: TlsSettings, key: ServerCertificate["key"]) => VersionRange | undefined;
+}
+
 function shakeHands(
   socket: Deno.TcpConn,
   { settings, certificates, clock, alpn }: ServerTlsOptions,
-  early: Uint8Array | undefined,
-  versionsOf: (settings: TlsSettings, key: ServerCertificate["key"]) => VersionRange | undefined,
+  { bytes, hello, versionsOf }: Beginning,
   control: Control,
 ): Promise<{ stream: ByteStream; info: TlsInfo }> {
   let serverName: string | undefined;
+  const fits = hello &&
+    ((certificate: ServerCertificate) =>
+      canCheck(hello, certificate, settings) && versionsOf(settings, certificate.key) !== undefined);
   const contextFor = (name: string | undefined): SecureContext => {
-    const certificate = certificates.select(name, settings.certificate);
+    const certificate = certificates.select(name, settings.certificate, fits);
     if (certificate === undefined) throw new TlsHandshakeError("there is no certificate");
     const versions = versionsOf(settings, certificate.key);
     if (versions === undefined) throw new TlsHandshakeError("no protocol version and suite is left to agree on");
@@ -181,7 +194,7 @@ function shakeHands(
   return new Promise((resolve, reject) => {
     // Until something was sent no keys are in use, so an alert can still be told in plain text.
     let abandoned = false;
-    const duplex = socketDuplex(socket, early, (sent) => sent > 0 || abandoned ? undefined : HANDSHAKE_FAILURE);
+    const duplex = socketDuplex(socket, bytes, (sent) => sent > 0 || abandoned ? undefined : HANDSHAKE_FAILURE);
     let secure: TLSSocket | undefined;
     const fail = (error: Error) => {
       reject(error);
