@@ -10,6 +10,7 @@ import { findProgram } from "./bench/server.ts";
 /** Programs the tests use, and the packages that bring them. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   "swaks": "swaks",
+  "zip": "zip",
   "openssl": "openssl",
   "curl": "curl",
   "python3": "python3",
