@@ -99,7 +99,7 @@ Deno.test("a curve that the client does not check is passed over for RSA", async
   await listener.close();
 });
 
-Deno.test("of two certificates of one kind for a name the first in the file is shown", async () => {
+Deno.test("of two certificates of one kind for a name the first in the file is shown", () => {
   const store = createCertificateStore([rsa, { ...rsa, id: "second" }, ec, { ...ec, id: "last" }]);
   assert.equal(store.hasKinds, true);
   assert.equal(store.select("mx.example.test", undefined, () => true)?.id, "ec");
