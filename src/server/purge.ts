@@ -40,10 +40,9 @@ export function startPurges(initial: Config, { stores, purgeHistory, clock, emit
         ...purgeStatements(started),
         purgeSeen(started),
         purgePolicies(started),
-        ...purgeAggregates(started),
       ]);
       const history = holdsQueue ? await purgeHistory(started - HISTORY_KEPT) : 0;
-      const reports = holdsQueue ? await purgeReports(store, started) : 0;
+      const reports = holdsQueue ? await purgeReports(store, started) + await purgeAggregates(store, started) : 0;
       const deleted = results.reduce((sum, { changes }) => sum + changes, history + reports);
       emit("purge.finished", { id, deleted, elapsed: clock.now() - started });
     } catch (error) {

@@ -9,7 +9,7 @@ import type { Row, SqlValue, Statement, Store } from "../../store/mod.ts";
 export type AggregateKind = "dmarc" | "tls";
 
 /** `aggregate_reports.state` as numbers. */
-export const STATE = { pending: 0, sent: 1, cancelled: 2, given_up: 3 } as const;
+export const STATE = { pending: 0, sent: 1, cancelled: 2, givenUp: 3 } as const;
 /** The names of {@link STATE}. */
 export const REPORT_STATES = ["pending", "sent", "cancelled", "given-up"] as const;
 
@@ -193,16 +193,23 @@ const GIVE_UP = "UPDATE aggregate_reports SET state = ?3, problem = ?4 WHERE id 
 
 /** Ends a report that nobody gets, or no further place. */
 export function givingUp({ id, handed }: DueReport, owner: string, problem: string): Statement {
-  return { sql: GIVE_UP, args: [id, owner, handed.length > 0 ? STATE.sent : STATE.given_up, problem] };
+  return { sql: GIVE_UP, args: [id, owner, handed.length > 0 ? STATE.sent : STATE.givenUp, problem] };
 }
 
-/** Deletes the results of a report that is done; they are no longer needed. */
-export function dropResults({ id }: Pick<DueReport, "id">): Statement {
-  return {
-    sql: "DELETE FROM aggregate_results WHERE report = ?1 AND " +
-      "(SELECT state FROM aggregate_reports WHERE id = ?1) IS NOT 0",
-    args: [id],
-  };
+/** Results that are deleted in one commit, so that others need not wait for long. */
+const DROPPED_AT_ONCE = 5000;
+const DROP = "DELETE FROM aggregate_results WHERE report = ?1 AND " +
+  "(SELECT state FROM aggregate_reports WHERE id = ?1) IS NOT 0 AND result IN " +
+  `(SELECT result FROM aggregate_results WHERE report = ?1 LIMIT ${DROPPED_AT_ONCE})`;
+
+/** Deletes the results of a report that is done; they are no longer needed. @throws {StoreUnavailable} */
+export async function dropResults(store: Store, { id }: Pick<DueReport, "id">): Promise<number> {
+  let dropped = 0;
+  while (true) {
+    const changes = (await store.write([{ sql: DROP, args: [id] }]))[0]?.changes ?? 0;
+    dropped += changes;
+    if (changes < DROPPED_AT_ONCE) return dropped;
+  }
 }
 
 /** A result of a report. */
@@ -259,17 +266,34 @@ const REMEMBERED = 7 * 86_400_000;
 /** A report that nobody has made by then never will be: it is of no use. */
 const OLDEST = 14 * 86_400_000;
 
-/** What deletes reports that are done or too old, for the store's regular purge. */
-export function purgeAggregates(now: number): readonly Statement[] {
-  return [
-    { sql: "DELETE FROM aggregate_reports WHERE state <> 0 AND ends < ?", args: [now - REMEMBERED] },
-    { sql: "DELETE FROM aggregate_reports WHERE state = 0 AND ends < ?", args: [now - OLDEST] },
-    {
-      sql: "DELETE FROM aggregate_results WHERE NOT EXISTS " +
-        "(SELECT 1 FROM aggregate_reports WHERE id = report AND state = 0)",
-      args: [],
-    },
-  ];
+const PURGED_AT_ONCE = 1000;
+const FORGET = "DELETE FROM aggregate_reports WHERE id IN (SELECT id FROM aggregate_reports WHERE " +
+  `CASE WHEN state = 0 THEN ends < ? ELSE ends < ? END LIMIT ${PURGED_AT_ONCE})`;
+// Goes from one report to the next, not from one result to the next.
+const LEFT_BEHIND = "WITH RECURSIVE r (id) AS (SELECT min(report) FROM aggregate_results UNION ALL " +
+  "SELECT (SELECT min(report) FROM aggregate_results WHERE report > r.id) FROM r WHERE r.id IS NOT NULL) " +
+  "SELECT id FROM r WHERE id IS NOT NULL AND " +
+  `NOT EXISTS (SELECT 1 FROM aggregate_reports a WHERE a.id = r.id AND a.state = 0) LIMIT ${PURGED_AT_ONCE}`;
+
+/**
+ * Deletes reports that are done or too old, and results that nobody needs any more.
+ *
+ * @returns the number of rows
+ * @throws {StoreUnavailable}
+ */
+export async function purgeAggregates(store: Store, now: number): Promise<number> {
+  let deleted = 0;
+  while (true) {
+    const forgotten = await store.write([{ sql: FORGET, args: [now - OLDEST, now - REMEMBERED] }]);
+    const changes = forgotten[0]?.changes ?? 0;
+    deleted += changes;
+    if (changes < PURGED_AT_ONCE) break;
+  }
+  while (true) {
+    const { rows } = await store.read(LEFT_BEHIND);
+    for (const [id] of rows) deleted += await dropResults(store, { id: Number(id) });
+    if (rows.length < PURGED_AT_ONCE) return deleted;
+  }
 }
 
 /** A report as people see it; times in ISO 8601. */
@@ -359,6 +383,8 @@ const CANCEL = `UPDATE aggregate_reports SET state = ${STATE.cancelled} WHERE id
  * @throws {StoreUnavailable}
  */
 export async function cancelOutgoing(store: Store, id: number): Promise<boolean> {
-  const [cancelled] = await store.write([{ sql: CANCEL, args: [id] }, dropResults({ id })]);
-  return (cancelled?.changes ?? 0) > 0;
+  const [cancelled] = await store.write([{ sql: CANCEL, args: [id] }]);
+  if ((cancelled?.changes ?? 0) === 0) return false;
+  await dropResults(store, { id });
+  return true;
 }

@@ -152,7 +152,7 @@ export function startSending(options: SendingOptions): Sending {
       emit("outgoing-report.locked", about(report));
       return undefined;
     }
-    if (done) await store.write([dropResults(report)]);
+    if (done) await dropResults(store, report);
     return { ...report, handed: [...report.handed, ...uris] };
   };
 
@@ -186,7 +186,8 @@ export function startSending(options: SendingOptions): Sending {
   };
 
   const finish = async (report: DueReport, problem: string): Promise<void> => {
-    await store.write([givingUp(report, owner, problem), dropResults(report)]);
+    await store.write([givingUp(report, owner, problem)]);
+    await dropResults(store, report);
   };
 
   const retry = async (report: DueReport, problem: string): Promise<void> => {

@@ -202,7 +202,7 @@ Deno.test("nothing is gathered for a report that was sent, so that it is not sen
     await one.flush();
     const [claimed] = await claim(store, clock.now() + DAY);
     await store.write(handOver(claimed!, "node-a", ["mailto:r@d.example"], true).statements);
-    await store.write([dropResults(claimed!)]);
+    await dropResults(store, claimed!);
     one.count("d.example", {}, '["late"]');
     await one.close();
     assert.deepEqual(await resultsOf(store, claimed!.id), {});
@@ -263,7 +263,7 @@ Deno.test("the purge keeps what waits, forgets what is done after a week and wha
     await one.close();
     await cancelOutgoing(store, 2);
     const left = async (days: number) => {
-      await store.write(purgeAggregates(Date.UTC(2026, 0, 6) + days * DAY + 1));
+      await purgeAggregates(store, Date.UTC(2026, 0, 6) + days * DAY + 1);
       return (await listOutgoing(store, { limit: 10 })).map(({ domain }) => domain);
     };
     assert.deepEqual(await left(6), ["waits.example", "done.example"]);
@@ -281,4 +281,27 @@ Deno.test("results find their report by an index, whatever SQLite believes about
       const steps = rows.map(([, , , step]) => String(step));
       assert.deepEqual(steps.filter((step) => /^SCAN (?:r|e|aggregate_reports)\b/.test(step)), []);
     }
+  }));
+
+Deno.test("what a report leaves behind is deleted a piece at a time, and by the purge if nobody else did it", () =>
+  withStore(async (store, clock) => {
+    const one = gatherer(store, clock);
+    for (let i = 0; i < 12_000; i++) one.count(i < 11_000 ? "big.example" : "small.example", {}, `["${i}"]`);
+    one.count("waits.example", {}, '["a"]');
+    await one.flush();
+    await one.close();
+    let writes = 0;
+    const counted: Store = {
+      read: (sql, args) => store.read(sql, args),
+      close: () => store.close(),
+      write: (statements) => {
+        writes++;
+        return store.write(statements);
+      },
+    };
+    // A node that died right after it had sent them.
+    await store.write([{ sql: "UPDATE aggregate_reports SET state = 1 WHERE domain <> 'waits.example'", args: [] }]);
+    assert.equal(await purgeAggregates(counted, clock.now()), 12_000);
+    assert.ok(writes >= 4);
+    assert.deepEqual((await store.read("SELECT results FROM aggregate_size")).rows, [[1]]);
   }));
