@@ -146,7 +146,7 @@ function wrong(expected: string, value: Value, near: readonly string[] = []): Co
     : isArray(value)
     ? kindOf(value)
     : String(value);
-  return { kind: "wrong", event: "eval.error", message: `expected ${expected}, found ${shown}` };
+  return { kind: "wrong", event: "eval.wrong-value", message: `expected ${expected}, found ${shown}` };
 }
 
 function numeric(
@@ -172,7 +172,9 @@ function coerceList(value: Value, of: SettingType): Coerced {
   for (const item of items) {
     const coerced = coerce(item, of);
     if (coerced.kind === "value") values.push(coerced.value);
-    if (coerced.kind === "default") failure ??= { event: "eval.error", message: "false cannot be an item of the list" };
+    if (coerced.kind === "default") {
+      failure ??= { event: "eval.wrong-value", message: "false cannot be an item of the list" };
+    }
     if (coerced.kind === "wrong") failure ??= coerced;
   }
   return failure === undefined

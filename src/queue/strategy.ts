@@ -2,7 +2,7 @@
 
 import type { QueueConfig, ScheduleConfig } from "../config/config.ts";
 import type { EvaluationError, FunctionHost, Scope, Setting } from "../expression/types.ts";
-import type { Emit } from "../telemetry/event.ts";
+import { type Emit, isEventName } from "../telemetry/event.ts";
 import { queueScope, type RecipientFacts } from "./scope.ts";
 import type { MessageRecord } from "./record.ts";
 
@@ -33,9 +33,8 @@ export function createStrategy(config: QueueConfig, functions: FunctionHost, emi
   // For settings that look at nothing.
   const nowhere: Scope = { variables: {}, functions };
 
-  const onError = (error: EvaluationError) => {
-    if (error.event === "smtp.id-not-found") emit("smtp.id-not-found", { key: error.key, reason: error.message });
-    else emit("eval.error", { key: error.key, reason: error.message });
+  const onError = ({ event, key, message }: EvaluationError) => {
+    emit(isEventName(event) ? event : "eval.error", { key, reason: message });
   };
 
   const schedule = (id: string): ScheduleConfig => {

@@ -278,6 +278,7 @@ export const EVENTS = {
 
   // eval: expressions
   "eval.error": { level: "debug", text: "Expression error, taken as false" },
+  "eval.wrong-value": { level: "warn", text: "A setting came to a value that does not fit, its default is used" },
   "eval.directory-not-found": { level: "warn", text: "Expression named an unknown directory" },
   "eval.store-not-found": { level: "debug", text: "Expression named an unknown store" },
   "eval.lookup-unavailable": { level: "warn", text: "Expression could not reach what it looks up" },

@@ -72,3 +72,36 @@ Deno.test("LMTP, where mail comes from our own servers, asks nobody", async () =
   const [mail] = await test.mail("example.org/ana");
   assert.doesNotMatch(mail ?? "", /Authentication-Results|Received-SPF/);
 });
+
+Deno.test("where expressions switch all checks off, that nothing was checked is told (RFC 8601 §2.2)", async () => {
+  const zone = createZone(ZONE);
+  const keys = ["iprev.verify", "spf.verify.ehlo", "spf.verify.mail-from", "dkim.verify", "arc.verify", "dmarc.verify"];
+  const settings = keys.map((key) =>
+    `auth.${key} = [{ if = "remote_ip == '192.0.2.1'", then = "'strict'" }, { else = "'disable'" }]\n`
+  );
+  await using test = await startTestServer(settings.join(""), { checks: true, resolver: zone });
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  await test.event("delivery.delivered");
+  const [mail] = await test.mail("example.org/ana");
+  assert.match(mail ?? "", /^Authentication-Results: mx\.example\.org;\s+none\r?\n(?![ \t])/m);
+  assert.doesNotMatch(mail ?? "", /Received-SPF/);
+  assert.deepEqual(zone.asked, []);
+});
+
+Deno.test("a mode that there is not is told, and the default holds", async () => {
+  await using test = await startTestServer(
+    "auth.dmarc.verify = \"'str' + if_then(remote_port == 0, 'ict', 'ickt')\"\n",
+    {
+      checks: true,
+      resolver: createZone(ZONE),
+    },
+  );
+  const [answer] = await submit(test.address("smtp"), message("smith@bad.example"));
+  assert.match(answer ?? "", /^250 /);
+  const { fields } = await test.event("eval.wrong-value");
+  assert.equal(fields["key"], "auth.dmarc.verify");
+  assert.match(String(fields["reason"]), /expected one of relaxed, strict, disable, found 'strickt'.*strict/);
+  await test.event("delivery.delivered");
+  const [mail] = await test.mail("example.org/ana");
+  assert.match(mail ?? "", /dmarc=fail/);
+});

@@ -250,7 +250,7 @@ Deno.test("a computed value that does not fit is reported and the default used",
   for (const [type, otherwise, expected] of cases) {
     const scope = scopeOf({ sender: "nonsense" });
     assert.equal(settingOf({ type, source: "sender", default: otherwise }).evaluate(scope), expected, type.kind);
-    assert.equal(scope.errors[0]?.event, "eval.error");
+    assert.equal(scope.errors[0]?.event, "eval.wrong-value");
     assert.match(scope.errors[0]?.message ?? "", /found 'nonsense'/);
   }
 });
@@ -260,7 +260,7 @@ Deno.test("a computed fraction is reported and the default used where a whole nu
     const setting = settingOf({ type: { kind }, source: "remote_port / 2", default: 7 });
     const scope = scopeOf({ remote_port: 5 });
     assert.equal(setting.evaluate(scope), 7, kind);
-    assert.deepEqual(scope.errors.map(({ event }) => event), ["eval.error"]);
+    assert.deepEqual(scope.errors.map(({ event }) => event), ["eval.wrong-value"]);
     assert.match(scope.errors[0]?.message ?? "", /found 2\.5/);
   }
 });
