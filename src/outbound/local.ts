@@ -37,15 +37,16 @@ export async function deliverLocal(
     const to = recipient.parameters.original ?? recipient.address;
     if (context.deliveredTo) top += `Delivered-To: ${formatPath(to).slice(1, -1)}\r\n`;
     const head = encoder.encode(top);
+    const { copies, orcpt } = recipient.parameters;
     const decision = route.sieve === undefined ? undefined : await context.runScript?.({
       message,
       address: recipient.address,
+      ...(orcpt === undefined ? {} : { originalRecipient: `${orcpt.type};${orcpt.address}` }),
       file: await pathOf(recipient, route.sieve, context),
       mailboxExists: (mailbox) => hasFolder(folder, mailbox),
     });
     if (decision !== undefined) return await deliverDecided(decision, recipient, context.writer, folder, head);
     const content = withoutReturnPath(message.content);
-    const { copies } = recipient.parameters;
     const path = copies === undefined
       ? await context.writer.write(folder, head, content)
       : await fileAll(context.writer, folder, [{ copies, top: head, content }]);
@@ -82,7 +83,7 @@ async function deliverDecided(
     const path = await fileAll(writer, folder, [...own, ...sentCopies.map(filingOf)], decision.send);
     done = true;
     if (refusal === undefined) {
-      return copies.length === 0 ? delivered("", "dropped by the script of the recipient") : delivered(path);
+      return copies.length === 0 ? delivered("", decision.remark) : delivered(path);
     }
     // RFC 5429 §2.1.1: after the fact, a refusal is a report to the sender.
     return failure("failed", "none", "5.7.1", refusal.replace(/\s+/g, " ").trim() || "refused by the recipient");

@@ -123,7 +123,7 @@ export function enclosing(message: Uint8Array, fields: readonly Uint8Array[], te
 }
 
 /** A boundary that does not occur in what it will stand around. */
-function freeBoundary(contents: readonly Uint8Array[]): string {
+export function freeBoundary(contents: readonly Uint8Array[]): string {
   const [first = new Uint8Array(0)] = contents;
   const digest = createHash("sha256").update(first.subarray(0, 65_536)).digest("hex").slice(0, 24);
   const buffers = contents.map(({ buffer, byteOffset, length }) => Buffer.from(buffer, byteOffset, length));

@@ -27,6 +27,7 @@ export type {
 } from "./actions.ts";
 export { capabilityNames, type Compilation, type CompiledScript, compileScript } from "./compiler.ts";
 export type { CompileOptions, Namespace } from "./definition.ts";
+export { type Rejection, rejectionNotice } from "./disposition.ts";
 export { type Outcome, type RunError, type RunInput, runScript } from "./execute.ts";
 export { type Answer, DEFAULT_LIMITS, type SieveHost, type SieveLimits } from "./host.ts";
 export { DEFAULT_ADDRESS_BOOK, listName } from "./extensions/extlists.ts";

@@ -1,7 +1,7 @@
 /** Messages that scripts have changed, read by Python's email package: the parts are where they should be. */
 
 import assert from "node:assert/strict";
-import { compileScript, messageBytes, runScript, sieveMessage } from "../../src/sieve/mod.ts";
+import { compileScript, messageBytes, rejectionNotice, runScript, sieveMessage } from "../../src/sieve/mod.ts";
 import { run } from "./server.ts";
 
 const MESSAGE = `From: Ann <ann@example.org>
@@ -90,5 +90,53 @@ Deno.test("Python reads a message whose content was replaced as a whole", async 
     replace :subject "Ersetzt für alle" :from "Bob <bob@example.net>" "Zeile 1\n--b--\nZeile 2: ü";`;
   assert.deepEqual(await readBack(script), [
     [0, "text/plain", "Ersetzt für alle", "Zeile 1\n--b--\nZeile 2: ü\n", []],
+  ]);
+});
+
+/** Prints the parameters of the type, the notification and what it is about, as JSON. */
+const NOTICE_READER = `
+import email, email.policy, json, sys
+message = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+text, notification, original = message.get_payload()
+[fields] = notification.get_payload()
+print(json.dumps([message.get_content_type(), message.get_param("report-type"), message["subject"],
+  text.get_content().replace("\\r\\n", "\\n").splitlines()[-1], notification.get_content_type(),
+  {name.lower(): str(value) for name, value in fields.items()},
+  original.get_content_type(), original.get_payload()[0]["subject"],
+  [type(d).__name__ for part in message.walk() for d in part.defects]]))
+`;
+
+Deno.test("Python reads the news of a refusal", async () => {
+  const bytes = new TextEncoder().encode(MESSAGE.replaceAll("\n", "\r\n"));
+  const { from, to, bytes: notice } = rejectionNotice({
+    reason: "Wirklich nicht, grüßt Bob.",
+    sender: "ann@example.org",
+    recipient: "bob@example.net",
+    originalRecipient: "rfc822;team@example.net",
+    header: sieveMessage(bytes).header,
+    returned: bytes,
+    whole: true,
+    now: 0,
+    zoneOffset: 0,
+    messageId: "2@example.net",
+    hostname: "mx.example.net",
+  });
+  assert.deepEqual([from, to], ["", ["ann@example.org"]]);
+  assert.deepEqual(JSON.parse(await run("python3", ["-c", NOTICE_READER], new TextDecoder().decode(notice))), [
+    "multipart/report",
+    "disposition-notification",
+    "Rejected: Grüße",
+    "Wirklich nicht, grüßt Bob.",
+    "message/disposition-notification",
+    {
+      "reporting-ua": "mx.example.net; godwit",
+      "original-recipient": "rfc822;team@example.net",
+      "final-recipient": "rfc822; bob@example.net",
+      "original-message-id": "<1@example.org>",
+      "disposition": "automatic-action/MDN-sent-automatically; deleted",
+    },
+    "message/rfc822",
+    "Grüße",
+    [],
   ]);
 });

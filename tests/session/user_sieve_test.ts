@@ -90,14 +90,59 @@ Deno.test("discard drops the copy of that user alone, and nobody is told", async
   });
 });
 
-Deno.test("a refusal reaches the sender as a delivery report", async () => {
-  await withScripts({ ana: 'require "reject"; reject "I do not want this.";' }, async (server) => {
+Deno.test("ereject reaches the sender as a delivery report", async () => {
+  await withScripts({ ana: 'require "ereject"; ereject "I do not want this.";' }, async (server) => {
     await send(server, "\r\none\r\n");
     await server.event("delivery.failed");
     await server.event("delivery.delivered", ({ fields }) => fields.to === "a@example.net");
     const [report = ""] = await filed(server, "a", "example.net").then(({ "": inbox = [] }) => inbox);
     assert.match(report, /I do not want this\./);
     assert.match(report, /^Status: 5\.7\.1\r?$/m);
+  });
+});
+
+Deno.test("reject is told by whoever refuses, with the exact words, and nobody else says anything", async () => {
+  const ana = 'require ["reject", "editheader"];\naddheader "X-Mine" "yes";\nreject text:\nNö.\nNot this.\n.\n;';
+  await withScripts({ ana }, async (server) => {
+    await send(server, "Message-ID: <1@example.net>\r\nSubject: offer\r\n\r\none\r\n");
+    const mine = await server.event("delivery.delivered", ({ fields }) => fields.to === "ana@example.org");
+    assert.match(String(mine.fields.reason), /refused by the script of the recipient/);
+    await server.event("delivery.delivered", ({ fields }) => fields.to === "a@example.net");
+    const folder = `${server.folder}/mail/example.net/a/Maildir/new`;
+    const notices: string[] = [];
+    for await (const { name } of Deno.readDir(folder)) notices.push(await Deno.readTextFile(`${folder}/${name}`));
+    const [notice = ""] = notices;
+    assert.equal(notices.length, 1);
+    for (
+      const line of [
+        "Return-Path: <>",
+        "From: <ana@example.org>",
+        "To: <a@example.net>",
+        "Subject: Rejected: offer",
+        "In-Reply-To: <1@example.net>",
+        "Auto-Submitted: auto-replied (rejected)",
+        "Content-Type: message/disposition-notification",
+        "Final-Recipient: rfc822; ana@example.org",
+        "Original-Message-ID: <1@example.net>",
+        "Disposition: automatic-action/MDN-sent-automatically; deleted",
+        "Content-Type: message/rfc822",
+      ]
+    ) assert.ok(notice.includes(`${line}\r\n`), line);
+    assert.match(notice, /^Content-Type: multipart\/report; report-type=disposition-notification;/m);
+    assert.match(notice, /\r\n\r\nN=C3=B6\.\r\nNot this\.\r\n/);
+    // RFC 5429 §2.4: what the script has changed is not in it.
+    assert.ok(!notice.includes("X-Mine"));
+    await assert.rejects(Deno.stat(`${server.folder}/mail/example.org/ana`), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("nobody is told of a refusal where there is no return path, and the log says so", async () => {
+  await withScripts({ ana: 'require "reject"; reject "No.";' }, async (server) => {
+    await submit(server.address("smtp"), { from: "", to: ["ana@example.org"], content: "\r\none\r\n" });
+    const { fields } = await server.event("sieve.action-reject");
+    assert.deepEqual([fields.reason, fields.told], ["No.", false]);
+    await server.event("delivery.delivered");
+    assert.deepEqual(await server.server.queue.list(), []);
   });
 });
 
@@ -187,7 +232,7 @@ notify :fcc "Notices" :message "Refused" "mailto:boss@example.com";
 reject "No.";`;
   await withScripts({ ana }, async (server) => {
     await send(server, "\r\none\r\n");
-    await server.event("delivery.failed");
+    await server.event("sieve.action-reject");
     await server.event("delivery.delivered", ({ fields }) => fields.to === "boss@example.com");
     assert.deepEqual(Object.keys(await filed(server, "ana")), [".Notices"]);
   });
