@@ -18,6 +18,8 @@ export interface WatchOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly files: CertificateFiles;
+  /** Certificates that others look after, of which nothing but their end is looked at. */
+  readonly others?: () => readonly CertificateConfig[];
   /** Told of certificates that are used from now on: all of them. */
   use(certificates: readonly CertificateConfig[]): void;
 }
@@ -61,7 +63,7 @@ export function watchCertificates(initial: readonly CertificateConfig[], options
 
   const warn = () => {
     const now = clock.now();
-    for (const { id, cert } of certificates) {
+    for (const { id, cert } of [...certificates, ...options.others?.() ?? []]) {
       const end = certificateEnd(cert, now);
       if (end?.warning === undefined || now < (warned.get(id) ?? -Infinity) + WARN) continue;
       warned.set(id, now);

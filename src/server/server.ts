@@ -175,6 +175,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       clock,
       emit,
       files: systemFiles,
+      others: () => acme.certificates,
       use: (renewed) => certificates.replace([...renewed, ...acme.certificates]),
     });
     undo.push(() => watch.close());

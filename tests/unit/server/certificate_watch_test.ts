@@ -23,7 +23,11 @@ interface World {
   readonly watch: ReturnType<typeof watchCertificates>;
 }
 
-async function watching(certificates: readonly CertificateConfig[], body: (world: World) => Promise<void>) {
+async function watching(
+  certificates: readonly CertificateConfig[],
+  body: (world: World) => Promise<void>,
+  others: readonly CertificateConfig[] = [],
+) {
   const clock = new FakeClock();
   const files = new Map<string, string>();
   for (const { cert, privateKey, files: paths } of certificates) {
@@ -42,6 +46,7 @@ async function watching(certificates: readonly CertificateConfig[], body: (world
         return text === undefined ? Promise.reject(new Error(`${path} is gone`)) : Promise.resolve(text);
       },
     },
+    others: () => others,
     use: (next) => void used.push(next),
   });
   try {
@@ -125,4 +130,12 @@ Deno.test("a reload is looked at as a start is", async () => {
     await clock.advance(MINUTE);
     assert.deepEqual(used.map((all) => all.map(({ id, cert }) => [id, cert === renewed.cert])), [[["next", true]]]);
   });
+});
+
+Deno.test("certificates that others look after are warned of, and left alone", async () => {
+  await watching([certificateConfig("a", old)], async ({ clock, events, used }) => {
+    assert.deepEqual(events.map(({ name, fields }) => `${name} ${fields.id}`), ["tls.certificate-expires ordered"]);
+    await clock.advance(5 * MINUTE);
+    assert.deepEqual(used, []);
+  }, [inFiles("ordered", short)]);
 });
