@@ -279,6 +279,13 @@ export interface ReportConfig {
     /** Ids of signatures. */
     readonly sign: Setting<readonly string[]>;
   };
+  readonly dkim: FailureReportConfig;
+  readonly spf: FailureReportConfig;
+  readonly dmarc: FailureReportConfig;
+  /** Whether recipients are kept out of reports of failures. */
+  readonly redact: boolean;
+  /** Key of the hash that stands for them; absent: one for as long as the program runs. */
+  readonly redactKey: string | undefined;
   readonly dmarcAggregate: AggregateReportConfig;
   readonly tlsAggregate: AggregateReportConfig;
   readonly analysis: ReportAnalysisConfig;
@@ -292,6 +299,17 @@ export interface ReportAnalysisConfig {
   readonly forward: boolean;
   /** How long they are kept, milliseconds; false: not at all. */
   readonly store: number | false;
+}
+
+/** Reports of single messages that failed, of one kind; settings are of the context `data`. */
+export interface FailureReportConfig {
+  readonly fromName: Setting<string>;
+  readonly fromAddress: Setting<string>;
+  readonly subject: Setting<string>;
+  /** Most reports to an address; false: none. */
+  readonly send: Setting<Rate | false>;
+  /** Ids of signatures. */
+  readonly sign: Setting<readonly string[]>;
 }
 
 /** Aggregate reports of one kind; settings are of the context `report`. */
@@ -378,10 +396,10 @@ export interface Config {
   readonly file: string;
   readonly server: ServerConfig;
   readonly certificates: readonly CertificateConfig[];
-  readonly session: SessionConfig;
-  readonly mtaSts: MtaStsConfig;
   /** Certificates that are ordered; they are used beside the others. */
   readonly acme: readonly AcmeConfig[];
+  readonly session: SessionConfig;
+  readonly mtaSts: MtaStsConfig;
   readonly signing: SigningConfig;
   readonly sieve: SieveConfig;
   /** In the order of the file. */

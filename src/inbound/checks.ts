@@ -3,13 +3,14 @@
  * they are awaited where a `strict` setting has to decide, and otherwise once the message is there.
  */
 
-import { type AuthResults, checkIprev, checkSpf } from "../authentication/mod.ts";
+import { type AuthResults, checkIprev, checkSpf, type DkimResult } from "../authentication/mod.ts";
 import type { Content, ParsedHeader } from "../message/mod.ts";
 import { formatMessageId, type MessageId } from "../queue/mod.ts";
 import type { Reply } from "../smtp/mod.ts";
 import { type CheckedMessage, emitArc, emitDkim, emitDmarc, emitIprev, emitSpf } from "./check_events.ts";
 import { refuseArc, refuseDkim, refuseDmarc, refuseIprev, refuseSpf } from "./check_refusals.ts";
 import type { Checks } from "./dependencies.ts";
+import { reportFailures } from "./failure_reports.ts";
 import type { Session, Transaction } from "./session.ts";
 
 /** Starts the reverse lookup, at connect. Its failure is told at MAIL, so that nobody waits for the greeting. */
@@ -56,7 +57,15 @@ export async function checkMailFrom(
     const refusal = refuseIprev(await session.iprev);
     if (refusal !== undefined) return refusal;
   }
-  return mode === "strict" && session.spfMailFrom !== undefined ? refuseSpf(await session.spfMailFrom) : undefined;
+  if (mode !== "strict" || session.spfMailFrom === undefined) return undefined;
+  const spfMailFrom = await session.spfMailFrom;
+  const refusal = refuseSpf(spfMailFrom);
+  const { failureReporting } = session.deps;
+  if (refusal !== undefined && failureReporting !== undefined) {
+    const unsent = { recipients: [], envelopeId: undefined, head: undefined };
+    await reportFailures(session, failureReporting, { results: { spfMailFrom }, sender, ...unsent, refusal });
+  }
+  return refusal;
 }
 
 /**
@@ -144,8 +153,20 @@ export async function checkMessage(
       });
     }
   }
-  return (dkimMode === "strict" && known.dkim !== undefined ? refuseDkim(known.dkim) : undefined) ??
+  return (dkimMode === "strict" && known.dkim !== undefined ? await refusedForDkim(session, known.dkim) : undefined) ??
     (arcMode === "strict" && known.arc !== undefined ? refuseArc(known.arc) : undefined) ?? refusal;
+}
+
+/** RFC 6651 §3.3, step 10: a signer may have something to say to the client that is refused. */
+async function refusedForDkim(session: Session, results: readonly DkimResult[]): Promise<Reply | undefined> {
+  const refusal = refuseDkim(results);
+  const { failureReporting } = session.deps;
+  if (refusal?.code !== 550 || failureReporting === undefined) return refusal;
+  const asking = results.find(({ reportRequested }) => reportRequested);
+  const text = asking === undefined ? undefined : await failureReporting.reports.refusalText(asking.domain);
+  return asking === undefined || text === undefined
+    ? refusal
+    : { ...refusal, text: [...refusal.text, `${asking.domain} explains:`, text] };
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

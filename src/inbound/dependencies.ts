@@ -1,7 +1,7 @@
 /** What a session needs from the rest of the program. */
 
 import type { Clock } from "../clock/mod.ts";
-import type { SessionConfig } from "../config/config.ts";
+import type { FailureReportConfig, SessionConfig } from "../config/config.ts";
 import type { Directory } from "../directory/directory.ts";
 import type {
   ArcResult,
@@ -15,7 +15,7 @@ import type {
 import type { FunctionHost, Setting } from "../expression/types.ts";
 import type { FilterChain } from "../filter/mod.ts";
 import type { BuildNotice } from "../queue/types.ts";
-import type { ReportAnalysis } from "../report/mod.ts";
+import type { FailureKind, FailureReports, ReportAnalysis } from "../report/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
 import type { Wire } from "../telemetry/mod.ts";
 import type { InboundLimits } from "../throttle/mod.ts";
@@ -57,6 +57,16 @@ export interface MessageSigning {
   verifyChain(message: ReceivedMessage): Promise<ArcResult | undefined>;
 }
 
+/** Who tells domains of their mail that failed, and by which settings. */
+export interface FailureReporting {
+  readonly reports: FailureReports;
+  readonly settings: Readonly<Record<FailureKind, FailureReportConfig>>;
+  /** `report.domain`, for senders that are no address. */
+  readonly domain: string;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+}
+
 /** Everything a session is given. Replaced as a whole by a reload; running sessions keep what they started with. */
 export interface InboundDependencies {
   readonly config: SessionConfig;
@@ -72,6 +82,8 @@ export interface InboundDependencies {
   readonly checks?: Checks;
   /** Signatures on accepted messages; absent if there are none, which costs sessions nothing. */
   readonly signing?: MessageSigning;
+  /** Who tells domains of their mail that failed; absent if nobody is told, which costs sessions nothing. */
+  readonly failureReporting?: FailureReporting;
   /** Who examines the reports of others; absent if no address is for them, which costs sessions nothing. */
   readonly analysis?: ReportAnalysis;
   /** `[[queue.limiter.inbound]]`; absent: nothing is limited. */

@@ -25,6 +25,7 @@ import {
 import { type Reply, reply } from "../smtp/mod.ts";
 import { checkMessage } from "./checks.ts";
 import { tellExpanded } from "./expansion.ts";
+import { reportFailures } from "./failure_reports.ts";
 import { enqueueAll, filterStage, isDiscarded, isHeld, settling } from "./filters.ts";
 import { type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_parameters.ts";
@@ -47,14 +48,22 @@ export async function accept(
   session.transferred += intake.size;
   session.messages++;
   let answers: readonly Reply[];
+  let head: Uint8Array | undefined;
   if (failure !== undefined && intake.failure === undefined) {
     intake.abort();
     answers = [failure];
   } else {
     const content = await intake.finish();
     answers = "code" in content ? [content] : await queue(session, transaction, content);
+    if (!("code" in content)) head = content.head;
   }
   const refusal = answers.find(({ code }) => code >= 400);
+  const { failureReporting } = session.deps;
+  if (failureReporting !== undefined && session.authentication !== undefined) {
+    const { sender, addresses: recipients, parameters: { envid: envelopeId } } = transaction;
+    const about = { results: session.authentication, sender, recipients, envelopeId, head, refusal };
+    await reportFailures(session, failureReporting, about);
+  }
   if (refusal !== undefined) {
     session.deps.emit("smtp.message-rejected", {
       session: session.id,

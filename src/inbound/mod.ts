@@ -5,6 +5,6 @@
  * @module
  */
 
-export type { Checks, InboundDependencies, Intake, MessageSigning } from "./dependencies.ts";
+export type { Checks, FailureReporting, InboundDependencies, Intake, MessageSigning } from "./dependencies.ts";
 export { serveSession } from "./serve.ts";
 export { type EndReason, Session } from "./session.ts";

@@ -17,11 +17,12 @@ import type { RunUserScript } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
-import { createReportAnalysis, type ReportAnalysis } from "../report/mod.ts";
+import { createReportAnalysis, type FailureReports, type ReportAnalysis } from "../report/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Emit, Wire } from "../telemetry/mod.ts";
 import { createInboundLimits, type Throttle } from "../throttle/mod.ts";
 import { createChecks } from "./checks.ts";
+import { failureReporting } from "./failure_reports.ts";
 import { createFilters } from "./filters.ts";
 import { createFunctionHost } from "./functions.ts";
 import { createSieve } from "./sieve.ts";
@@ -82,6 +83,8 @@ export interface World {
   readonly buildNotice: BuildNotice;
   /** Told of DMARC; undefined if no domain is to get reports. */
   readonly dmarcObserver?: DmarcObserver | undefined;
+  /** Sends reports of messages that failed authentication; absent: none are sent. */
+  readonly failureReports?: FailureReports;
   /** Where others may listen to what is said. */
   readonly wire: Wire;
   readonly clock: Clock;
@@ -164,6 +167,7 @@ export function createGeneration(config: Config, world: World): Generation {
   const sieve = createSieve(config, { ...world, functions, signer, addressesOf });
   const filters = createFilters(config, { ...world, functions, sieve: sieve.filter });
   const analysis = createAnalysis(config, world);
+  const reporting = world.failureReports && failureReporting(config, world.failureReports, { functions, random });
   return {
     defaultDirectory,
     signer,
@@ -182,6 +186,7 @@ export function createGeneration(config: Config, world: World): Generation {
         : { checks: { ...checks, ...(dmarcObserver === undefined ? {} : { dmarcObserver }) } }),
       ...(accepted === undefined ? {} : { signing: accepted }),
       ...(analysis === undefined ? {} : { analysis }),
+      ...(reporting === undefined ? {} : { failureReporting: reporting }),
       queue: world.queue,
       wire: world.wire,
       buildNotice: world.buildNotice,

@@ -21,6 +21,7 @@ import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
 import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { startAggregateReports } from "./aggregate_reports.ts";
+import { startFailureReports } from "./failure_reports.ts";
 import { createGeneration, forwardingHost, type Generation } from "./generation.ts";
 import { createApp, createHttpListeners, type HttpWorld } from "./http.ts";
 import { systemFiles, watchCertificates } from "./certificate_watch.ts";
@@ -237,6 +238,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         queue,
         buildNotice,
         dmarcObserver: reports.dmarc,
+        failureReports,
         wire: trace.wire,
         clock,
         emit,
@@ -259,9 +261,17 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => queue.close());
     const purges = startPurges(config, { stores, purgeHistory: (before) => queue.purge(before), clock, emit });
     undo.push(() => purges.close());
+    const reportSender = createReportSender({
+      queue,
+      signer: () => signer,
+      domain: config.report.domain,
+      clock,
+      random,
+      emit,
+    });
     const reports = startAggregateReports(config, {
       store: data,
-      sender: createReportSender({ queue, signer: () => signer, domain: config.report.domain, clock, random, emit }),
+      sender: reportSender,
       resolver,
       functions: functions.host,
       clock,
@@ -269,10 +279,19 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       emit,
     });
     undo.push(() => reports.close());
+    const failureReports = startFailureReports(() => inForce, {
+      ...{ sender: reportSender, resolver, random, emit },
+      rates: throttle.rates,
+    });
+    undo.push(() => failureReports.close());
     const generation = generationOf(config, queue);
     undo.push(() => (current ?? generation).retire());
     const { policyPort } = options;
-    const fetchPolicy = createPolicyFetch({ resolver, clock, ...(policyPort === undefined ? {} : { port: policyPort }) });
+    const fetchPolicy = createPolicyFetch({
+      resolver,
+      clock,
+      ...(policyPort === undefined ? {} : { port: policyPort }),
+    });
     const policies = createStsCache({
       resolver,
       fetch: fetchPolicy,
@@ -349,6 +368,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         }
       },
       blocked,
+      acmeAnswer: acme.httpAnswer,
       loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),
     };
@@ -356,7 +376,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     // The store says when it is lost and when it works again; readiness follows.
     const lost = new Set<unknown>();
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
-      acmeAnswer: acme.httpAnswer,
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
     let app = createApp(config, world);
     const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, {
@@ -372,13 +391,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     registerGauges(telemetry, { listeners: list, certificates: () => certificates.certificates, queue });
     if (config.http.prometheus.enable) await telemetry.collectDurations();
 
-    current = generation;
-    gate.resolve(generation);
-    emit("server.startup", { version: VERSION, hostname: config.server.hostname });
-
-    let stopping: Promise<void> | undefined;
-    const stop = async () => {
-      draining = true;
     undo.push(() => acme.close());
     acme.start({
       store: data,
@@ -387,6 +399,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       nodeId: config.cluster.nodeId,
       onChange: () => certificates.replace([...watch.certificates, ...acme.certificates]),
     });
+    current = generation;
+    gate.resolve(generation);
+    emit("server.startup", { version: VERSION, hostname: config.server.hostname });
+
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      draining = true;
       emit("server.draining", { sessions: sessions.count });
       for (const { listener } of listeners.values()) listener.close();
       await Promise.all([sessions.stop(GRACE), queue.drain(GRACE)]);
@@ -400,6 +419,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       listeners: list,
       async reload(next) {
         // What can fail comes first, so that the old configuration can go on.
+        const ordered = await acme.plan(next.acme);
         try {
           certificates.replace([...next.certificates, ...ordered.certificates]);
           open(next);
@@ -407,7 +427,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         } catch (error) {
           certificates.replace([...watch.certificates, ...acme.certificates]);
           open(inForce);
-        const ordered = await acme.plan(next.acme);
           await http.use(inForce);
           throw error;
         }
@@ -416,6 +435,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         }
         watch.reconfigure(next.certificates);
         inForce = next;
+        ordered.use();
         addresses = addressRules(next);
         throttle.abuse.reconfigure(next.server.autoBan);
         purges.reconfigure(next);
@@ -423,7 +443,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         const last = current;
         current = generationOf(next, queue);
         last?.retire();
-        ordered.use();
         app = createApp(next, world);
         if (next.http.prometheus.enable) await telemetry.collectDurations();
         queue.reconfigure(next.queue);

@@ -112,7 +112,11 @@ const WANTED = ["all", "e", "f", "s", "n"] as const;
 
 /** RFC 6652 §3. What does not follow the grammar asks for nothing. */
 function reportsOf(modifiers: ReadonlyMap<string, string>): SpfReports | undefined {
-  const address = modifiers.get("ra");
+  // A qp-section (RFC 2045 §6.7).
+  const address = modifiers.get("ra")?.replace(
+    /=([0-9A-F]{2})/gi,
+    (_, digits: string) => String.fromCharCode(parseInt(digits, 16)),
+  );
   const percent = modifiers.get("rp") ?? "100";
   const tokens = (modifiers.get("rr") ?? "all").toLowerCase().split(":");
   const wanted = WANTED.filter((word) => tokens.includes(word));

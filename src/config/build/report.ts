@@ -1,6 +1,7 @@
 /** Builds `report.*` (reference §8). */
 
-import type { AggregateReportConfig, ReportConfig } from "../config.ts";
+import type { AggregateReportConfig, FailureReportConfig, ReportConfig } from "../config.ts";
+import type { Node } from "../toml/node.ts";
 import type { BuildContext } from "./context.ts";
 
 /** What is told to others. */
@@ -14,6 +15,11 @@ export function buildReport(context: BuildContext): ReportConfig {
       fromAddress: reader.get("report.dsn.from-address"),
       sign: reader.get("report.dsn.sign"),
     },
+    dkim: buildFailure(context, "dkim"),
+    spf: buildFailure(context, "spf"),
+    dmarc: buildFailure(context, "dmarc"),
+    redact: reader.get("report.redact"),
+    redactKey: reader.get("report.redact-key"),
     dmarcAggregate: buildAggregate(context, "dmarc"),
     tlsAggregate: buildAggregate(context, "tls"),
     analysis: {
@@ -24,7 +30,26 @@ export function buildReport(context: BuildContext): ReportConfig {
   };
 }
 
+function buildFailure({ reader }: BuildContext, kind: "dkim" | "spf" | "dmarc"): FailureReportConfig {
+  return {
+    fromName: reader.get(`report.${kind}.from-name`),
+    fromAddress: reader.get(`report.${kind}.from-address`),
+    subject: reader.get(`report.${kind}.subject`),
+    send: reader.get(`report.${kind}.send`),
+    sign: reader.get(`report.${kind}.sign`),
+  };
+}
+
 function buildAggregate({ reader }: BuildContext, kind: "dmarc" | "tls"): AggregateReportConfig {
+  const isSent = reader.isSet(`report.${kind}.aggregate.send`) &&
+    !isNever(reader.node(`report.${kind}.aggregate.send`));
+  if (isSent && !reader.isSet(`report.${kind}.aggregate.sign`)) {
+    // RFC 8460 §3, RFC 7489 §7.2.1.1.
+    const wanted = kind === "tls"
+      ? "TLS reports without a signature are ignored"
+      : "reports have to pass DMARC themselves";
+    reader.warning(`report.${kind}.aggregate.send`, [], `${wanted}; set report.${kind}.aggregate.sign`);
+  }
   return {
     fromName: reader.get(`report.${kind}.aggregate.from-name`),
     fromAddress: reader.get(`report.${kind}.aggregate.from-address`),
@@ -34,4 +59,8 @@ function buildAggregate({ reader }: BuildContext, kind: "dmarc" | "tls"): Aggreg
     maxSize: reader.get(`report.${kind}.aggregate.max-size`),
     sign: reader.get(`report.${kind}.aggregate.sign`),
   };
+}
+
+function isNever(node: Node | undefined): boolean {
+  return node?.kind === "scalar" && /^'?never'?$/.test(String(node.value));
 }

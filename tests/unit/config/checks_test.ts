@@ -583,3 +583,14 @@ Deno.test("a next hop may be written in several ways", () => {
   // IDNA: bücher is xn--bcher-kva.
   assert.deepEqual(read, ["next.example", "xn--bcher-kva.example", "192.0.2.25", "2001:db8::25", "2001:db8::25"]);
 });
+
+Deno.test("aggregate reports that are asked for by name and not signed are doubtful", () => {
+  const warnings = (text: string) => problemsOf(text).filter((line) => line.startsWith("report."));
+  assert.match(warnings('report.tls.aggregate.send = "weekly"')[0] ?? "", /^report\.tls\.aggregate\.send: .*ignored/);
+  assert.match(warnings('report.dmarc.aggregate.send = "daily"')[0] ?? "", /^report\.dmarc\.aggregate\.send: .*DMARC/);
+  for (const text of ['report.tls.aggregate.send = "never"', "report.dmarc.aggregate.send = \"'never'\"", ""]) {
+    assert.deepEqual(warnings(text), [], text);
+  }
+  const signed = 'report.tls.aggregate.send = "daily"\nreport.tls.aggregate.sign = "[]"';
+  assert.deepEqual(warnings(signed), []);
+});

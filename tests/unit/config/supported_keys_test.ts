@@ -215,6 +215,20 @@ const REPORT: readonly Case[] = [
   ["report.tls.aggregate.contact-info", "\"'c'\"", (c) => of(c.report.tlsAggregate.contactInfo), "c"],
   ["report.tls.aggregate.send", '"weekly"', (c) => of(c.report.tlsAggregate.send), "weekly"],
   ["report.tls.aggregate.max-size", "1000", (c) => of(c.report.tlsAggregate.maxSize), 1000],
+  ["report.dkim.from-name", "\"'n'\"", (c) => of(c.report.dkim.fromName), "n"],
+  ["report.dkim.from-address", "\"'a@b'\"", (c) => of(c.report.dkim.fromAddress), "a@b"],
+  ["report.dkim.subject", "\"'s'\"", (c) => of(c.report.dkim.subject), "s"],
+  ["report.dkim.send", '"3/1h"', (c) => of(c.report.dkim.send), { count: 3, period: 3_600_000 }],
+  ["report.spf.from-name", "\"'n'\"", (c) => of(c.report.spf.fromName), "n"],
+  ["report.spf.from-address", "\"'a@b'\"", (c) => of(c.report.spf.fromAddress), "a@b"],
+  ["report.spf.subject", "\"'s'\"", (c) => of(c.report.spf.subject), "s"],
+  ["report.spf.send", '"3/1h"', (c) => of(c.report.spf.send), { count: 3, period: 3_600_000 }],
+  ["report.dmarc.from-name", "\"'n'\"", (c) => of(c.report.dmarc.fromName), "n"],
+  ["report.dmarc.from-address", "\"'a@b'\"", (c) => of(c.report.dmarc.fromAddress), "a@b"],
+  ["report.dmarc.subject", "\"'s'\"", (c) => of(c.report.dmarc.subject), "s"],
+  ["report.dmarc.send", '"3/1h"', (c) => of(c.report.dmarc.send), { count: 3, period: 3_600_000 }],
+  ["report.redact", "false", (c) => c.report.redact, false],
+  ["report.redact-key", '"k"', (c) => c.report.redactKey, "k"],
   ["report.dsn.from-name", "\"'n'\"", (c) => of(c.report.dsn.fromName), "n"],
   ["report.dsn.from-address", "\"'a@b'\"", (c) => of(c.report.dsn.fromAddress), "a@b"],
 ];
@@ -608,13 +622,16 @@ for (const [key, value, get, wanted] of CASES) {
 const ELSEWHERE = [
   // certificate_test.ts
   /^certificate\./,
-  // signature_test.ts
   // acme_test.ts
   /^acme\./,
+  // signature_test.ts
   /^signature\./,
   "auth.dkim.sign",
   "auth.arc.seal",
   "report.dsn.sign",
+  "report.dkim.sign",
+  "report.spf.sign",
+  "report.dmarc.sign",
   // aggregate_reports_test.ts
   "report.dmarc.aggregate.sign",
   "report.tls.aggregate.sign",

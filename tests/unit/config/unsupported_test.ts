@@ -8,10 +8,6 @@ const schema: Readonly<Record<string, Key>> = SCHEMA;
 /** Areas of the reference that are not supported yet, by what their patterns begin with. */
 const AREAS = [
   "asn.",
-  "report.dkim.",
-  "report.spf.",
-  "report.dmarc.from-",
-  "report.dmarc.s",
   "webhook.",
   "metrics.open-telemetry.",
 ];

@@ -275,6 +275,7 @@ Deno.test("a domain says whom it wants told of which results (RFC 6652 §3)", as
     percent: 5,
     wanted: ["f", "s"],
   });
+  assert.equal((await reports("v=spf1 ra=spf=2Ereports -all"))?.address, "spf.reports@example.net");
   // Also where the check ends in an error, and never by what is only included.
   assert.equal((await reports("v=spf1 ra=a include:nowhere.example -all"))?.address, "a@example.net");
   assert.equal(await reports("v=spf1 include:b.example -all", { "b.example": "v=spf1 ra=b +all" }), undefined);
