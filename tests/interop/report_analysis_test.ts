@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { postfix } from "../../scripts/bench/postfix.ts";
 import { freePort } from "../../scripts/bench/server.ts";
+import { findReports } from "../../src/report/analysis/examine.ts";
 import type { ReportDetail, ReportView } from "../../src/report/mod.ts";
-import { feedback } from "../unit/report/analysis/samples.ts";
+import { feedback, mail } from "../unit/report/analysis/samples.ts";
 import { eventually, run, type ServerSettings, type TestServer, withServer } from "./server.ts";
 import { smtplib } from "./smtplib.ts";
 
@@ -70,6 +71,47 @@ Deno.test("swaks brings what gzip, zip and Python have packed", async () => {
   });
 });
 
+const PERL = `use strict; use warnings;
+use Mail::DMARC::Report::Aggregate;
+use Mail::DMARC::Report::Aggregate::Record;
+use Mail::DMARC::Policy;
+my $report = Mail::DMARC::Report::Aggregate->new;
+my $about = $report->metadata;
+$about->org_name("Perl & Co"); $about->email('dmarc\@perl.example'); $about->report_id("77");
+$about->begin(1764028800); $about->end(1764115199);
+my $policy = Mail::DMARC::Policy->new('v=DMARC1; p=reject; sp=none; rua=mailto:r\@example.org');
+$policy->domain("example.org");
+$report->policy_published($policy);
+for (["192.0.2.1", 12, "pass", "none"], ["2001:db8::9", 4, "fail", "reject"]) {
+  my ($ip, $count, $result, $done) = @$_;
+  my $record = Mail::DMARC::Report::Aggregate::Record->new;
+  my $evaluated = { disposition => $done, dkim => $result, spf => $result,
+    reason => [{ type => "other", comment => "a < b" }] };
+  $record->row(source_ip => $ip, count => $count, policy_evaluated => $evaluated);
+  $record->identifiers(header_from => "example.org", envelope_from => "example.org");
+  $record->auth_results->dkim({ domain => "example.org", selector => "s1", result => $result });
+  $record->auth_results->spf({ domain => "example.org", scope => "mfrom", result => $result });
+  $report->record($record);
+}
+print $report->as_xml;
+`;
+
+Deno.test("what Perl's Mail::DMARC writes has the numbers that it was given", async () => {
+  const xml = await run("perl", ["-"], PERL);
+  const bytes = mail([{ type: "text/xml", content: new TextEncoder().encode(xml) }]);
+  const { reports, unreadable } = await findReports(bytes, { pause: () => Promise.resolve() });
+  assert.deepEqual(unreadable, []);
+  const report = reports[0]?.report;
+  assert.ok(report?.kind === "dmarc");
+  assert.deepEqual(report.problems, []);
+  assert.equal(report.reporter, "Perl & Co");
+  assert.deepEqual([report.policy.p, report.policy.sp], ["reject", "none"]);
+  assert.deepEqual([report.totals.messages, report.totals.passed, report.totals.rejected], [16, 12, 4]);
+  assert.deepEqual(report.failing, [{ source: "2001:db8::9", failed: 4 }]);
+  assert.deepEqual(report.records[0]!.reasons, [{ type: "other", comment: "a < b" }]);
+  assert.deepEqual(report.records[0]!.spfResults, [{ domain: "example.org", part: "mfrom", result: "pass", text: "" }]);
+});
+
 Deno.test("what Postfix cannot hand on comes back as a notification that is read", async () => {
   await withServer(SETTINGS, async (server) => {
     const folder = await Deno.makeTempDir({ prefix: "godwit-postfix-" });
@@ -83,8 +125,8 @@ smtp.sendmail("bob@example.net", ["nobody@example.net"], "Subject: hello\\nMessa
         { port },
       );
       const [view] = await received(server, 1);
-      const { report, mail } = await get<ReportDetail>(server, `incoming/${view!.id}`);
-      assert.equal(mail.from, "");
+      const { report, mail: carrier } = await get<ReportDetail>(server, `incoming/${view!.id}`);
+      assert.equal(carrier.from, "");
       assert.ok(report.kind === "dsn");
       assert.equal(report.reporter, "postfix.bench.example");
       assert.equal(report.envelopeId, "QQ1");

@@ -27,7 +27,7 @@ export function readDeliveryStatus(
   const problems = createProblems();
   // RFC 3464 §2.1: the first group is about the message; some leave it out.
   const message = groups.find((group) => !about.includes(group)) ?? groups[0];
-  const recipients = about.map((group) => {
+  const recipients = about.slice(0, MOST_RECIPIENTS).map((group) => {
     const action = word(group.first("action"));
     if (action === "") problems.note("a recipient has no Action");
     return {

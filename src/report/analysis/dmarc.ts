@@ -4,7 +4,7 @@
  */
 
 import type { AuthResult, DmarcRecord, DmarcReport, DmarcTotals, FailingSource, PublishedPolicy } from "./incoming.ts";
-import { MOST_FAILING, MOST_RECORDS, MOST_SOURCES, MOST_VALUES } from "./limits.ts";
+import { MOST_DETAILS, MOST_FAILING, MOST_RECORDS, MOST_SOURCES, MOST_VALUES } from "./limits.ts";
 import { clip, count, createProblems, domainName, ipAddress, type Problems, time, word } from "./value.ts";
 import { fromFileName, type ReportHints } from "./hints.ts";
 import { FormatError, xmlReader } from "./xml.ts";
@@ -245,6 +245,7 @@ function createTally() {
   const kept: DmarcRecord[] = [];
   const failing = new Map<string, number>();
   let all = 0;
+  let details = 0;
   return {
     totals: totals as DmarcTotals,
     records: (): readonly DmarcRecord[] => kept,
@@ -272,7 +273,9 @@ function createTally() {
       if (record.disposition === "quarantine") totals.quarantined += messages;
       else if (record.disposition === "reject") totals.rejected += messages;
       else totals.accepted += messages;
-      if (kept.length < MOST_RECORDS) kept.push(record);
+      if (kept.length >= MOST_RECORDS || details >= MOST_DETAILS) return;
+      kept.push(record);
+      details += JSON.stringify(record).length;
     },
   };
 }

@@ -16,7 +16,7 @@ import { readDeliveryStatus } from "./delivery_status.ts";
 import { type Collector, documentReader, named } from "./documents.ts";
 import { readFeedback } from "./feedback.ts";
 import type { Findings, ReadReport, Unreadable } from "./incoming.ts";
-import { MIME_LIMITS, MOST_VALUES, TURN } from "./limits.ts";
+import { LARGEST_FIELDS, MIME_LIMITS, MOST_VALUES, TURN } from "./limits.ts";
 import { archiveKind, type Budget, createBudget, unpacker, UnpackError } from "./unpack.ts";
 import { clip, domainName } from "./value.ts";
 import { FormatError } from "./xml.ts";
@@ -116,10 +116,11 @@ function readAbout(part: MimePart, parts: readonly MimePart[], { mail, root, sen
     /^(?:message\/(?:rfc822|global)|(?:text|message)\/rfc822-headers?|message\/global-headers)$/.test(contentType.value)
   );
   const header = original === undefined ? undefined : original.children[0]?.header ?? parseHeader(original.content());
+  const fields = part.content().subarray(0, LARGEST_FIELDS);
   try {
     const report = (typedAs(part) ?? beginsAs(part)) === "feedback"
-      ? readFeedback(part.content(), header, sender)
-      : readDeliveryStatus(part.content(), header, sender);
+      ? readFeedback(fields, header, sender)
+      : readDeliveryStatus(fields, header, sender);
     // The part itself may well be the same in reports about different messages.
     const digest = createHash("sha256").update(mail.subarray(root.contentStart)).digest("hex");
     collector.report({ report, digest });

@@ -28,6 +28,9 @@ export const TURN = 128 * 1024;
 /** Largest TLS report, in octets. */
 export const LARGEST_JSON = 4 * 1024 * 1024;
 
+/** Octets of a part made of header fields, as in complaints and notifications. */
+export const LARGEST_FIELDS = 256 * 1024;
+
 /** Characters of XML without any tag, and elements in elements. */
 export const LONGEST_TEXT = 64 * 1024;
 export const DEEPEST_XML = 40;
@@ -35,6 +38,9 @@ export const DEEPEST_XML = 40;
 /** Records of a DMARC report that are kept one by one, and failing sources that are told apart. */
 export const MOST_RECORDS = 5_000;
 export const MOST_SOURCES = 20_000;
+
+/** Characters, as JSON, of records or failures that are kept. */
+export const MOST_DETAILS = 4 * 1024 * 1024;
 
 /** Failing sources that are kept. */
 export const MOST_FAILING = 1_000;

@@ -2,7 +2,7 @@
 
 import type { TlsFailure, TlsPolicyResult, TlsReport } from "./incoming.ts";
 import { fromFileName, type ReportHints } from "./hints.ts";
-import { MOST_FAILURES, MOST_POLICIES, MOST_VALUES } from "./limits.ts";
+import { MOST_DETAILS, MOST_FAILURES, MOST_POLICIES, MOST_VALUES } from "./limits.ts";
 import { clip, count, createProblems, domainName, ipAddress, type Problems, time, word } from "./value.ts";
 import { FormatError } from "./xml.ts";
 
@@ -28,8 +28,9 @@ export function readTlsReport(text: string, hints: ReportHints): TlsReport {
   const named = fromFileName(hints.fileName);
   const about = hints.domain || named?.domain || "";
   const listed = Array.isArray(given) ? given : [given];
+  const room = { details: MOST_DETAILS };
   const policies = listed.slice(0, MOST_POLICIES).flatMap((entry) => {
-    const policy = readPolicy(fieldsOf(entry), about, problems);
+    const policy = readPolicy(fieldsOf(entry), about, room, problems);
     return policy === undefined ? [] : [policy];
   });
   if (listed.length > MOST_POLICIES) problems.note(`only the first ${MOST_POLICIES} policies were read`);
@@ -52,7 +53,12 @@ export function readTlsReport(text: string, hints: ReportHints): TlsReport {
   };
 }
 
-function readPolicy(entry: Fields | undefined, about: string, problems: Problems): TlsPolicyResult | undefined {
+function readPolicy(
+  entry: Fields | undefined,
+  about: string,
+  room: { details: number },
+  problems: Problems,
+): TlsPolicyResult | undefined {
   if (entry === undefined) return undefined;
   const policy = fieldsOf(entry["policy"]) ?? {};
   const summary = fieldsOf(entry["summary"]) ?? {};
@@ -67,11 +73,18 @@ function readPolicy(entry: Fields | undefined, about: string, problems: Problems
   }
   const details = entry["failure-details"];
   const listed = Array.isArray(details) ? details : details === undefined || details === null ? [] : [details];
-  if (listed.length > MOST_FAILURES) problems.note(`only the first ${MOST_FAILURES} failures of a policy were read`);
-  const failures = listed.slice(0, MOST_FAILURES).flatMap((failure) => {
+  const failures: TlsFailure[] = [];
+  for (const failure of listed) {
+    if (failures.length >= MOST_FAILURES || room.details <= 0) {
+      problems.note("not all failures were read, there are too many");
+      break;
+    }
     const fields = fieldsOf(failure);
-    return fields === undefined ? [] : [readFailure(fields, problems)];
-  });
+    if (fields === undefined) continue;
+    const read = readFailure(fields, problems);
+    failures.push(read);
+    room.details -= JSON.stringify(read).length;
+  }
   const detailed = failures.reduce((sum, { sessions }) => sum + sessions, 0);
   const succeeded = sessions(summary["total-successful-session-count"]);
   const failed = sessions(summary["total-failure-session-count"]);

@@ -9,6 +9,13 @@ import { feedback, gzip, latin1, mail, zip } from "./samples.ts";
 const pause = () => Promise.resolve();
 const find = (bytes: Uint8Array) => findReports(bytes, { pause });
 
+/** Octets that cannot be packed. */
+function noise(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  return bytes;
+}
+
 async function refused(bytes: Uint8Array) {
   const { reports, unreadable } = await find(bytes);
   assert.equal(reports.length, 0);
@@ -63,10 +70,8 @@ Deno.test("bombs are told as what they are", async () => {
 
 Deno.test("the same bytes may be listed twenty times, and no more is unpacked for it", async () => {
   // 4 MB in each of 20 files, well within the ratio for each of them because part of it cannot be packed.
-  const noise = new Uint8Array(64 * 1024);
-  crypto.getRandomValues(noise);
   const big = new Uint8Array(5 * 1024 * 1024);
-  big.set(noise);
+  big.set(noise(64 * 1024));
   const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${i}.bin`, big]));
   const unreadable = await refused(packed(zip(files)));
   assert.deepEqual(unreadable, { kind: "archive", reason: "r.gz: more than 67108864 octets unpacked" });
@@ -149,6 +154,48 @@ Deno.test("JSON that is deep, huge or something else", async () => {
     `{"organization-name":"${Array.from({ length: 500_000 }, (_, i) => i).join(" ")}${"x".repeat(2_000_000)}"}`,
   );
   assert.deepEqual(await refused(packed(large)), { kind: "tls", reason: "r: it is larger than 4194304 characters" });
+});
+
+Deno.test("a report of nothing but details is counted, and kept in part", async () => {
+  const dkim = `<dkim><domain>example.org</domain><result>fail</result><human_result>${
+    "x".repeat(900)
+  }</human_result></dkim>`;
+  const rows = Array.from({ length: 400 }, () => ({ ...ROW, auth: dkim.repeat(50) }));
+  const { reports } = await find(packed(zip({ "r.xml": feedback(rows), "noise.bin": noise(100_000) })));
+  const report = reports[0]!.report;
+  assert.ok(report.kind === "dmarc");
+  assert.equal(report.totals.messages, 400);
+  assert.equal(report.records.length + report.recordsLeftOut, 400);
+  assert.ok(report.records.length > 50 && JSON.stringify(report).length < 5_000_000);
+});
+
+Deno.test("failures of TLS without number are kept in part", async () => {
+  const failures = Array.from(
+    { length: 400 },
+    (_, i) => ({ "result-type": `r${i}`, "additional-information": "x".repeat(900) }),
+  );
+  const policy = { policy: { "policy-domain": "example.org" }, "failure-details": failures };
+  const { reports } = await find(
+    mail([{ type: "application/json", content: JSON.stringify({ policies: Array(9).fill(policy) }) }]),
+  );
+  const report = reports[0]!.report;
+  assert.ok(report.kind === "tls");
+  assert.equal(report.policies.length, 9);
+  const many = await find(mail([{
+    type: "application/json",
+    content: JSON.stringify({ policies: [{ ...policy, "failure-details": Array(50_000).fill({}) }] }),
+  }]));
+  assert.ok(many.reports[0]!.report.kind === "tls" && many.reports[0]!.report.policies[0]!.failures.length === 1_000);
+  assert.ok(many.reports[0]!.report.problems.includes("not all failures were read, there are too many"));
+});
+
+Deno.test("a notification of empty lines, and one of too many recipients", async () => {
+  const status = async (content: string) =>
+    await find(mail([{ type: "message/delivery-status", content }], "multipart/report; report-type=delivery-status"));
+  const empty = await status("\r\n".repeat(2_000_000));
+  assert.deepEqual(empty.unreadable, [{ kind: "feedback", reason: "it has no Final-Recipient" }]);
+  const many = await status("Final-Recipient: rfc822; a@example.org\r\nAction: failed\r\n\r\n".repeat(3_000));
+  assert.ok(many.reports[0]!.report.kind === "dsn" && many.reports[0]!.report.recipients.length === 1_000);
 });
 
 Deno.test("MIME that nests without end is looked at as far as the limits go", async () => {
