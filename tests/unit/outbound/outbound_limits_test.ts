@@ -199,6 +199,32 @@ Deno.test("what is put off by one limiter is not counted by another", () =>
     await delivery.close();
   }));
 
+Deno.test("match sees the attempts of each recipient, and holds back those alone that it names", () =>
+  withCounters(async (counters, clock) => {
+    await using peer = await startFakePeer();
+    const again = limiter({
+      rate: { count: 1, period: 60_000 },
+      match: computed("match", ({ variables }) => Number(variables.retry_num) > 0 && variables.last_error === "tls"),
+    });
+    const config = queueConfig([relay(peer.port)], { outboundLimiters: [again] });
+    const { deliver, delivery } = setUp(config, { counters, clock });
+    const job = jobFor(["new@rcpt.example", "again@rcpt.example", "other@rcpt.example"]);
+    const [fresh, second, third] = job.recipients;
+    const recipients = [
+      fresh!,
+      { ...second!, attempts: 2, lastError: "tls" as const },
+      { ...third!, attempts: 5, lastError: "dns" as const },
+    ];
+    assert.deepEqual((await deliver({ ...job, recipients })).map(inShort), ["delivered", "delivered", "delivered"]);
+    assert.deepEqual((await deliver({ ...job, recipients })).map(inShort), [
+      "delivered",
+      "deferred rate 0 4.4.5",
+      "delivered",
+    ]);
+    assert.deepEqual(peer.messages.map(({ rcpt }) => rcpt.length), [3, 2]);
+    await delivery.close();
+  }));
+
 Deno.test("counters that cannot be reached put mail off, without an attempt", async () => {
   const away = () => Promise.reject(new LookupUnavailable("the database is away"));
   const counters: Counters = {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import type { TlsPolicyConfig } from "../../../src/config/config.ts";
+import type { OutboundLimiterConfig, TlsPolicyConfig } from "../../../src/config/config.ts";
 import { connect } from "../../../src/net/mod.ts";
 import type { TlsPolicy } from "../../../src/outbound/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts";
 import { createZone } from "../../support/zone.ts";
 import {
+  computed,
   contentOf,
   inShort,
   jobFor,
@@ -22,6 +23,7 @@ import {
 const notBefore = new Date(Date.UTC(2025, 0, 1));
 const authority = await makeCertificate({ names: ["godwit test authority"], authority: true, notBefore });
 const good = await makeCertificate({ names: ["a.example"], issuer: authority, notBefore });
+const goodForBoth = await makeCertificate({ names: ["a.example", "b.example"], issuer: authority, notBefore });
 const selfSigned = await makeCertificate({ names: ["a.example"], notBefore });
 const otherName = await makeCertificate({ names: ["other.example"], issuer: authority, notBefore });
 
@@ -202,6 +204,47 @@ Deno.test("REQUIRETLS goes only to peers that offer it on a verified connection"
     { requiretls: true },
   );
   assert.equal(inShort(invalid.outcome), "deferred tls 0 4.7.5");
+});
+
+Deno.test("REQUIRETLS: a host that cannot do it is no verdict while the next one waits for a limit", async () => {
+  for (
+    const [what, options] of Object.entries({
+      "no STARTTLS": { extensions: [] },
+      "no REQUIRETLS": { tls: goodForBoth },
+    })
+  ) {
+    await using peer = await startFakePeer({ extensions: OFFER, ...options });
+    let free = false;
+    const limiter: OutboundLimiterConfig = {
+      id: "queue.limiter.outbound[0]",
+      rate: undefined,
+      concurrency: 1,
+      key: [],
+      match: computed("match", ({ variables }) => variables.mx === "b.example"),
+    };
+    const { deliver, delivery } = setUp(queueConfig([mxRoute], { outboundLimiters: [limiter] }), {
+      resolver: createZone({
+        "d.example": { mx: [[10, "a.example"], [20, "b.example"]], security: "secure" },
+        "a.example": { a: ["127.0.0.1"] },
+        "b.example": { a: ["127.0.0.1"] },
+      }),
+      mxPort: peer.port,
+      ca: [authority.cert],
+      counters: {
+        rates: { take: () => true, giveBack() {}, fullUntil: () => undefined },
+        slots: { acquire: () => free ? () => {} : undefined },
+      },
+    });
+    const message = { envelope: { sender: "a@sender.example", parameters: { requiretls: true as const } } };
+    const send = async () => (await deliver(jobFor(["u@d.example"], { route: "mx", message })))[0];
+    const waiting = await send();
+    // It has not been refused by all of its hosts, so it comes back.
+    assert.equal(waiting?.kind, "deferred", `${what}: ${textOf(waiting)}`);
+    free = true;
+    const told = await send();
+    assert.equal(told?.kind === "failed" && told.detail.enhanced, "5.7.30", `${what}: ${textOf(told)}`);
+    await delivery.close();
+  }
 });
 
 Deno.test("REQUIRETLS needs an MX record that is signed, whatever certificate its host has", async () => {
