@@ -10,18 +10,24 @@ export type DatagramReading = Exclude<Reading, { kind: "foreign" }>;
 
 /**
  * Sends the question from a port of its own and waits for the message that answers it. Messages from elsewhere or to
- * another question are ignored, so a forger has to guess port and id (RFC 5452 §9).
+ * another question are ignored, so a forger has to guess port and id (RFC 5452 §9), and the letters of the name.
  *
  * @param id query id, unpredictable
+ * @param spelled the name in letters that nobody can guess; without it they do not matter
  * @param signal ends the wait; the promise then rejects with its reason
  * @throws {DnsError} `network` if the datagram cannot be sent
  */
 export function askByDatagram(
   server: { readonly ip: string; readonly port: number },
   question: Question,
-  options: { readonly id: number; readonly edns: boolean; readonly signal: AbortSignal },
+  options: {
+    readonly id: number;
+    readonly edns: boolean;
+    readonly spelled?: string | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<DatagramReading> {
-  const { id, edns, signal } = options;
+  const { id, edns, spelled, signal } = options;
   return new Promise((resolve, reject) => {
     const address = ipaddr.parse(server.ip);
     const socket = createSocket(address.kind() === "ipv4" ? "udp4" : "udp6");
@@ -45,12 +51,12 @@ export function askByDatagram(
     socket.on("error", fail);
     socket.on("message", (bytes, from) => {
       if (from.port !== server.port || !sameAddress(from.address, address)) return;
-      const reading = readResponse(bytes, id, question);
+      const reading = readResponse(bytes, id, question, spelled);
       if (reading.kind === "foreign") return;
       stop();
       resolve(reading);
     });
-    socket.send(encodeQuery(id, question, edns), server.port, server.ip, (error) => {
+    socket.send(encodeQuery(id, question, edns, spelled), server.port, server.ip, (error) => {
       if (error) fail(error);
     });
   });

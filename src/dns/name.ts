@@ -26,6 +26,27 @@ export function canonicalName(text: string): string | undefined {
   return name.toLowerCase();
 }
 
+/**
+ * The name with each letter large or small by chance. A server repeats it as it came; who only guesses at a question has
+ * to guess that as well.
+ *
+ * @param random gives numbers in [0, 1) that cannot be predicted
+ */
+export function spelledAtRandom(name: string, random: () => number): string {
+  let bits = 0;
+  let left = 0;
+  return name.replace(/[a-z]/g, (letter) => {
+    if (left === 0) {
+      bits = Math.floor(random() * 2 ** 24);
+      left = 24;
+    }
+    left--;
+    const isLarge = (bits & 1) === 1;
+    bits >>= 1;
+    return isLarge ? letter.toUpperCase() : letter;
+  });
+}
+
 /** A name out of a record, lower case without final dot; `""` is the root. */
 export function nameFromWire(name: string): string {
   const lower = name.toLowerCase();

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock/mod.ts";
 import type { ResolverConfig } from "../config/config.ts";
 import { askByDatagram } from "./datagram.ts";
+import { spelledAtRandom } from "./name.ts";
 import { DnsError } from "./resolver.ts";
 import { createStreamClient, type StreamClient } from "./stream.ts";
 import { type Question, RCODE, type Response } from "./wire.ts";
@@ -34,6 +35,8 @@ export function createUpstream(
   const closing = new AbortController();
   // Servers that answer EDNS queries with an error are asked without from then on (RFC 6891 §7).
   const withoutEdns = new Set<UpstreamServer>();
+  // Those that change the letters of names, and do not answer over TCP either, get them small.
+  const withoutSpelling = new Set<UpstreamServer>();
 
   const streamTo = (server: UpstreamServer): StreamClient => {
     let stream = streams.get(server);
@@ -78,12 +81,15 @@ export function createUpstream(
   ): Promise<Response> => {
     if (server.protocol !== "udp") return await overStream(server, question, edns, outer);
     let truncated = false;
+    let recased = false;
     try {
       return await limited(server, outer, async (signal) => {
         const id = Math.floor(random() * 65536);
-        const reading = await askByDatagram(server, question, { id, edns, signal });
+        const spelled = withoutSpelling.has(server) ? undefined : spelledAtRandom(question.name, random);
+        const reading = await askByDatagram(server, question, { id, edns, spelled, signal });
         if (reading.kind === "response") return reading.response;
-        truncated = reading.kind === "truncated";
+        recased = reading.kind === "recased";
+        truncated = recased || reading.kind === "truncated";
         throw new DnsError(`${server.ip} port ${server.port}: ${reading.kind} response`, "malformed");
       });
     } catch (error) {
@@ -91,6 +97,7 @@ export function createUpstream(
       try {
         return await overStream(server, question, edns, outer);
       } catch (second) {
+        if (recased && !outer.aborted) withoutSpelling.add(server);
         // "Nothing listens on TCP" hides what was wrong with the first answer.
         throw !truncated && second instanceof DnsError && second.reason === "network" ? error : second;
       }

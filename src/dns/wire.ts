@@ -43,11 +43,17 @@ export type Reading =
   | { readonly kind: "foreign" }
   /** Cut to fit a datagram; ask again over TCP. */
   | { readonly kind: "truncated" }
+  /** It repeats the question in other letters: a server that does not care, or somebody who has not seen the question. */
+  | { readonly kind: "recased" }
   | { readonly kind: "malformed"; readonly message: string }
   | { readonly kind: "response"; readonly response: Response };
 
-/** Builds a recursive query; with `edns` it carries an OPT record with the DO bit (RFC 6891, RFC 3225). */
-export function encodeQuery(id: number, question: Question, edns: boolean): Uint8Array {
+/**
+ * Builds a recursive query; with `edns` it carries an OPT record with the DO bit (RFC 6891, RFC 3225).
+ *
+ * @param spelled the name in capital and small letters as they are to be sent
+ */
+export function encodeQuery(id: number, question: Question, edns: boolean, spelled = question.name): Uint8Array {
   return packet.encode({
     id,
     type: "query",
@@ -55,15 +61,19 @@ export function encodeQuery(id: number, question: Question, edns: boolean): Uint
     flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA |
       // CD: what a server thinks of signatures is not asked for (RFC 4035 §3.2.2).
       (question.unchecked === true ? packet.CHECKING_DISABLED : 0),
-    questions: [{ name: question.name, type: question.type, class: "IN" }],
+    questions: [{ name: spelled, type: question.type, class: "IN" }],
     additionals: edns
       ? [{ name: ".", type: "OPT", udpPayloadSize: UDP_PAYLOAD, flags: packet.DNSSEC_OK, options: [] }]
       : [],
   });
 }
 
-/** Reads `bytes` as the response to `question` sent with `id`. */
-export function readResponse(bytes: Uint8Array, id: number, question: Question): Reading {
+/**
+ * Reads `bytes` as the response to `question` sent with `id`.
+ *
+ * @param spelled the name as it was sent, if its letters have to come back as they were
+ */
+export function readResponse(bytes: Uint8Array, id: number, question: Question, spelled?: string): Reading {
   if (bytes.length < 12) return { kind: "foreign" };
   const flags = ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);
   // The header is judged by hand first: a truncated message often ends inside a record.
@@ -90,7 +100,7 @@ export function readResponse(bytes: Uint8Array, id: number, question: Question):
     asked.class !== "IN"
   ) {
     return { kind: "foreign" };
-  }
+  } else if (spelled !== undefined && asked.name !== spelled) return { kind: "recased" };
   return {
     kind: "response",
     response: {

@@ -121,7 +121,7 @@ export async function startDnsServer(
 
 function toQuery(transport: "udp" | "tcp", decoded: DecodedPacket, port: number): Query {
   const { name, type } = decoded.questions[0]!;
-  return { transport, name, type, packet: decoded, port };
+  return { transport, name: name.toLowerCase(), type, packet: decoded, port };
 }
 
 function encode(reply: Reply, query: DecodedPacket): Uint8Array[] {

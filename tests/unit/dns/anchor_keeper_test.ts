@@ -22,6 +22,8 @@ interface World {
   file: string | undefined;
   readonly events: string[];
   asked: number;
+  /** Questions that are being answered. */
+  busy: number;
   start(lines: readonly string[], follows?: boolean): ReturnType<typeof keepAnchors>;
 }
 
@@ -33,6 +35,7 @@ function world(zone: World["zone"]): World {
     file: undefined,
     events: [],
     asked: 0,
+    busy: 0,
     start(lines, follows = true) {
       const initial = readAnchors(lines);
       assert.ok(!("unreadable" in initial));
@@ -45,12 +48,13 @@ function world(zone: World["zone"]): World {
             return Promise.resolve();
           },
         },
-        ask() {
+        async ask() {
           made.asked++;
-          if (made.zone instanceof Error) return Promise.reject(made.zone);
+          if (made.zone instanceof Error) throw made.zone;
           const now = Math.floor(clock.now() / SECOND);
           const times = { inception: now - 86_400, expiration: now + 20 * 86_400 };
-          return keyResponse(made.zone.keys, made.zone.signers, times);
+          made.busy++;
+          return await keyResponse(made.zone.keys, made.zone.signers, times).finally(() => made.busy--);
         },
         clock,
         emit: (name, fields = {}) => void made.events.push(`${name} ${fields.name ?? ""} ${fields.details}`),
@@ -62,12 +66,14 @@ function world(zone: World["zone"]): World {
 }
 
 /** Signing is done apart from the clock, so time goes in steps, with a wait for it behind each. */
-async function pass({ clock }: World, milliseconds: number, step = 6 * HOUR): Promise<void> {
+async function pass(here: World, milliseconds: number, step = 6 * HOUR): Promise<void> {
+  const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
   for (let left = milliseconds; left > 0; left -= step) {
-    await clock.advance(Math.min(left, step));
-    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    await here.clock.advance(Math.min(left, step));
+    while (here.busy > 0) await turn();
+    // What follows an answer plans the next question.
+    await turn();
   }
-  await new Promise<void>((resolve) => setTimeout(resolve, 2));
 }
 
 /** Tags of the keys that are trusted, and the number of digests. */

@@ -486,6 +486,60 @@ Deno.test("every query has an id and a source port of its own", async () => {
   );
 });
 
+Deno.test("the letters of a question are large and small by chance, and have to come back as they were", async () => {
+  const forger = createSocket("udp4");
+  const spelled: string[] = [];
+  await withServer(
+    async ({ name, packet: query, port, transport }) => {
+      const [question] = query.questions;
+      if (transport === "udp" && question !== undefined) {
+        spelled.push(question.name);
+        // A forger who knows name, port and id, and not the letters.
+        const forged = packet.encode({
+          id: query.id,
+          type: "response",
+          questions: [{ ...question, name: "long.name.with.letters.example.net" }],
+          answers: [record(name, "A", "203.0.113.66")],
+        });
+        await new Promise((resolve) => forger.send(forged, port, "127.0.0.1", resolve));
+      }
+      return { answers: [record(name, "A", "192.0.2.1")] };
+    },
+    async ({ resolver, clock }) => {
+      for (let i = 0; i < 4; i++) {
+        assert.deepEqual((await resolver.a("long.name.with.letters.example.net")).records, ["192.0.2.1"]);
+        await clock.advance(400_000);
+      }
+    },
+  );
+  forger.close();
+  assert.equal(new Set(spelled).size, 4, spelled.join(" "));
+  assert.deepEqual([...new Set(spelled.map((name) => name.toLowerCase()))], ["long.name.with.letters.example.net"]);
+});
+
+Deno.test("a server that changes the letters is asked over TCP, and in small letters if it has none", async () => {
+  for (const tcp of [true, false]) {
+    await withServer(
+      ({ name, packet: query, transport }) => {
+        const raw = packet.encode({
+          id: query.id,
+          type: "response",
+          flags: packet.RECURSION_DESIRED,
+          questions: query.questions.map((question) => ({ ...question, name })),
+          answers: [record(name, "A", transport === "udp" ? "192.0.2.17" : "192.0.2.6")],
+        });
+        return new Uint8Array(raw);
+      },
+      async ({ resolver, server }) => {
+        const name = "some.long.name.example.net";
+        assert.deepEqual((await resolver.a(name)).records, [tcp ? "192.0.2.6" : "192.0.2.17"]);
+        assert.deepEqual(server.queries.map(({ transport }) => transport), tcp ? ["udp", "tcp"] : ["udp", "udp"]);
+      },
+      { tcp },
+    );
+  }
+});
+
 Deno.test("a broken message is malformed", async () => {
   await withServer(
     ({ packet: query }) => {
