@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { TlsPolicyConfig } from "../../../src/config/config.ts";
 import type { TlsaRecord } from "../../../src/dns/mod.ts";
+import type { TlsResult } from "../../../src/outbound/mod.ts";
 import { makeCertificate, type TestCertificate } from "../../support/certificates.ts";
 import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts";
 import { versionOne } from "../../support/odd_certificate.ts";
@@ -80,9 +81,15 @@ function zoneOf({ tlsa, zone = {} }: Case, port: number) {
 async function deliver(one: Case) {
   await using peer = await startFakePeer({ extensions: OFFER, tls: one.certificate ?? own, ...one.peer });
   const resolver = zoneOf(one, peer.port);
+  const results: TlsResult[] = [];
   const { deliver, delivery, events } = setUp(
     queueConfig([mxRoute], { tls: [{ ...tlsPolicy, ...one.policy }] }),
-    { resolver, mxPort: peer.port, ...(one.requiretls === undefined ? {} : { ca: [anchor.cert] }) },
+    {
+      resolver,
+      mxPort: peer.port,
+      tlsResults: { record: (result) => void results.push(result) },
+      ...(one.requiretls === undefined ? {} : { ca: [anchor.cert] }),
+    },
   );
   const parameters = one.requiretls === undefined ? {} : { requiretls: one.requiretls };
   const message = {
@@ -91,7 +98,7 @@ async function deliver(one: Case) {
   };
   const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message }));
   await delivery.close();
-  return { outcome, peer, resolver, events: events.map(({ name }) => name) };
+  return { outcome, peer, resolver, results, events: events.map(({ name }) => name) };
 }
 
 const ee = (certificate: TestCertificate, selector = 1, type = 1) => tlsaFor(certificate, 3, selector, type);
@@ -527,4 +534,29 @@ Deno.test("a kept connection is not used for a host whose TLSA records have chan
   assert.equal(inShort((await deliver(job()))[0]), MISMATCH);
   assert.equal(peer.connections.length, 2);
   await delivery.close();
+});
+
+Deno.test("what becomes of TLS under DANE is counted by the words of RFC 8460 §4.3", async () => {
+  const expiredBelow = await below(anchor, ["mx.d.example"], past);
+  const cases: readonly (readonly [Omit<Case, "becomes">, string])[] = [
+    [{ what: "agreed", tlsa: [await ee(own)] }, "tlsa"],
+    [{ what: "no record agrees", tlsa: [await ee(stranger)] }, "tlsa validation-failure"],
+    [{ what: "stripped", tlsa: [await ee(own)], peer: { extensions: [] } }, "tlsa starttls-not-supported"],
+    [{ what: "DANE-TA, expired", tlsa: [await ta(anchor)], certificate: expiredBelow }, "tlsa certificate-expired"],
+    [
+      { what: "DANE-TA, misnamed", tlsa: [await ta(anchor)], certificate: await below(anchor, ["other.example"]) },
+      "tlsa certificate-host-mismatch",
+    ],
+    [{ what: "bogus records", tlsa: "bogus" }, "tlsa dnssec-invalid"],
+    [{ what: "records that cannot be had", tlsa: "servfail" }, "tlsa tlsa-invalid"],
+    [{ what: "records that do not come", tlsa: "timeout" }, "tlsa tlsa-invalid"],
+    [{ what: "required and not there", tlsa: [], policy: { dane: "require" } }, "tlsa dane-required"],
+  ];
+  for (const [one, expected] of cases) {
+    const { results } = await deliver({ ...one, becomes: "" });
+    const told = results.map(({ policy, failure }) => [policy.type, ...failure ? [failure.type] : []].join(" "));
+    assert.deepEqual(told, [expected], one.what);
+    assert.equal(results[0]?.policy.domain, "d.example", one.what);
+    if (expected === "tlsa") assert.match(results[0]?.policy.strings?.[0] ?? "", /^3 1 1 [0-9A-F]{64}$/);
+  }
 });
