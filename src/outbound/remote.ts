@@ -163,8 +163,10 @@ class Attempt implements Connecting {
         for (const choice of choices) {
           if (this.#aborted) return asked;
           variables.local_ip = choice.localIp ?? "";
-          const connect = race?.against(this.#rivalOf(ip, untried, choice));
-          const how = await this.#tryAddress(host, ip, addresses, { ...choice, ...(connect && { connect }) });
+          const chosen = race === undefined
+            ? choice
+            : { ...choice, connect: race.against(this.#rivalOf(ip, untried, choice)) };
+          const how = await this.#tryAddress(host, ip, addresses, chosen);
           if (typeof how === "object") winner = how.overtakenBy;
           else if (how !== "down") asked = true;
           // A host that took part in a transaction has answered for all its addresses.
