@@ -211,7 +211,8 @@ function* linesOf(
     yield `message changed: ${message.size} octets before, ${outcome.message.size} after`;
   }
   if (error !== undefined) {
-    const place = error.at === undefined ? "" : `line ${error.at.line}, column ${error.at.column}: `;
+    const script = error.script === undefined ? "" : `script ${error.script}, `;
+    const place = error.at === undefined ? "" : `${script}line ${error.at.line}, column ${error.at.column}: `;
     yield `error: ${place}${error.message}`;
   }
 }

@@ -238,20 +238,24 @@ function newCompiler(name: string, options: CompileOptions, vocabulary: Vocabula
     },
     block(nodes) {
       const steps: Step[] = [];
+      const places: Position[] = [];
       for (let i = 0; i < nodes.length; i++) {
         const node = nodes[i];
         if (node === undefined) continue;
         if (!isBranch(node.name)) {
           const step = compileCommand(node);
-          if (step !== undefined) steps.push(step);
+          if (step === undefined) continue;
+          steps.push(step);
+          places.push(node.at);
           continue;
         }
         // An `if` with all that follows it.
         const from = i;
         while (nodes[i + 1]?.name === "elsif" || nodes[i + 1]?.name === "else") i++;
+        places.push(node.at);
         steps.push(branches(nodes.slice(from, i + 1), compiler, (each, shape) => checkShapeOf(each, shape)));
       }
-      return sequence(steps);
+      return sequence(steps, places);
     },
     test(node) {
       const definition = findTest(node);

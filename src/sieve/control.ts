@@ -2,6 +2,7 @@
 
 import type { CallNode } from "./ast.ts";
 import { ALWAYS, type Compiler, NEVER, type Step, type Test } from "./definition.ts";
+import { locate, type Position } from "./problem.ts";
 import { breathe, type Flow, NEXT, type Run, spend } from "./run.ts";
 
 /** Whether a command is part of an `if`. */
@@ -9,31 +10,41 @@ export function isBranch(name: string): boolean {
   return name === "if" || name === "elsif" || name === "else";
 }
 
-/** One step after the other, until one leaves the block. */
-export function sequence(steps: readonly Step[]): Step {
+/** One step after the other, until one leaves the block; `places` are theirs in the script. */
+export function sequence(steps: readonly Step[], places: readonly Position[]): Step {
   const [only] = steps;
   if (only === undefined) return () => NEXT;
   const goOn = async (run: Run, from: number, waiting: Promise<Flow>): Promise<Flow> => {
-    let flow = await waiting;
-    for (let i = from; flow === NEXT && i < steps.length; i++) {
-      if (run.left < run.breath) await breathe(run);
-      spend(run);
-      flow = await (steps[i] as Step)(run);
+    let i = from - 1;
+    try {
+      let flow = await waiting;
+      for (i = from; flow === NEXT && i < steps.length; i++) {
+        if (run.left < run.breath) await breathe(run);
+        spend(run);
+        flow = await (steps[i] as Step)(run);
+      }
+      return flow;
+    } catch (error) {
+      throw locate(error, places[i]);
     }
-    return flow;
   };
   return (run) => {
-    for (let i = 0; i < steps.length; i++) {
-      if (run.left < run.breath) {
-        const pause = breathe(run);
-        if (pause !== undefined) return goOn(run, i, pause.then(() => NEXT));
+    let i = 0;
+    try {
+      for (; i < steps.length; i++) {
+        if (run.left < run.breath) {
+          const pause = breathe(run);
+          if (pause !== undefined) return goOn(run, i, pause.then(() => NEXT));
+        }
+        spend(run);
+        const flow = (steps[i] as Step)(run);
+        if (typeof flow !== "number") return goOn(run, i + 1, flow);
+        if (flow !== NEXT) return flow;
       }
-      spend(run);
-      const flow = (steps[i] as Step)(run);
-      if (typeof flow !== "number") return goOn(run, i + 1, flow);
-      if (flow !== NEXT) return flow;
+      return NEXT;
+    } catch (error) {
+      throw locate(error, places[i]);
     }
-    return NEXT;
   };
 }
 

@@ -35,6 +35,8 @@ export interface Outcome {
 export interface RunError {
   readonly message: string;
   readonly at: Position | undefined;
+  /** The included script that it is in; undefined for the one that was run. */
+  readonly script: string | undefined;
   /** Whether a limit was reached. */
   readonly limit: boolean;
 }
@@ -105,7 +107,7 @@ function failed(error: unknown, run: Run, { message, envelope }: RunInput): Outc
     implicitKeep: { kind: "keep", message },
     message,
     envelope,
-    error: { message: error.message, at: error.at, limit: error instanceof SieveLimitError },
+    error: { message: error.message, at: error.at, script: error.script, limit: error instanceof SieveLimitError },
     instructions: run.limits.instructions - Math.max(0, run.left),
   };
 }

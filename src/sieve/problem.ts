@@ -23,11 +23,22 @@ export function formatProblem(problem: SieveProblem, name: string): string {
 /** A running script did something that it must not, or reached a limit. */
 export class SieveRuntimeError extends Error {
   override readonly name = "SieveRuntimeError";
+  /** The command or test; limits are met anywhere, and get the command around. */
+  at: Position | undefined;
+  /** The included script that {@link at} is in; undefined for the one that was run. */
+  script: string | undefined;
 
   /** @param at the command or test, if it is known */
-  constructor(message: string, readonly at?: Position) {
+  constructor(message: string, at?: Position) {
     super(message);
+    this.at = at;
   }
+}
+
+/** Says where an error happened, unless that is known. @returns the error, to be thrown */
+export function locate(error: unknown, at: Position | undefined): unknown {
+  if (error instanceof SieveRuntimeError && error.script === undefined) error.at ??= at;
+  return error;
 }
 
 /** A running script reached a limit: nothing it does may catch this. */

@@ -120,7 +120,10 @@ async function run(
     const outcome = running instanceof Promise ? await running : running;
     if (outcome.error !== undefined) {
       const { error } = outcome;
-      const at = error.at === undefined ? {} : { line: error.at.line, column: error.at.column };
+      const at = {
+        ...(error.at === undefined ? {} : { line: error.at.line, column: error.at.column }),
+        ...(error.script === undefined ? {} : { included: error.script }),
+      };
       emit("sieve.runtime-error", { session: session.id, stage, script: id, ...at, reason: error.message });
       return ACCEPT;
     }

@@ -97,7 +97,8 @@ function eventText(name: EventName, fields: EventFields): string | undefined {
     case "sieve.list-not-found":
       return `${script} asks for the list ${fields.list}, which is not defined`;
     case "sieve.runtime-error": {
-      const place = fields.line === undefined ? "" : ` at line ${fields.line}, column ${fields.column}`;
+      const of = fields.included === undefined ? "" : ` of ${fields.included}`;
+      const place = fields.line === undefined ? "" : ` at line ${fields.line}, column ${fields.column}${of}`;
       return `${script} fails${place}: ${fields.reason}; all goes on as before it`;
     }
     case "sieve.exec-error":

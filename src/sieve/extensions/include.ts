@@ -66,8 +66,15 @@ function compileIncluded(
   return step;
 }
 
+interface Included {
+  readonly location: "personal" | "global";
+  readonly name: string;
+  readonly once: boolean;
+}
+
 /** RFC 6609 §3.2: the included script has variables of its own; `stop` ends everything, `return` only itself. */
-function runIncluded(step: Step, key: string, once: boolean): Step {
+function runIncluded(step: Step, { location, name, once }: Included): Step {
+  const key = `${location}/${name}`;
   return (run) => {
     const seen = slot(run, visited);
     if (once && seen.has(key)) return NEXT;
@@ -76,11 +83,21 @@ function runIncluded(step: Step, key: string, once: boolean): Step {
     run.variables = new Map();
     run.matchValues = [];
     const part = partOf(run);
-    return later(part === undefined ? step(run) : runOnPart(run, part, step), (flow) => {
+    const inside = (error: unknown): never => {
+      if (error instanceof SieveRuntimeError) error.script ??= name;
+      throw error;
+    };
+    const leave = (flow: Flow): Flow => {
       run.variables = outer;
       run.matchValues = [];
       return flow === RETURN ? NEXT : flow;
-    });
+    };
+    try {
+      const flow = part === undefined ? step(run) : runOnPart(run, part, step);
+      return typeof flow === "number" ? leave(flow) : flow.then(leave, inside);
+    } catch (error) {
+      return inside(error);
+    }
   };
 }
 
@@ -144,7 +161,7 @@ export const include: readonly Extension[] = [{
         const name = call.text("script name").literal ?? "";
         const location = call.has("global") ? "global" : "personal";
         const step = compileIncluded(call, compiler, location, name);
-        return step === undefined ? undefined : runIncluded(step, `${location}/${name}`, call.has("once"));
+        return step === undefined ? undefined : runIncluded(step, { location, name, once: call.has("once") });
       },
     },
     { name: "return", compile: () => () => RETURN },

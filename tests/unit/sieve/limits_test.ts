@@ -17,6 +17,26 @@ Deno.test("a script that loops ends after its instructions", async () => {
   assert.equal(limitOf(await run(script)), "the script took more than 10000 instructions");
 });
 
+Deno.test("a limit is met at the command that went beyond it, in whatever script that stands", async () => {
+  const at = async (source: string, more: Readonly<Record<string, string>> = {}, message?: string) => {
+    const { error } = await run(source, {
+      loadScript: (_location, name) => more[name],
+      ...(message === undefined ? {} : { message }),
+    });
+    assert.equal(error?.limit, true);
+    return [error.script, error.at?.line, error.at?.column];
+  };
+  const loop = 'require "vnd.stalwart.while";\nif true {\n  while "true" {\n    keep;\n  }\n}';
+  assert.deepEqual((await at(loop))[1], 3);
+  assert.deepEqual(await at('require "include";\nkeep;\ninclude "other";', { other: loop.replace("keep;", "") }), [
+    "other",
+    3,
+    3,
+  ]);
+  const bomb = `Content-Type: multipart/mixed; boundary=b\n\n${"--b\n\nx\n".repeat(2000)}--b--\n`;
+  assert.deepEqual(await at('require "body";\nkeep;\n  if body :contains "z" {}', {}, bomb), [undefined, 3, 3]);
+});
+
 Deno.test("a script that takes too long ends at its time", async () => {
   let now = 0;
   const script = 'require "vnd.stalwart.while"; while "true" { }';
