@@ -140,7 +140,10 @@ export async function checkMessage(
   if (known.dkim !== undefined) emitDkim(about, known.dkim);
   if (known.arc !== undefined) emitArc(about, known.arc);
   if (known.dmarc !== undefined) emitDmarc(about, known.dmarc);
-  const refusal = dmarcMode === "strict" && known.dmarc !== undefined ? refuseDmarc(known.dmarc) : undefined;
+  const byPolicy = dmarcMode === "strict" && known.dmarc !== undefined ? refuseDmarc(known.dmarc) : undefined;
+  const refusal =
+    (dkimMode === "strict" && known.dkim !== undefined ? await refusedForDkim(session, known.dkim) : undefined) ??
+      (arcMode === "strict" && known.arc !== undefined ? refuseArc(known.arc) : undefined) ?? byPolicy;
   if (dmarcObserver !== undefined && known.dmarc?.record !== undefined) {
     const { dmarc } = known;
     // Who has logged in is no stranger to report on, and what is put off comes again.
@@ -149,12 +152,11 @@ export async function checkMessage(
         ip: session.connection.remote.ip,
         sender: transaction.sender,
         results: { ...known, dmarc },
-        refused: refusal !== undefined,
+        refused: byPolicy !== undefined,
       });
     }
   }
-  return (dkimMode === "strict" && known.dkim !== undefined ? await refusedForDkim(session, known.dkim) : undefined) ??
-    (arcMode === "strict" && known.arc !== undefined ? refuseArc(known.arc) : undefined) ?? refusal;
+  return refusal;
 }
 
 /** RFC 6651 §3.3, step 10: a signer may have something to say to the client that is refused. */
