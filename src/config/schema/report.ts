@@ -87,6 +87,6 @@ export const sieveKeys = {
   "sieve.user.limits.cpu": key(int(1), 5000),
   "sieve.user.limits.redirects": key(int(), 1),
   "sieve.user.limits.out-messages": key(int(), 3),
-  "sieve.user.limits.variable-size": key(size, 4096),
+  "sieve.user.limits.variable-size": key(size, 16384),
   "sieve.user.limits.script-size": key(size, 102400),
 };

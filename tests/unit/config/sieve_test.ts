@@ -176,7 +176,7 @@ sieve.user.limits = { cpu = 8, redirects = 9, out-messages = 10, variable-size =
   const local = usual.queue.route.get("local");
   assert.ok(local?.type === "local" && !("sieve" in local));
   assert.deepEqual(usual.sieve.user, {
-    limits: { instructions: 5000, redirects: 1, outMessages: 3, variableSize: 4096 },
+    limits: { instructions: 5000, redirects: 1, outMessages: 3, variableSize: 16_384 },
     scriptSize: 102_400,
   });
   assert.match(
