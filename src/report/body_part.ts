@@ -36,6 +36,11 @@ function partBytes(part: BodyPart, boundary: string): readonly Uint8Array[] {
   ];
 }
 
+/** Octets of an attachment in Base64, lines of 76 (RFC 2045 §6.8); several times as fast as a coder for any text. */
+export function base64Body(bytes: Uint8Array): Uint8Array {
+  return bytesOf(bytes.toBase64().replace(/.{1,76}/g, "$&\r\n"));
+}
+
 /** A mailbox for From (RFC 5322 §3.4): `name <address>`, or the address alone without a name. */
 export function mailbox({ name, address }: { readonly name: string; readonly address: string }): string {
   const phrase = /^[A-Za-z0-9 ]+$/.test(name) ? name : quotedPhrase(name);

@@ -1,6 +1,6 @@
 /** Makes DMARC aggregate reports (RFC 7489 §7.2, RFC 9990). */
 
-import { encodeTransfer, formatDate } from "../../message/mod.ts";
+import { formatDate } from "../../message/mod.ts";
 import {
   type AggregateMail,
   attachmentWithin,
@@ -14,7 +14,7 @@ import {
 } from "../aggregate/made.ts";
 import { gzip } from "../aggregate/gzip.ts";
 import { type DueReport, leastCount, overflowOf, readResults, type StoredResult } from "../aggregate/ledger.ts";
-import { bytesOf } from "../body_part.ts";
+import { base64Body, bytesOf } from "../body_part.ts";
 import { findDestinations, type ReportDestination } from "../destination.ts";
 import { feedbackXml } from "./feedback_xml.ts";
 import { decodePolicy, type PublishedPolicy } from "./policy.ts";
@@ -164,7 +164,7 @@ function mailOf(
         type: "application/gzip",
         filename: fileName(submitter, report, id, "xml.gz"),
         encoding: "base64",
-        body: encodeTransfer(gzipped, "base64"),
+        body: base64Body(gzipped),
       },
     ],
   };

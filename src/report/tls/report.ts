@@ -1,7 +1,7 @@
 /** Makes TLS reports (RFC 8460 §5). */
 
 import { DnsError } from "../../dns/mod.ts";
-import { encodeTransfer, formatDate } from "../../message/mod.ts";
+import { formatDate } from "../../message/mod.ts";
 import { addressDomain, asAddress, domainToAscii } from "../../smtp/mod.ts";
 import { gzip } from "../aggregate/gzip.ts";
 import { type DueReport, readResults, type StoredResult } from "../aggregate/ledger.ts";
@@ -14,7 +14,7 @@ import {
   type Reporter,
   reportIdOf,
 } from "../aggregate/made.ts";
-import { bytesOf } from "../body_part.ts";
+import { base64Body, bytesOf } from "../body_part.ts";
 import { readDestination } from "../destination.ts";
 import type { ReportMail } from "../report_mail.ts";
 import { tlsReport, type TlsReportMetadata } from "./json.ts";
@@ -135,7 +135,7 @@ function mailOf(
         type: MEDIA_TYPE,
         filename: fileName(sender, report, id, "json.gz"),
         encoding: "base64",
-        body: encodeTransfer(body, "base64"),
+        body: base64Body(body),
       },
     ],
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { firstField, parseHeader, parseMime } from "../../../src/message/mod.ts";
+import { base64Body } from "../../../src/report/body_part.ts";
 import { type ReportMail, reportMessage } from "../../../src/report/mod.ts";
 
 const options = { id: 5, now: Date.UTC(2026, 0, 5, 12), random: () => 0.5, domain: "example.net" };
@@ -84,4 +85,12 @@ Deno.test("the envelope says what the content needs", () => {
     body: "8bitmime",
   });
   assert.equal(read({ to: ["jürgen@example.org"] }).message.envelope.parameters.smtputf8, true);
+});
+
+Deno.test("attachments are Base64 in lines of 76", () => {
+  const bytes = Uint8Array.from({ length: 58 }, (_, index) => index);
+  const text = new TextDecoder().decode(base64Body(bytes));
+  assert.deepEqual(text.split("\r\n").map((line) => line.length), [76, 4, 0]);
+  assert.deepEqual(Uint8Array.fromBase64(text.replace(/\s/g, "")), bytes);
+  assert.equal(base64Body(new Uint8Array(0)).length, 0);
 });
