@@ -53,7 +53,8 @@ const MACROS: Readonly<Record<string, Macro>> = {
   auth_authen: ({ session }) => session.authenticatedAs,
   auth_author: ({ transaction }) => transaction?.parameters.auth,
   auth_type: ({ session }) => session.authMechanism.toUpperCase(),
-  client_addr: ({ session }) => session.remote.ip,
+  // Marked as in address literals, by Sendmail and Postfix.
+  client_addr: ({ session: { remote: { ip } } }) => ip.includes(":") ? `IPv6:${ip}` : ip,
   client_connections: ({ connections }) => String(connections()),
   client_name: ({ client }) => client.name,
   client_port: ({ session }) => String(session.remote.port),

@@ -152,6 +152,17 @@ Deno.test("a filter that asks for more time without end is given up", async () =
   assert.deepEqual(it.names(), ["milter.timeout"]);
 });
 
+Deno.test("an index that is negative, or missing, is nonsense", async () => {
+  for (const packet of [milterPacket("m", -1, "X", "v"), milterPacket("i", -1, "X", "v"), milterPacket("m")]) {
+    await using milter = await startFakeMilter({
+      on: ({ command }) => command === "E" ? [packet, milterPacket("c")] : undefined,
+    });
+    const it = world(milter);
+    assert.equal((await codes(it))["data"], 451);
+    assert.deepEqual(it.names(), ["milter.frame-invalid"]);
+  }
+});
+
 Deno.test("a change before the end of the message is out of turn", async () => {
   await using milter = await startFakeMilter({
     on: ({ command }) => command === "M" ? [milterPacket("h", "X", "y"), milterPacket("c")] : undefined,

@@ -4,6 +4,7 @@ import { memoryEditable } from "../../../../src/filter/modify.ts";
 import { octets } from "../../../support/bytes.ts";
 import { makeCertificate } from "../../../support/certificates.ts";
 import { type FakeMilterOptions, milterPacket, startFakeMilter } from "../../../support/fake_milter.ts";
+import { SESSION } from "../filtered.ts";
 import { ANA, deliver, text, transaction, world } from "./world.ts";
 
 /** What comes of a message if the filter answers its end with these packets and `c`. */
@@ -72,6 +73,16 @@ Deno.test("macros say who sends, over what, and which message it is", async () =
     N: { i: "queue1" },
     E: { i: "queue1" },
   });
+});
+
+Deno.test("a client with an IPv6 address is told as one", async () => {
+  await using milter = await startFakeMilter();
+  const it = world(milter);
+  const nameless = { authResults: () => Promise.resolve({}), remote: { ip: "2001:db8::1", port: 4711 } };
+  await it.open({ ...SESSION, ...nameless }).judge("connect");
+  assert.equal(milter.heard.at(-1)?.text, "[2001:db8::1]|6\x12g2001:db8::1|");
+  assert.equal(milter.macros["C"]?.["{client_addr}"], "IPv6:2001:db8::1");
+  assert.equal(milter.macros["C"]?.["_"], "[2001:db8::1]");
 });
 
 Deno.test("what goes over the connection is told by letters and octets", async () => {
@@ -231,6 +242,8 @@ const REFUSALS = [
   ["y", ["553 5.7.9 No %%d of that"], 553, "5.7.9"],
   ["y", ["450-4.2.1 one\r\n450 4.2.1 two"], 450, "4.2.1"],
   ["y", ["554 plain"], 554, undefined],
+  // RFC 2034 §4: an enhanced code of another class is none.
+  ["y", ["550 4.7.1 of two minds"], 550, undefined],
 ] as const;
 
 for (const [letter, data, code, enhanced] of REFUSALS) {
