@@ -125,10 +125,10 @@ const hasflag: TestDefinition = {
     } else {
       stores.push(INTERNAL);
     }
-    // RFC 5232 §4: keys hold flags as lists do, but numbers and relations to them are what they are.
+    // RFC 5232 §4: keys hold flags as lists do, but numbers, and names of external lists, are what they are.
     const type = call.inGroup("match type")?.definition.name ?? "is";
     const given = call.texts("list of flags");
-    const keys = type === "count" || type === "value"
+    const keys = ["count", "value", "list"].includes(type)
       ? given
       : { read: (run: Run) => given.read(run).flatMap((text) => text.split(" ").filter((flag) => flag !== "")) };
     const matcher = compiler.matcher({ ...call, texts: () => keys }, "list of flags");
