@@ -1,11 +1,17 @@
 /** Certificates from a real authority (pebble), proved in each way; records by a real name server (BIND). */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { freePort } from "../../scripts/bench/server.ts";
+import { createDns01 } from "../../src/acme/dns01.ts";
+import { createRfc2136 } from "../../src/acme/rfc2136.ts";
+import { systemClock } from "../../src/clock/mod.ts";
+import { TSIG_ALGORITHMS } from "../../src/config/acme.ts";
 import { startDnsServer } from "../support/dns_server.ts";
+import { createZone } from "../support/zone.ts";
+import { withBind } from "./bind.ts";
 import { type Pebble, withPebble } from "./pebble.ts";
 import { eventually, run, type TestServer, tryRun, withServer } from "./server.ts";
-import { withBind } from "./bind.ts";
 
 /** A name server that knows one address for every name, and nothing else. */
 function loopbackNames() {
@@ -98,7 +104,7 @@ domains = ["mx.acme.example", "mail.acme.example"]
 });
 
 Deno.test("dns-01: records in a zone of BIND prove a wildcard and the name below which it is", async () => {
-  await withBind({ zone: "acme.example", algorithm: "hmac-sha512" }, async (bind) => {
+  await withBind({ zone: "acme.example", algorithms: ["hmac-sha512"] }, async (bind) => {
     await withPebble({ httpPort: freePort(), tlsPort: freePort(), dnsPort: bind.port }, async (pebble) => {
       const toml = `
 [resolver]
@@ -112,7 +118,7 @@ domains = ["acme.example", "*.acme.example"]
 provider = "rfc2136-tsig"
 host = "127.0.0.1"
 port = ${bind.port}
-key = "${bind.key}"
+key = "updates-hmac-sha512"
 secret = "${bind.secret}"
 tsig-algorithm = "hmac-sha512"
 `;
@@ -121,6 +127,44 @@ tsig-algorithm = "hmac-sha512"
         assert.equal(await bind.ask("_acme-challenge.acme.example", "TXT"), "");
       });
     });
+  });
+});
+
+Deno.test("BIND takes updates that are signed by each algorithm, over UDP and TCP, and removes what it took", async () => {
+  const resolver = createZone({ "acme.example": { ns: ["ns.acme.example"] }, "ns.acme.example": { a: ["127.0.0.1"] } });
+  const world = { clock: systemClock, random: Math.random, resolver, emit: () => {} };
+  const { signal } = new AbortController();
+  await withBind({ zone: "acme.example", algorithms: TSIG_ALGORITHMS }, async ({ port, secret, ask }) => {
+    for (const protocol of ["udp", "tcp"] as const) {
+      for (const algorithm of TSIG_ALGORITHMS) {
+        const key = { name: `updates-${algorithm}`, secret: Uint8Array.fromBase64(secret), algorithm };
+        const provider = createRfc2136({ host: "127.0.0.1", port, protocol, key, origin: undefined }, world);
+        const times = { ttl: 60_000, pollingInterval: 1_000, propagationTimeout: 10_000 };
+        const solver = createDns01(provider, { id: "test", ...times }, { ...world, zonePort: port });
+        const proofs = ["one", "two"].map((token) => ({
+          domain: "mx.acme.example",
+          token,
+          keyAuthorization: `${token}.${algorithm}`,
+        }));
+        await solver.present(proofs, signal);
+        const found = (await ask("_acme-challenge.mx.acme.example", "TXT")).split(" ");
+        const wanted = proofs.map(({ keyAuthorization }) =>
+          createHash("sha256").update(keyAuthorization).digest("base64url")
+        );
+        assert.deepEqual(found.toSorted(), wanted.toSorted(), `${algorithm} ${protocol}`);
+        await solver.withdraw(proofs);
+        assert.equal(await ask("_acme-challenge.mx.acme.example", "TXT"), "", `${algorithm} ${protocol}`);
+      }
+    }
+    const wrong = { name: "updates-hmac-sha256", secret: new Uint8Array(32), algorithm: "hmac-sha256" } as const;
+    const provider = createRfc2136({ host: "127.0.0.1", port, protocol: "udp", key: wrong, origin: undefined }, world);
+    await assert.rejects(
+      provider.add({ name: "x.acme.example", value: "v", ttl: 60 }, signal),
+      /BADSIG: its key 'updates-hmac-sha256' has another secret/,
+    );
+    const key = { ...wrong, secret: Uint8Array.fromBase64(secret) };
+    const elsewhere = createRfc2136({ host: "127.0.0.1", port, protocol: "tcp", key, origin: "other.example" }, world);
+    await assert.rejects(elsewhere.add({ name: "x.other.example", value: "v", ttl: 60 }, signal), /NOTAUTH/);
   });
 });
 

@@ -8,8 +8,7 @@ import { eventually } from "./server.ts";
 /** A running server. */
 export interface Bind {
   readonly port: number;
-  /** Name and secret (base64) of the key that may change TXT records. */
-  readonly key: string;
+  /** Secret (base64) of the keys that may change TXT records. Their names are `updates-` and the algorithm. */
   readonly secret: string;
   /** TXT records of a name, with blanks between them. */
   ask(name: string, type: "TXT"): Promise<string>;
@@ -17,13 +16,12 @@ export interface Bind {
 
 /** Runs BIND while `body` runs. Every name of the zone has the address 127.0.0.1. */
 export async function withBind(
-  settings: { readonly zone: string; readonly algorithm: string },
+  settings: { readonly zone: string; readonly algorithms: readonly string[] },
   body: (bind: Bind) => Promise<void>,
 ): Promise<void> {
-  const { zone, algorithm } = settings;
+  const { zone, algorithms } = settings;
   const folder = await Deno.makeTempDir({ prefix: "godwit-bind-" });
   const port = freePort();
-  const key = "updates.acme";
   const secret = crypto.getRandomValues(new Uint8Array(32)).toBase64();
   await Deno.writeTextFile(
     `${folder}/named.conf`,
@@ -38,11 +36,15 @@ export async function withBind(
   allow-query { any; };
 };
 controls { };
-key "${key}" { algorithm ${algorithm}; secret "${secret}"; };
+${
+      algorithms.map((algorithm) => `key "updates-${algorithm}" { algorithm ${algorithm}; secret "${secret}"; };`).join(
+        "\n",
+      )
+    }
 zone "${zone}" {
   type primary;
   file "zone";
-  update-policy { grant ${key} zonesub TXT; };
+  update-policy { ${algorithms.map((algorithm) => `grant updates-${algorithm} zonesub TXT;`).join(" ")} };
 };
 `,
   );
@@ -83,7 +85,7 @@ ns IN A 127.0.0.1
   };
   try {
     await eventually("BIND answers", () => txt(zone).catch(() => undefined));
-    await body({ port, key, secret, ask: (name) => txt(name) });
+    await body({ port, secret, ask: (name) => txt(name) });
   } finally {
     await endProcess(child);
     await Deno.remove(folder, { recursive: true });
