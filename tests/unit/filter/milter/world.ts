@@ -1,6 +1,7 @@
 /** A session with one milter, and a message for it. */
 
 import type { MilterConfig } from "../../../../src/config/config.ts";
+import { DnsError } from "../../../../src/dns/resolver.ts";
 import { constantSetting } from "../../../../src/expression/mod.ts";
 import {
   createFilterChain,
@@ -22,7 +23,11 @@ export function transaction(
 }
 
 /** One session with one filter. */
-export function world(milter: Pick<FakeMilter, "port">, settings: Partial<MilterConfig> = {}) {
+export function world(
+  milter: Pick<FakeMilter, "port">,
+  settings: Partial<MilterConfig> = {},
+  addresses: readonly string[] = [],
+) {
   const clock = new FakeClock();
   const { events, others: traffic, emit } = eventLog("milter.read", "milter.write");
   const troubles: string[] = [];
@@ -43,7 +48,11 @@ export function world(milter: Pick<FakeMilter, "port">, settings: Partial<Milter
   };
   const filter = createMilterFilter(config, {
     clock,
-    resolver: { a: () => Promise.reject(new Error("no DNS")), aaaa: () => Promise.reject(new Error("no DNS")) },
+    resolver: {
+      a: () =>
+        Promise.resolve({ records: addresses, exists: true, name: "filter.example", security: "insecure", ttl: 1 }),
+      aaaa: () => Promise.reject(new DnsError("no answer", "servfail")),
+    },
     version: "godwit 0",
     emit,
   });
