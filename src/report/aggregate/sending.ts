@@ -101,7 +101,9 @@ export function startSending(options: SendingOptions): Sending {
         const work = async () => {
           for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await sendOne(next);
         };
-        await Promise.all(Array.from({ length: MADE_AT_ONCE }, work));
+        const worked = await Promise.allSettled(Array.from({ length: MADE_AT_ONCE }, work));
+        const failed = worked.find((one) => one.status === "rejected");
+        if (failed !== undefined) throw failed.reason;
       }
     } catch (error) {
       // The next look finds everything as it was left.
@@ -114,13 +116,19 @@ export function startSending(options: SendingOptions): Sending {
   /** Rejects only with `StoreUnavailable`; the report is then due again when its lease ends. */
   const sendOne = async (report: DueReport): Promise<void> => {
     if (closing.signal.aborted) return;
-    let reporter: Reporter;
     try {
-      reporter = await options.reporterFor(report.kind, report.domain);
+      await makeAndSend(report);
     } catch (error) {
-      if (!(error instanceof LookupUnavailable)) throw error;
-      return await retry(report, error.message);
+      if (error instanceof StoreUnavailable) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      // Settings that cannot be looked up are no fault; anything else is, but of this report alone.
+      if (!(error instanceof LookupUnavailable)) emit("outgoing-report.submission-error", { ...about(report), reason });
+      await retry(report, reason);
     }
+  };
+
+  const makeAndSend = async (report: DueReport): Promise<void> => {
+    const reporter = await options.reporterFor(report.kind, report.domain);
     const made = await options.make(report, reporter);
     if (made.kind === "later") return await retry(report, made.reason);
     if (made.kind === "nobody") {

@@ -285,3 +285,15 @@ Deno.test("a node that stops lets go of what it has claimed, and another one sen
     assert.deepEqual(queued.toSorted(), ["r@a.example", "r@b.example"]);
     assert.deepEqual((await listOutgoing(store, { limit: 5 })).map(({ state }) => state), ["sent", "sent"]);
   }));
+
+Deno.test("a report that cannot be made for a fault of the program holds up no other", () =>
+  withReports(["a.example", "b.example"], async ({ start, queued, state, log }) => {
+    const sending = start({
+      make: ({ domain }) =>
+        domain === "a.example" ? Promise.reject(new TypeError("broken")) : Promise.resolve(mailed(`r@${domain}`)),
+    });
+    await sending.run();
+    assert.deepEqual(queued, ["r@b.example"]);
+    assert.deepEqual(await state(1), ["pending", [], "broken"]);
+    assert.equal(log.count("outgoing-report.submission-error"), 1);
+  }));
