@@ -14,7 +14,9 @@ export function buildMilters(context: BuildContext): readonly MilterConfig[] {
       reader.error(
         "session.milter.<id>.hostname",
         [id],
-        `expected a host name, an address or the absolute path of a Unix socket, found "${hostname}"`,
+        `expected a host name, an address or the absolute path of a Unix socket, found ${
+          reader.found("session.milter.<id>.hostname", id)
+        }`,
       );
     }
     if (!isPath && !reader.isSet("session.milter.<id>.port", id)) {
