@@ -98,6 +98,26 @@ Deno.test("the beginning is taken before it is changed, in characters", async ()
   assert.equal(await extracted("A: b", "Über 😀 uns", ":first 6 :lower"), "Über 😀");
   assert.equal(await extracted("A: b", "a*b", ":first 2 :quotewildcard"), "a\\*");
   assert.equal(await extracted("A: b", "abc", ":first 5 :length"), "3");
+  const modifiers = {
+    lower: "a.b*",
+    upper: "A.B*",
+    lowerfirst: "a.b*",
+    upperfirst: "A.b*",
+    quotewildcard: "A.b\\*",
+    quoteregex: "A\\.b\\*",
+    length: "4",
+    encodeurl: "A.b%2A",
+  };
+  const more = 'require ["enotify", "regex"]; ';
+  for (const [modifier, wanted] of Object.entries(modifiers)) {
+    const script = `${more}${REQUIRE} foreverypart { extracttext :${modifier} "t"; } set :${modifier} "s" "A.b*";
+      fileinto "\${t}|\${s}";`;
+    assert.deepEqual(
+      actionsOf(await run(script, { message: "A: b\n\nA.b*" })),
+      [`store ${wanted}|${wanted}`],
+      modifier,
+    );
+  }
   assert.match(errorsOf(`${REQUIRE} extracttext "t";`)[0] ?? "", /must stand inside foreverypart/);
   assert.equal(errorsOf('require ["extracttext", "foreverypart"]; foreverypart { extracttext "t"; }').length, 1);
 });
