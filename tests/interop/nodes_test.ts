@@ -6,7 +6,7 @@ import { type GodwitProcess, startGodwit } from "../../scripts/godwit_process.ts
 import { openDialogue } from "../../scripts/mail/dialogue.ts";
 import { startSink } from "../../scripts/mail/sink.ts";
 import { account, type Delivered } from "../crash/account.ts";
-import { messageOf, startLoad } from "../crash/load.ts";
+import { messageOf, SCRIPT, startLoad } from "../crash/load.ts";
 import { startSqld } from "../support/sqld.ts";
 import { eventually } from "./server.ts";
 
@@ -81,13 +81,17 @@ store.data = { type = "libsql", url = "${url}", timeout = "2s" }
 storage.data = "data"
 session.auth.require = false
 session.rcpt.relay = true
-session.data.limits.messages = 1_000_000
+session.data = { limits.messages = 1_000_000, script = "'copies'" }
 auth = { dkim.verify = "disable", arc.verify = "disable" }
 queue.strategy = { route = "'sink'", schedule = "'soon'", tls = "'plain'" }
 queue.schedule.soon = { queue-name = "remote", retry = ["1s"] }
 queue.route.sink = { type = "relay", address = "127.0.0.1", port = ${sink}, tls.implicit = false }
 queue.tls.plain = { starttls = "disable", dane = "disable", mta-sts = "disable" }
 tracer.console = { type = "console", level = "warn" }
+[sieve.trusted.scripts.copies]
+contents = '''
+${SCRIPT}
+'''
 `;
 }
 
