@@ -68,8 +68,7 @@ const RenewalInfo = v.object({ suggestedWindow: v.object({ start: v.string(), en
 /** Makes a keeper, with what the folder has. */
 export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit): Promise<Keeper> {
   const { id, directory, domains, challenge, renewBefore } = config;
-  // Names and authority make the certificate: nodes with the same ones share it, whatever they call it.
-  const digest = digestOf(directory, ...domains.toSorted());
+  const digest = certificateDigest(config);
   const accountId = digestOf("account", directory, id, config.eab?.kid ?? "");
   // The key stays when names are added: records such as TLSA tell of it.
   const keyId = digestOf("key", id);
@@ -325,6 +324,17 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
       await running;
     },
   };
+}
+
+/** Names and authority make the certificate: nodes with the same ones share it, whatever they call it. */
+function certificateDigest({ directory, domains }: AcmeConfig): string {
+  return digestOf(directory, ...domains.toSorted());
+}
+
+/** The certificate that the folder of a configuration holds, if there is one for its names. */
+export function cachedCertificate(config: AcmeConfig): CertificateConfig | undefined {
+  const cached = openCache(config.cache).certificate(`${config.id}-${certificateDigest(config)}`);
+  return holding(cached, config.domains) === undefined ? undefined : configOf(config, cached);
 }
 
 function configOf(

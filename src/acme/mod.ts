@@ -25,6 +25,8 @@ import { createProofBoard } from "./proofs.ts";
 import { type AcmeRecords, acmeRecords } from "./records.ts";
 import { createRfc2136 } from "./rfc2136.ts";
 
+export { cachedCertificate } from "./keeper.ts";
+
 /** What orders take. */
 export interface AcmeWorld {
   readonly store: Store;

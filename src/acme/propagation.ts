@@ -27,7 +27,7 @@ interface Server {
 /** Servers of a zone that are asked. */
 const MOST_SERVERS = 13;
 
-const TIMEOUT = 5_000;
+const TIMEOUT = 3_000;
 
 /**
  * Finds the servers of a record's zone.

@@ -2,6 +2,7 @@
 
 import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import { Command } from "commander";
+import { cachedCertificate } from "../acme/mod.ts";
 import { publicKeyRecord } from "../authentication/mod.ts";
 import { systemClock } from "../clock/mod.ts";
 import type { Config, SignatureConfig } from "../config/mod.ts";
@@ -164,7 +165,10 @@ function dmarc(domain: string): DnsRecord[] {
 
 // RFC 8461 §3.1, §3.3. Without a host to name there is no policy, and nothing to announce.
 function mtaSts(domain: string, config: Config): DnsRecord[] {
-  const names = createCertificateStore(config.certificates).certificates.flatMap((certificate) => certificate.names);
+  const names = [
+    ...createCertificateStore(config.certificates).certificates.flatMap((certificate) => certificate.names),
+    ...config.acme.flatMap(({ domains }) => domains),
+  ];
   const policy = publishedPolicy(config.mtaSts, names);
   if (policy === undefined) return [];
   return [
@@ -187,7 +191,9 @@ function mtaSts(domain: string, config: Config): DnsRecord[] {
  * RFC 7672 §3.1.1: the key of each certificate that clients of the host name may get. It stays the same when a
  * certificate is renewed for the same key.
  */
-function tlsa(_domain: string, { certificates, server: { hostname } }: Config): DnsRecord[] {
+function tlsa(_domain: string, { certificates: files, acme, server: { hostname } }: Config): DnsRecord[] {
+  // Those that an authority has issued keep their key, too.
+  const certificates = [...files, ...acme.flatMap((ordered) => cachedCertificate(ordered) ?? [])];
   const store = createCertificateStore(certificates);
   const ids = new Set(store.certificates.filter(({ names }) => names.includes(hostname)).map(({ id }) => id));
   if (ids.size === 0) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { createKeeper, type Keeper } from "../../../src/acme/keeper.ts";
+import { cachedCertificate, createKeeper, type Keeper } from "../../../src/acme/keeper.ts";
 import { createProofBoard } from "../../../src/acme/proofs.ts";
 import { type AcmeRecords, acmeRecords } from "../../../src/acme/records.ts";
 import type { AcmeConfig } from "../../../src/config/config.ts";
@@ -229,6 +229,9 @@ Deno.test("a node that starts again goes on with what its folder holds, and asks
   const { cert } = node.keeper.current;
   const restarted = await createKeeper(here.config(), clock, log.emit);
   assert.equal(restarted.current.cert, cert);
+  // That is what tools find, without a server.
+  assert.equal(cachedCertificate(here.config())?.cert, cert);
+  assert.equal(cachedCertificate(here.config({ domains: ["other.example"] })), undefined);
   const modes: number[] = [];
   for (const { name } of Deno.readDirSync(`${folder}/a`)) {
     modes.push((Deno.statSync(`${folder}/a/${name}`).mode ?? 0) & 0o777);
