@@ -33,6 +33,8 @@ export interface SieveHost {
   metadata?(mailbox: string | undefined, entry: string): Answer<string | undefined>;
   /** The user's own addresses, the first is the one to send from. Empty for scripts without a user. */
   readonly addresses?: readonly string[];
+  /** Whether the script may write in the name of an address (RFC 5435 §3.3); every one if missing. */
+  maySendFrom?(address: string): boolean;
   /** A new right side included: `id@host`, for Message-ID. */
   messageId?(): string;
   /** Functions of expressions that reach outside (reference §2.6). */

@@ -2,6 +2,7 @@
 
 import { headerAddress } from "./compose.ts";
 import { type ListedAddress, parseAddressList } from "../message/mod.ts";
+import type { Run } from "./run.ts";
 import { isDomain, quoteLocalPart } from "../smtp/mod.ts";
 
 /** An address that mail can be sent to. */
@@ -24,6 +25,13 @@ export function mailboxList(text: string): string | undefined {
   const list = parseAddressList(text);
   if (list.length === 0 || list.some((address) => mailboxOf(address) === undefined)) return undefined;
   return list.map(headerAddress).join(", ");
+}
+
+/** The text, if all addresses in it are some that a script may write in the name of; undefined if not. */
+export function allowedSenders(run: Run, text: string | undefined): string | undefined {
+  const { maySendFrom } = run.host;
+  if (text === undefined || maySendFrom === undefined) return text;
+  return parseAddressList(text).every(({ local, domain }) => maySendFrom(`${local}@${domain}`)) ? text : undefined;
 }
 
 /** A listed address as one that mail can be sent to. */

@@ -249,3 +249,20 @@ if mailboxexists ["INBOX", "Lists"] { fileinto "Lists"; } elsif header "subject"
     assert.deepEqual(await filed(server, "ana"), { "": ["one"], ".Lists": ["three", "two"] });
   });
 });
+
+Deno.test("users write in their own names only", async () => {
+  const ana = `require "enotify";
+notify :from "ceo@bank.example" "mailto:one@example.com";
+notify :from "Ana <postmaster+news@example.org>" "mailto:two@example.com";`;
+  await withScripts({ ana }, async (server) => {
+    await send(server, "\r\none\r\n");
+    for (const [user, from] of [["one", "ana@example.org"], ["two", '"Ana" <postmaster+news@example.org>']]) {
+      await server.event("delivery.delivered", ({ fields }) => fields.to === `${user}@example.com`);
+      const folder = `${server.folder}/mail/example.com/${user}/Maildir/new`;
+      for await (const { name } of Deno.readDir(folder)) {
+        const text = await Deno.readTextFile(`${folder}/${name}`);
+        assert.equal(/^From: (.*)\r$/m.exec(text)?.[1], from);
+      }
+    }
+  });
+});

@@ -230,11 +230,12 @@ function sentCopyOf(action: Action): readonly SentCopy[] {
 
 function hostOf(
   world: UserScriptWorld,
-  { message: { receivedFromIp }, mailboxExists }: UserOccasion,
+  { message: { receivedFromIp }, address, mailboxExists }: UserOccasion,
   addresses: readonly string[],
   remembered: RunMemory,
 ): SieveHost {
   const { clock, hostname, version, outbox, config } = world;
+  const own = new Set([...addresses, address].map(withoutDetail));
   // RFC 5183 §4.1.
   const items: Readonly<Record<string, string>> = {
     domain: hostname.slice(hostname.indexOf(".") + 1),
@@ -253,9 +254,15 @@ function hostOf(
     seen: remembered.seen,
     mailboxExists,
     addresses,
+    maySendFrom: (other) => own.has(withoutDetail(other)),
     messageId: () => `${formatMessageId(outbox.nextId())}@${config.hostname}`,
     pause: takeTurns(),
   };
+}
+
+/** An address without its detail (RFC 5233), in lower case: all of them belong to one user. */
+function withoutDetail(address: string): string {
+  return address.toLowerCase().replace(/^([^"+@][^+@]*)\+[^@]*@/, "$1@");
 }
 
 /** The message with another header, or as a whole another one. */

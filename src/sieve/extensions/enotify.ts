@@ -4,7 +4,7 @@ import type { NotifyAction, OutgoingMail } from "../actions.ts";
 import { composeMail, dateText, headerAddress, headerText } from "../compose.ts";
 import type { Call, Compiler, Extension, TagDefinition } from "../definition.ts";
 import { firstField, type ListedAddress, parseAddressList } from "../../message/mod.ts";
-import { mailboxOf, parseMailbox } from "../mailbox_address.ts";
+import { allowedSenders, mailboxOf, parseMailbox } from "../mailbox_address.ts";
 import { type MailtoUri, parseMailto } from "../mailto.ts";
 import { SieveRuntimeError } from "../problem.ts";
 import type { Run } from "../run.ts";
@@ -180,7 +180,8 @@ function compileNotify(call: Call, compiler: Compiler) {
       throw new SieveRuntimeError(`'${sender.slice(0, 256)}' is not an address that mail can come from`, call.at);
     }
     const mail = "problem" in parsed ? undefined : compose(run, parsed, {
-      from: sender,
+      // RFC 5435 §3.3: what is not allowed is as if it were not there.
+      from: allowedSenders(run, sender),
       importance: importance?.text.read(run) ?? "2",
       text: text?.text.read(run),
     });

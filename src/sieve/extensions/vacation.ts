@@ -7,7 +7,7 @@ import { writtenText } from "../call.ts";
 import type { Call, Compiler, Extension } from "../definition.ts";
 import { fieldsNamed, firstField, type ListedAddress, parseAddressList } from "../../message/mod.ts";
 import { later } from "../later.ts";
-import { mailboxList, parseMailbox } from "../mailbox_address.ts";
+import { allowedSenders, mailboxList, parseMailbox } from "../mailbox_address.ts";
 import { SieveRuntimeError } from "../problem.ts";
 import type { Run } from "../run.ts";
 
@@ -128,9 +128,11 @@ function references(run: Run): readonly (readonly [string, string])[] {
 
 function compose(run: Run, reply: Reply, sender: string, own: string): OutgoingMail {
   const now = run.host.now();
-  const from = reply.from === undefined ? undefined : mailboxList(reply.from);
+  // RFC 5230 §4.3: what is not allowed is as if it were not there.
+  const authors = allowedSenders(run, reply.from);
+  const from = authors === undefined ? undefined : mailboxList(authors);
   // RFC 5322 §3.6.2: where several are the authors, one of them has sent it.
-  const several = reply.from !== undefined && parseAddressList(reply.from).length > 1;
+  const several = authors !== undefined && parseAddressList(authors).length > 1;
   const id = run.host.messageId?.();
   // RFC 5230 §5.1 wants the null sender; some servers refuse it.
   const fromRecipient = run.settings.get("sieve_vacation_send_from_recipient") === "yes";

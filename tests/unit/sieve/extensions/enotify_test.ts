@@ -56,6 +56,14 @@ Deno.test("a notification names its owner, also where there is no recipient yet"
   assert.equal(await owner(server), 'auto-notified; owner-email="robot@example.net"');
 });
 
+Deno.test("nobody is notified in the name of others, where the host says who they are", async () => {
+  const host = { addresses: ["bob@example.net"], maySendFrom: (address: string) => address === "bob@example.net" };
+  const other = await notice('notify :from "ceo@bank.example" "mailto:a@example.org";', { host });
+  assert.deepEqual([other?.from, field(other?.text ?? "", "from")], ["bob@example.net", "bob@example.net"]);
+  const own = await notice('notify :from "B <bob@example.net>" "mailto:a@example.org";', { host });
+  assert.equal(field(own?.text ?? "", "from"), '"B" <bob@example.net>');
+});
+
 Deno.test("fields that tell where mail comes from are not taken from a URI", async () => {
   const uri = "mailto:a@example.org?from=x@example.org&auto-submitted=no&received=x&date=x&message-id=x&X-Kind=x";
   const { text = "" } = await notice(`notify "${uri}";`, { host: { addresses: ["robot@example.net"] } }) ?? {};

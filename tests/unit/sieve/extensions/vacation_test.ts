@@ -68,6 +68,15 @@ Deno.test(":from is a list of mailboxes, of which one has sent the reply", async
   assert.match(late.error?.message ?? "", /'bob' is not an address/);
 });
 
+Deno.test("nobody writes in the name of others, where the host says who they are", async () => {
+  const host = { maySendFrom: (address: string) => address.endsWith("@example.com") };
+  const from = async (text: string) =>
+    /^From: (.*)$/m.exec(await reply(`vacation :from "${text}" "x";`, { host }) ?? "")?.[1];
+  assert.equal(await from("Bob <bob@example.com>"), '"Bob" <bob@example.com>');
+  assert.equal(await from("ceo@bank.example"), "<bob@example.net>");
+  assert.equal(await from("bob@example.com, ceo@bank.example"), "<bob@example.net>");
+});
+
 Deno.test("a MIME entity is sent as it is, and its header has no other characters than ASCII", async () => {
   const entity = (type: string, text: string) => `vacation :mime text:\nContent-Type: ${type}\n\n${text}\n.\n;`;
   const sent = await reply(entity("text/html; charset=utf-8", "<p>grün</p>"));
