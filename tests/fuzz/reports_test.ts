@@ -62,7 +62,7 @@ const damage = fc.array(
 Deno.test("whatever becomes of a mail, reading it ends in reports that make sense or in a reason", async () => {
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...MAILS), damage, async (whole, changes) => {
-      let bytes = [...whole];
+      const bytes = [...whole];
       for (const { at, length, insert } of changes) bytes.splice(Math.floor(at * bytes.length), length, ...insert);
       const { reports, unreadable } = await findReports(Uint8Array.from(bytes), { pause });
       assert.ok(reports.length + unreadable.length > 0);

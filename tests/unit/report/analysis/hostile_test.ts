@@ -68,11 +68,11 @@ Deno.test("bombs are told as what they are", async () => {
   assert.deepEqual(await refused(packed(many)), { kind: "archive", reason: "r.gz: more than 20 files" });
 });
 
-Deno.test("the same bytes may be listed twenty times, and no more is unpacked for it", async () => {
-  // 4 MB in each of 20 files, well within the ratio for each of them because part of it cannot be packed.
+Deno.test("files that are large together are unpacked to the limit and no further", async () => {
+  // 5 MB in each of 14 files, well within the ratio because part of it cannot be packed.
   const big = new Uint8Array(5 * 1024 * 1024);
   big.set(noise(64 * 1024));
-  const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${i}.bin`, big]));
+  const files = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [`${i}.bin`, big]));
   const unreadable = await refused(packed(zip(files)));
   assert.deepEqual(unreadable, { kind: "archive", reason: "r.gz: more than 67108864 octets unpacked" });
 });
