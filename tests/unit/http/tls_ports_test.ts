@@ -158,6 +158,33 @@ Deno.test("closing lets a request end, ends idle connections, and cuts off the r
   assert.equal(clock.pending, 0);
 });
 
+Deno.test("a stream reaches the client piece by piece, and ends when the client leaves", async () => {
+  let send = (_: string) => {};
+  const cancelled = Promise.withResolvers<void>();
+  const { listener } = start(() =>
+    Promise.resolve(
+      new Response(
+        new ReadableStream({
+          start: (controller) => {
+            send = (text) => controller.enqueue(new TextEncoder().encode(text));
+          },
+          cancel: () => cancelled.resolve(),
+        }),
+      ),
+    )
+  );
+  const one = client(listener);
+  one.ask("/stream");
+  await one.until("\r\n\r\n");
+  for (const piece of ["first\n", "second\n"]) {
+    send(piece);
+    await one.until(`${piece}\r\n`);
+  }
+  one.socket.destroy();
+  await cancelled.promise;
+  await listener.close();
+});
+
 Deno.test("whoever sends no whole request for a minute is not waited for", async () => {
   const clock = new FakeClock();
   const { listener } = start(path, { clock });
