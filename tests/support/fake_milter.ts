@@ -3,6 +3,7 @@
 import { createServer, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { concat } from "./bytes.ts";
+import { within } from "./within.ts";
 
 /** A packet that the mail server sent. */
 export interface Heard {
@@ -158,17 +159,20 @@ export async function startFakeMilter(options: FakeMilterOptions = {}): Promise<
     options.path === undefined ? server.listen(0, "127.0.0.1", resolve) : server.listen(options.path, resolve)
   );
   const address = server.address();
+  const until = (condition: () => boolean, what: string) => {
+    const waiting = async () => {
+      while (!condition()) await wake.promise;
+    };
+    return within(waiting(), () => `the filter has not heard ${what}`);
+  };
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     heard,
     macros,
     silence: silence.promise,
-    async hears(command, count = 1) {
-      while (heard.filter((each) => each.command === command).length < count) await wake.promise;
-    },
-    async hearsMacros(command, count) {
-      while ((counts.get(command) ?? 0) < count) await wake.promise;
-    },
+    hears: (command, count = 1) =>
+      until(() => heard.filter((each) => each.command === command).length >= count, command),
+    hearsMacros: (command, count) => until(() => (counts.get(command) ?? 0) >= count, `macros of ${command}`),
     commands: (connection) =>
       heard.filter((each) => connection === undefined || each.connection === connection).map((each) => each.command)
         .join(""),
