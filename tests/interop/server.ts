@@ -26,6 +26,8 @@ export interface TestServer {
   mail(account: string, count?: number): Promise<string[]>;
   /** What the server printed. */
   output(): string;
+  /** Sends SIGHUP, by which configuration and certificates are read again. */
+  reload(): void;
 }
 
 /** What a test changes. */
@@ -74,6 +76,7 @@ export async function withServer(
       certificate,
       mail: (account, count = 1) => waitForMail(`${folder}/mail/${account}`, count),
       output: child.output,
+      reload: () => child.kill("SIGHUP"),
     });
   } catch (error) {
     console.error(`the server printed:\n${child.output()}`);
