@@ -217,11 +217,11 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
     };
     let cert: string;
     try {
-      cert = await ordered(world, client, { ...request, replaces });
+      cert = await orderCertificate(client, { ...request, replaces });
     } catch (error) {
       // RFC 9773 §5: an authority may refuse to have it replaced, as one that never issued it would.
       if (replaces === undefined || !isRefusalOf(error, ["alreadyReplaced", "malformed"])) throw error;
-      cert = await ordered(world, client, { ...request, replaces: undefined });
+      cert = await orderCertificate(client, { ...request, replaces: undefined });
     }
     const certificate = { cert, privateKey };
     try {
@@ -230,22 +230,6 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
       return arrived;
     } catch (error) {
       throw new AcmeError(`what the authority sent cannot be used: ${reasonOf(error)}`);
-    }
-  };
-
-  /** Orders; an account that the authority has lost is made again. */
-  const ordered = async (
-    world: KeeperWorld,
-    client: AcmeClient,
-    request: Parameters<typeof orderCertificate>[1],
-  ): Promise<string> => {
-    try {
-      return await orderCertificate(client, request);
-    } catch (error) {
-      if (!isRefusalOf(error, ["accountDoesNotExist"])) throw error;
-      await world.records.forgetAccount(accountId);
-      await useAccount(world, client);
-      return await orderCertificate(client, request);
     }
   };
 
@@ -259,9 +243,20 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
     return known.privateKey;
   };
 
+  /** Signs as the account from now on. One that the authority has lost is made again. */
   const useAccount = async ({ records }: KeeperWorld, client: AcmeClient): Promise<void> => {
     const known = await records.key(accountId);
-    if (known !== undefined && known.url !== "") return client.useAccount(known.url);
+    if (known !== undefined && known.url !== "") {
+      client.useAccount(known.url);
+      try {
+        // RFC 8555 §7.3.2: the addresses may have changed since.
+        await client.post(known.url, { contact: config.contacts });
+        return;
+      } catch (error) {
+        if (!isRefusalOf(error, ["accountDoesNotExist"])) throw error;
+        await records.forgetAccount(accountId);
+      }
+    }
     const url = await client.createAccount({ contacts: config.contacts, eab: config.eab });
     client.useAccount(url);
     await records.keepKey(accountId, { privateKey: client.key.pem, url });

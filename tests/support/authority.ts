@@ -167,6 +167,12 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
         const at = orders.push(order) - 1;
         return reply(201, orderBody(order, at), { location: `${ROOT}/order/${at}` });
       }
+      case "account": {
+        const known = self.accounts.get(account);
+        if (known === undefined || account !== url) throw new Refusal(401, "unauthorized", "not your account");
+        self.accounts.set(account, { ...known, contact: payload.contact });
+        return reply(200, { status: "valid" });
+      }
       case "order":
         return reply(200, orderBody(orderAt(index), index));
       case "authz": {

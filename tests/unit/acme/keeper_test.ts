@@ -333,16 +333,30 @@ Deno.test("an authority that cannot be reached is tried again after a minute", a
   await passes(here, () => issued(node));
 });
 
-Deno.test("a nonce that is not good any more, and an account that was lost, cost another request", async () => {
+Deno.test("a nonce that is not good any more costs another request", async () => {
   await using here = await world();
   const { authority } = here;
   const stale = { status: 400, body: { type: "urn:ietf:params:acme:error:badNonce", detail: "stale" } };
-  const gone = { status: 400, body: { type: "urn:ietf:params:acme:error:accountDoesNotExist", detail: "gone" } };
-  authority.instead.set("/new-account", [stale]);
-  authority.instead.set("/new-order", [gone]);
+  authority.instead.set("/new-account", [stale]).set("/new-order", [stale, stale]);
   const node = await here.node();
   await passes(here, () => issued(node));
-  assert.equal(authority.asked.filter((line) => line === "POST /new-account").length, 3);
+  assert.equal(authority.asked.filter((line) => line === "POST /new-account").length, 2);
+  assert.equal(authority.asked.filter((line) => line === "POST /new-order").length, 3);
+});
+
+Deno.test("new addresses are told with the next order, and an account that was lost is made again", async () => {
+  await using here = await world();
+  const { authority } = here;
+  const first = await here.node();
+  await passes(here, () => issued(first));
+  const next = here.config({ contacts: ["mailto:ana@example.net"], domains: ["new.example.net"] });
+  const second = await here.node(next);
+  await passes(here, () => issued(second));
+  assert.deepEqual([...authority.accounts.values()].map(({ contact }) => contact), [["mailto:ana@example.net"]]);
+  authority.accounts.clear();
+  const third = await here.node(here.config({ domains: ["third.example.net"] }));
+  await passes(here, () => issued(third));
+  assert.deepEqual([...authority.accounts.values()].map(({ contact }) => contact), [["mailto:postmaster@example.net"]]);
 });
 
 Deno.test("a challenge that is not offered is said to be missing, with those that there are", async () => {
