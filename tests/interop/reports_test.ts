@@ -6,9 +6,13 @@ import { createDmarcRecorder, makeDmarcReport, reportMessage } from "../../src/r
 import { claimDue } from "../../src/report/aggregate/ledger.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { openTemporaryStore, temporaryFolder } from "../support/store.ts";
+import { startTestServer } from "../support/server.ts";
+import { publicKeyText, signingKey } from "../support/signing_keys.ts";
 import { createZone } from "../support/zone.ts";
+import { submit } from "../support/client.ts";
+import { withSmtpSink } from "./peer.ts";
 import { dkim, observation, type ObservationParts, spf } from "../unit/report/dmarc/observation.ts";
-import { run } from "./server.ts";
+import { eventually, run } from "./server.ts";
 
 /** Messages and how many of each. */
 const MESSAGES: readonly (readonly [number, ObservationParts])[] = [
@@ -121,4 +125,76 @@ Deno.test("Mail::DMARC takes a report out of its mail and stores what it says", 
     "5 none fail pass",
     "pass s1",
   ]);
+});
+
+/** Says for each file whether its signature verifies, and what DMARC-aware receivers look at. */
+const VERIFY = `
+import dkim, email, gzip, json, sys
+given = json.load(sys.stdin)
+for path in given["files"]:
+    octets = open(path, "rb").read()
+    # The dump begins with fields about the envelope.
+    message = octets[octets.index(b"DKIM-Signature:"):].replace(b"\\r\\n", b"\\n").replace(b"\\n", b"\\r\\n")
+    verified = dkim.verify(message, dnsfunc=lambda name, timeout=5: given["txt"].encode())
+    mail = email.message_from_bytes(message)
+    part = mail.get_payload()[1]
+    content = gzip.decompress(part.get_payload(decode=True))
+    print(json.dumps([verified, mail["From"], mail.get_content_type(), part.get_content_type(), content.decode()]))
+`;
+
+Deno.test("reports arrive at smtp-sink signed so that dkimpy accepts them, and Python finds the report in its mail", async () => {
+  await using folder = await temporaryFolder();
+  await Deno.chmod(folder.path, 0o777);
+  const key = signingKey("rsa-sha256", "r1");
+  await withSmtpSink(["-d", join(folder.path, "mail.")], async (port) => {
+    // Reports are made days later, which must not be in the future: dkimpy does not believe such signatures.
+    const clock = new FakeClock(Date.now() - 4 * 86_400_000);
+    const resolver = createZone({
+      "good.example": { txt: ["v=spf1 ip4:127.0.0.1 -all"], mx: [[10, "mx.good.example"]] },
+      "mx.good.example": { a: ["127.0.0.1"] },
+      "_dmarc.good.example": { txt: ["v=DMARC1; p=reject; rua=mailto:dmarc@good.example"] },
+      "_smtp._tls.good.example": { txt: ["v=TLSRPTv1; rua=mailto:tls@good.example"] },
+    });
+    const settings = `
+signature.own = { private-key = """${key.pem}""", domain = "example.org", selector = "r1", algorithm = "rsa-sha256" }
+report.dmarc.aggregate.sign = "'own'"
+report.tls.aggregate.sign = "'own'"
+session.rcpt.relay = true
+`;
+    await using test = await startTestServer(settings, { checks: true, clock, resolver, mxPort: port });
+    const from = "smith@good.example";
+    const content = `From: ${from}\r\nSubject: x\r\n\r\nbody\r\n`;
+    await submit(test.address("smtp"), { from, to: ["someone@good.example"], content });
+    await test.event("delivery.delivered");
+    // In small steps while the store is at work: it has its time limits by the same clock.
+    const store = await openTemporaryStore(join(test.folder, "data"), { name: "godwit.db" });
+    await eventually("both results are stored", async () => {
+      await clock.advance(2_000);
+      const { rows } = await store.read("SELECT count(*) FROM aggregate_results");
+      return rows[0]?.[0] === 2 ? true : undefined;
+    });
+    await store.close();
+    await clock.advance(2 * 86_400_000);
+    const reports = await eventually("two reports arrive", async () => {
+      await clock.advance(2_000);
+      const queued = test.events.filter(({ name, fields }) =>
+        name === "delivery.delivered" && fields.queue === "report"
+      );
+      return queued.length === 2 ? queued : undefined;
+    });
+    assert.equal(reports.length, 2);
+    const files: string[] = [];
+    for await (const { name } of Deno.readDir(folder.path)) {
+      const path = join(folder.path, name);
+      if ((await Deno.readTextFile(path)).includes("DKIM-Signature:")) files.push(path);
+    }
+    const output = await run("/usr/bin/python3", ["-c", VERIFY], JSON.stringify({ files, txt: publicKeyText(key) }));
+    const read = output.trim().split("\n").map((line): string[] => JSON.parse(line)).toSorted();
+    assert.deepEqual(read.map((one) => one.slice(0, 4)), [
+      [true, "DMARC Report <noreply-dmarc@example.org>", "multipart/mixed", "application/gzip"],
+      [true, "TLS Report <noreply-tls@example.org>", "multipart/report", "application/tlsrpt+gzip"],
+    ]);
+    assert.match(read[0]?.[4] ?? "", /<count>1<\/count>/);
+    assert.equal(JSON.parse(read[1]?.[4] ?? "").policies[0].summary["total-failure-session-count"], 1);
+  });
 });

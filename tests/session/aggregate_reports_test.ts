@@ -51,13 +51,30 @@ const message = (from: string, to = "ana@example.org") => ({
   content: `From: ${from}\r\nSubject: x\r\n\r\nbody\r\n`,
 });
 
-/** Moves time on, so far that reports of the day are due, and waits for the peer to have them. */
-async function untilReported(clock: FakeClock, peer: FakePeer, count: number): Promise<void> {
+/**
+ * Waits until `counted` results are in the store, moves time on, so far that reports of the day are due, and waits for the
+ * peer to have them.
+ */
+async function untilReported(
+  test: TestServer,
+  clock: FakeClock,
+  peer: FakePeer,
+  { counted, sent }: { readonly counted: number; readonly sent: number },
+): Promise<void> {
+  // Small steps: what the store is asked meanwhile has its time limit by the same clock.
+  const step = async (condition: () => boolean | Promise<boolean>, what: string) =>
+    await until(async () => {
+      await clock.advance(1_000);
+      return await condition();
+    }, what);
+  const store = await openTemporaryStore(join(test.folder, "data"), { name: "godwit.db" });
+  await step(async () => {
+    const { rows } = await store.read("SELECT coalesce(sum(count), 0) FROM aggregate_results");
+    return rows[0]?.[0] === counted;
+  }, `${counted} results in the store`);
+  await store.close();
   await clock.advance(DAY);
-  await until(async () => {
-    await clock.advance(1_000);
-    return reports(peer).length === count;
-  });
+  await step(() => reports(peer).length === sent, `${sent} reports at the peer`);
 }
 
 const reports = (peer: FakePeer) => peer.messages.filter(({ mail }) => /FROM:<>/.test(mail));
@@ -114,7 +131,7 @@ Deno.test("who publishes rua is told what DMARC came to, the day after", async (
   for (let i = 0; i < 3; i++) await submit(test.address("smtp"), message("smith@good.example"));
   await submit(test.address("smtp"), message("smith@bad.example"));
   await submit(test.address("smtp"), message("smith@quiet.example"));
-  await untilReported(clock, peer, 2);
+  await untilReported(test, clock, peer, { counted: 4, sent: 2 });
 
   const report = read(peer, /Report Domain: good\.example/);
   assert.deepEqual(report.rcpt.map((rcpt) => /<(.*)>/.exec(rcpt)?.[1]), ["dmarc@good.example"]);
@@ -141,6 +158,9 @@ Deno.test("who publishes rua is told what DMARC came to, the day after", async (
 
   const sent = test.events.filter(({ name }) => name === "outgoing-report.dmarc-aggregate-report");
   assert.deepEqual(sent.map(({ fields }) => fields.domain).sort(), ["bad.example", "good.example"]);
+  // Reports have a virtual queue of their own.
+  const delivered = await test.event("delivery.delivered", ({ fields }) => fields.to === "dmarc@good.example");
+  assert.equal(delivered.fields.queue, "report");
   const refused = await test.event("outgoing-report.unauthorized-reporting-address");
   assert.equal(refused.fields.uri, "mailto:x@outside.example");
 });
@@ -151,7 +171,7 @@ Deno.test("what a strict policy refused is told as refused", async () => {
   await using _ = test;
   const [refused] = await submit(test.address("smtp"), message("smith@bad.example"));
   assert.match(refused ?? "", /^550 /);
-  await untilReported(clock, peer, 1);
+  await untilReported(test, clock, peer, { counted: 1, sent: 1 });
   const xml = unpacked(read(peer, /Report Domain: bad\.example/).parts[1]);
   assert.match(
     xml.replaceAll("\n", ""),
@@ -168,12 +188,12 @@ Deno.test("a report is sent by a server that was not there when its results came
   await first.server.stop();
   {
     await using second = await startTestServer(settings(), { ...options, folder: first.folder });
-    await untilReported(clock, peer, 1);
+    await untilReported(second, clock, peer, { counted: 1, sent: 1 });
     await second.event("outgoing-report.dmarc-aggregate-report");
     await second.server.stop();
     await using third = await startTestServer(settings(), { ...options, folder: first.folder });
     await submit(third.address("smtp"), message("smith@good.example"));
-    await untilReported(clock, peer, 2);
+    await untilReported(third, clock, peer, { counted: 1, sent: 2 });
   }
   const ids = reports(peer).map(({ content }) => /Report-ID:\s+<(\w+)>/.exec(content)?.[1]);
   assert.equal(new Set(ids).size, 2);
@@ -185,7 +205,7 @@ Deno.test("who publishes a TLSRPT record is told how sessions went, but not of t
   await using _ = test;
   await submit(test.address("smtp"), message("ana@example.org", "someone@good.example"));
   await test.event("delivery.delivered");
-  await untilReported(clock, peer, 1);
+  await untilReported(test, clock, peer, { counted: 1, sent: 1 });
   const report = read(peer, /Report Domain: good\.example/);
   assert.match(
     report.field("subject"),
