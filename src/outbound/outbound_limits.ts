@@ -67,6 +67,8 @@ export function createOutboundLimits(
   { rates, slots, waiting, clock }: Counters & { readonly waiting: WaitingRoom; readonly clock: Clock },
 ): OutboundLimits {
   const durations = new Map<OutboundLimiterConfig, number>();
+  /** Slots that are taken here, by key. */
+  const own = new Map<string, number>();
 
   /** What is counted for these recipients, each thing once. */
   const countsOf = async (scope: HostScope, recipients: readonly QueuedRecipient[], open: readonly number[]) => {
@@ -104,7 +106,8 @@ export function createOutboundLimits(
   const overConcurrency = (count: Count, limit: number, host: string): Failure => {
     const spacing = (durations.get(count.limiter) ?? USUAL_ATTEMPT) / limit;
     const key = slotKey(count);
-    const waits = waiting.sentAway(key, LOOK, () => waiting.turn(key, spacing, SHORTEST_TURN));
+    const turn = () => waiting.turn(key, spacing, SHORTEST_TURN);
+    const waits = waiting.sentAway(key, LOOK, turn, () => !own.has(key));
     const text = `${count.limiter.id} allows ${attempts(limit)} at the same time`;
     return failure("deferred", "concurrency", "4.4.5", text, { host, waits });
   };
@@ -123,7 +126,11 @@ export function createOutboundLimits(
         if (what.release === undefined) return;
         what.release();
         what.release = undefined;
-        if (waiting.occupied) waiting.wake(slotKey(what.count));
+        const key = slotKey(what.count);
+        const left = (own.get(key) ?? 1) - 1;
+        if (left > 0) own.set(key, left);
+        else own.delete(key);
+        if (waiting.occupied) waiting.wake(key);
       };
       const isWanted = ({ concerned }: Count) => concerned.some((index) => !refused.has(index));
       try {
@@ -138,7 +145,10 @@ export function createOutboundLimits(
             const asked = slots.acquire(key, concurrency);
             what.release = asked instanceof Promise ? await asked : asked;
             if (what.release === undefined) over = overConcurrency(count, concurrency, host);
-            else if (waiting.occupied) waiting.admitted(key);
+            else {
+              own.set(key, (own.get(key) ?? 0) + 1);
+              if (waiting.occupied) waiting.admitted(key);
+            }
           }
           if (rate !== undefined && over === undefined) {
             const key = rateKey(count);

@@ -34,8 +34,9 @@ export interface WaitingRoom {
    *
    * @param afterwards milliseconds until somebody looks for room although nobody has said that there is
    * @param turn milliseconds after which one comes back who finds no room to wait
+   * @param isElsewhere whether other nodes alone have what is waited for
    */
-  sentAway(key: string, afterwards: number, turn: () => number): LocalWait;
+  sentAway(key: string, afterwards: number, turn: () => number, isElsewhere?: () => boolean): LocalWait;
   /**
    * Milliseconds after which one who is sent away should come back.
    *
@@ -164,7 +165,7 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
       const bay = bays.get(key);
       if (bay?.looking === true) release(bay);
     },
-    sentAway(key, afterwards, turn) {
+    sentAway(key, afterwards, turn, isElsewhere = () => false) {
       const now = clock.now();
       let bay = bays.get(key);
       if (bay === undefined) {
@@ -180,6 +181,9 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
       let handed: number | undefined;
       return {
         turn: () => handed ??= turn(),
+        get isElsewhere() {
+          return isElsewhere();
+        },
         get hasRoom() {
           return parked < MOST && here.parked.size < MOST_FOR_ONE && afterwards <= LONGEST_LOOK;
         },

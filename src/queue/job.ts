@@ -40,8 +40,10 @@ export interface Job {
   began: number;
   /** Whether the store was told of that attempt. */
   shown: boolean;
-  /** Since when it waits for a limit of ours, if it does. */
-  waitsSince: number | undefined;
+  /** If it has waited for a limit of ours: when that is looked at, milliseconds since the epoch. */
+  reviewAt: number | undefined;
+  /** Whether the store was told of that wait. */
+  waitTold: boolean;
   abort: AbortController | undefined;
 }
 
@@ -83,7 +85,8 @@ export function createJob(
     state: "ready",
     began: 0,
     shown: false,
-    waitsSince: undefined,
+    reviewAt: undefined,
+    waitTold: false,
     abort: undefined,
   };
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Timer } from "../clock/mod.ts";
-import type { Job } from "./job.ts";
+import { type Job, takeOut } from "./job.ts";
 import type { RecipientRecord } from "./record.ts";
 import type { Recorder } from "./recorder.ts";
 import { settleDeferral, type Settlement } from "./settle.ts";
@@ -42,16 +42,14 @@ interface Entry {
   readonly wait: LocalWait;
   /** By `seq`. */
   readonly details: ReadonlyMap<number, FailureDetail>;
-  /** When it is looked at, milliseconds since the epoch. */
-  look: number;
   readonly leave: () => void;
 }
 
 type Waiting = Extract<Outcome, { kind: "deferred" }>;
 
-/** Milliseconds after which a wait is recorded, and from one look to the next. */
+/** Milliseconds after which a wait is recorded, and from one review to the next. */
 const PATIENCE = 5000;
-const NEXT_LOOK = 30_000;
+const NEXT_REVIEW = 15_000;
 const SWEEP = 1000;
 const TOGETHER = 100;
 /** How what stays is settled: it is due all the time. */
@@ -65,15 +63,12 @@ export function createParking(context: ParkingContext): Parking {
   let sweeping = false;
 
   const park = (job: Job, wait: LocalWait, outcomes: readonly Waiting[]) => {
-    const now = clock.now();
     job.state = "ready";
-    job.waitsSince ??= now;
-    const age = now - job.waitsSince;
+    job.reviewAt ??= clock.now() + PATIENCE;
     const entry: Entry = {
       job,
       wait,
       details: new Map(outcomes.map(({ recipient, detail }) => [recipient, detail])),
-      look: now + (age < PATIENCE ? PATIENCE - age : NEXT_LOOK),
       leave: wait.enter(job, () => {
         if (entries.get(job) !== entry) return false;
         entries.delete(job);
@@ -89,37 +84,40 @@ export function createParking(context: ParkingContext): Parking {
   /** Looks at one that has waited for long. */
   const review = async (entry: Entry): Promise<void> => {
     const { job, details } = entry;
+    // Those who have all places hand them on among themselves, and may as well have the mail.
+    const leaves = job.waitTold && entry.wait.isElsewhere;
+    const how = leaves ? { waits: entry.wait } : AT_ONCE;
     const settlements: Settlement[] = [];
     for (const recipient of job.recipients) {
       const detail = details.get(recipient.seq);
       if (detail === undefined) continue;
-      settlements.push(await settleDeferral(job.message, recipient, detail, context.strategy(), clock.now(), AT_ONCE));
+      settlements.push(await settleDeferral(job.message, recipient, detail, context.strategy(), clock.now(), how));
     }
     // It may have gone on meanwhile, or have been cancelled.
     if (entries.get(job) !== entry) return;
+    const present = new Map(job.recipients.map((one) => [one.seq, one]));
     const staying: Extract<Settlement, { kind: "deferred" }>[] = [];
     const going: Settlement[] = [];
     for (const settlement of settlements) {
       const { kind, recipient } = settlement;
-      const index = job.recipients.findIndex(({ seq }) => seq === recipient.seq);
-      if (index < 0) continue;
-      if (kind === "deferred" && !settlement.delayed && recipient.queue === job.queue) {
-        if (settlement.repeated !== true) staying.push(settlement);
-      } else {
-        job.recipients.splice(index, 1);
-        going.push(settlement);
+      if (!present.has(recipient.seq)) continue;
+      const stays = kind === "deferred" && !leaves && !settlement.delayed && recipient.queue === job.queue;
+      if (!stays) going.push(settlement);
+      else if (settlement.repeated !== true) staying.push(settlement);
+    }
+    if (going.length > 0) {
+      takeOut(job, going.flatMap(({ recipient }) => present.get(recipient.seq) ?? []));
+      if (job.recipients.length === 0) {
+        entries.delete(job);
+        entry.leave();
       }
+      context.settle(job, going);
     }
-    if (job.recipients.length === 0) {
-      entries.delete(job);
-      entry.leave();
-    }
-    if (going.length > 0) context.settle(job, going);
-    if (staying.length === 0) return;
     // Without the store it waits unrecorded, and is looked at again.
-    if (!await context.recorder.recordWait(job.message, staying)) return;
+    if (staying.length > 0 && !await context.recorder.recordWait(job.message, staying)) return;
+    job.waitTold = true;
     for (const { recipient: { seq, lastError, lastStatus, lastDetail } } of staying) {
-      const one = job.recipients.find((known) => known.seq === seq);
+      const one = present.get(seq);
       if (one !== undefined) Object.assign(one, { lastError, lastStatus, lastDetail });
     }
   };
@@ -131,8 +129,8 @@ export function createParking(context: ParkingContext): Parking {
       if (job.state !== "ready" || job.recipients.length === 0) {
         entries.delete(job);
         entry.leave();
-      } else if (entry.look <= now) {
-        entry.look = now + NEXT_LOOK;
+      } else if (job.reviewAt !== undefined && job.reviewAt <= now) {
+        job.reviewAt = now + NEXT_REVIEW;
         due.push(entry);
       }
     }

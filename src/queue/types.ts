@@ -150,6 +150,8 @@ export interface LocalWait {
    * @returns what ends the wait
    */
   enter(who: Ranked, go: () => boolean): () => void;
+  /** Whether other nodes alone have what is waited for: then they may be sooner to deliver. */
+  readonly isElsewhere: boolean;
   /** Whether there is room for one more who waits. */
   readonly hasRoom: boolean;
   /** Milliseconds after which one comes back who does not wait in memory; always the same. */

@@ -22,9 +22,13 @@ const MINUTE = 60_000;
 /** A limit that lets nobody pass until `open`, with those who wait for it. */
 function limit(room = 100) {
   const waiting: (() => boolean)[] = [];
+  const state = { open: false, elsewhere: false };
   const wait: LocalWait = {
     get hasRoom() {
       return waiting.length < room;
+    },
+    get isElsewhere() {
+      return state.elsewhere;
     },
     enter(_who, go) {
       waiting.push(go);
@@ -35,7 +39,6 @@ function limit(room = 100) {
     },
     turn: () => 2 * MINUTE,
   };
-  const state = { open: false };
   return {
     state,
     waiting,
@@ -233,6 +236,27 @@ Deno.test("where memory has no room for more that wait they come back in their t
       const names = await historyOf(queue, id);
       assert.ok(names.filter((name) => name === "deferred").length <= 1, names.join());
     }
+  });
+});
+
+Deno.test("what waits for places that only other nodes have is left to them after a while", async () => {
+  await withQueue(async ({ queue, store, clock, pass }) => {
+    const one = limit();
+    queue.start((job) => Promise.resolve(one.outcomes(job)));
+    await send(queue, "a@x.example");
+    await until(() => one.waiting.length === 1, "the wait");
+    await clock.advance(60_000);
+    assert.equal(await claimed(store), 1, "as long as places come free here it stays");
+    one.state.elsewhere = true;
+    await pass(async () => {
+      // That one looks now and then for a place does not put it off.
+      one.wake();
+      return await claimed(store) === 0;
+    }, "the return");
+    const [message] = await queue.list();
+    assert.ok(Date.parse(message?.due ?? "") > clock.now(), "it has a time to come back");
+    assert.deepEqual(await historyOf(queue, message?.id ?? ""), ["queued", "deferred"]);
+    assert.equal(message?.recipients[0]?.attempts, 0);
   });
 });
 
