@@ -37,7 +37,7 @@ Deno.test("a type and its pieces, a disposition, and of other fields nothing", a
       [':type "Content-Language"', ""],
       [':subtype "Content-Language"', ""],
       [':contenttype "Content-Language"', ""],
-    ]
+    ] as const
   ) assert.equal(await holds(`header :mime :anychild ${test} "${value}"`, options), true, test);
   assert.equal(await holds('header :mime :anychild :type "Content-Language" "de"', options), false);
   assert.equal(await holds('header :mime :anychild :type "Content-MD5" ""', options), false);
