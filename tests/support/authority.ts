@@ -3,7 +3,7 @@
  * and key authorizations, and issues certificates by the test's clock. Tests against a real one are in tests/interop.
  */
 
-import { createHash, createPublicKey, type JsonWebKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import type { HttpAnswer, HttpRequest, SendRequest } from "../../src/acme/https.ts";
 import type { Clock } from "../../src/clock/mod.ts";
@@ -91,7 +91,7 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
     if (header.url !== url || header.alg !== "ES256") throw new Refusal(400, "malformed", "the header is wrong");
     const jwk: JsonWebKey | undefined = header.jwk ?? self.accounts.get(header.kid)?.jwk;
     if (jwk === undefined) throw new Refusal(400, "accountDoesNotExist", "there is no such account");
-    const key = createPublicKey({ key: jwk, format: "jwk" });
+    const key = createPublicKey({ key: { ...jwk }, format: "jwk" });
     const bytes = Uint8Array.fromBase64(signature, { alphabet: "base64url" });
     const isSigned = verify("sha256", new TextEncoder().encode(`${head}.${payload}`), {
       key,
