@@ -1,11 +1,12 @@
 /** One call of a hook: a POST, and its answer within bounds. */
 
-import { Agent as PlainAgent, type IncomingMessage, request as plainRequest } from "node:http";
+import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import type { Clock } from "../../clock/mod.ts";
 import type { HookConfig } from "../../config/config.ts";
 import { nodeLookup, type Resolver } from "../../dns/mod.ts";
 import { nodeTlsOptions } from "../../net/mod.ts";
+import type { RequestBody } from "./request.ts";
 
 /** What calling needs. */
 export interface HookWorld {
@@ -24,7 +25,7 @@ export interface HookCaller {
    * @returns the octets of an answer with the status 200
    * @throws {Error} (rejects) if there is no such answer in time
    */
-  post(body: string): Promise<Uint8Array>;
+  post(body: RequestBody): Promise<Uint8Array>;
   /** Closes connections that are kept, once no call is under way. */
   close(): void;
 }
@@ -60,9 +61,8 @@ export function createHookCaller(config: HookConfig, world: HookWorld): HookCall
   return {
     post(body) {
       calls++;
-      const octets = new TextEncoder().encode(body);
       return new Promise<Uint8Array>((resolve, reject) => {
-        const outgoing = request({ ...options, headers: { ...headers, "content-length": octets.length } });
+        const outgoing = request({ ...options, headers: { ...headers, "content-length": body.length } });
         const fail = (error: Error) => {
           timer.cancel();
           outgoing.destroy();
@@ -84,7 +84,8 @@ export function createHookCaller(config: HookConfig, world: HookWorld): HookCall
             resolve(answer);
           }, fail);
         });
-        outgoing.end(octets);
+        if (body instanceof Uint8Array) outgoing.end(body);
+        else send(outgoing, body).catch(fail);
       }).finally(ended);
     },
     close() {
@@ -92,6 +93,18 @@ export function createHookCaller(config: HookConfig, world: HookWorld): HookCall
       if (calls === 0) agent.destroy();
     },
   };
+}
+
+/** Sends pieces no faster than they are taken; ends early when the call is given up. */
+async function send(outgoing: ClientRequest, body: Exclude<RequestBody, Uint8Array>): Promise<void> {
+  let wake = () => {};
+  outgoing.on("drain", () => wake());
+  outgoing.on("close", () => wake());
+  for await (const piece of body.pieces()) {
+    if (outgoing.destroyed) return;
+    if (!outgoing.write(piece) && !outgoing.destroyed) await new Promise<void>((resolve) => wake = resolve);
+  }
+  if (!outgoing.destroyed) outgoing.end();
 }
 
 function headersOf(config: HookConfig): Record<string, string> {

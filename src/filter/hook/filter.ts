@@ -21,7 +21,7 @@ export interface HookFilterWorld extends HookWorld {
   readonly emit: Emit;
 }
 
-/** Octets of messages in calls of one hook at the same time; a larger message is called about alone. */
+/** Octets of messages in memory in calls of one hook at the same time; a larger one is called about alone. */
 const ROOM = 32 * 1024 * 1024;
 
 interface Engine {
@@ -57,7 +57,8 @@ function openHook(engine: Engine, session: FilteredSession, connections: () => n
   return {
     async judge(stage, transaction) {
       ptr ??= (await session.authResults?.())?.iprev?.name ?? "";
-      const leave = await engine.room.enter(transaction?.message?.content.size ?? 0);
+      const content = transaction?.message?.content;
+      const leave = await engine.room.enter(content?.complete === true ? content.size : 0);
       let response: HookResponse | string;
       try {
         const body = await requestBody({ stage, session, transaction, ptr, connections: connections() });

@@ -10,7 +10,7 @@ import {
 } from "../../smtp/mod.ts";
 import type { FilteredMessage, FilteredSession, FilteredTransaction, Stage } from "../filter.ts";
 import { LISTENER } from "../parameters.ts";
-import { textOf } from "./text.ts";
+import { textInPieces, textOf } from "./text.ts";
 
 const COLON = 0x3a;
 const CR = 0x0d;
@@ -33,16 +33,40 @@ export interface RequestSources {
   readonly connections: number;
 }
 
-/** The body of the request. Memory for the message is needed about four times over. */
-export async function requestBody(sources: RequestSources): Promise<string> {
+/** The body of a request: as a whole, or piece by piece; `length` in octets. */
+export type RequestBody = Uint8Array | { readonly length: number; pieces(): AsyncIterable<Uint8Array> };
+
+/**
+ * The body of the request. Content in memory becomes one piece, for which it is needed about four times over. What has
+ * been spilled is read twice, once to know how long the body is; no more than a chunk of it is in memory.
+ */
+export async function requestBody(sources: RequestSources): Promise<RequestBody> {
   const { transaction } = sources;
   const message = transaction?.message;
-  return JSON.stringify({
+  const about = {
     context: contextOf(sources),
     ...(transaction === undefined ? {} : { envelope: envelopeOf(transaction) }),
-    ...(message === undefined ? {} : { message: await messageOf(message) }),
-  });
+  };
+  if (message === undefined) return encoder.encode(JSON.stringify(about));
+  const { bodyOffset, headers, serverHeaders } = headerOf(message);
+  const { content } = message;
+  const { size } = content;
+  if (content.complete) {
+    const contents = textOf(content.head.subarray(bodyOffset));
+    return encoder.encode(JSON.stringify({ ...about, message: { headers, serverHeaders, contents, size } }));
+  }
+  const start = JSON.stringify({ ...about, message: { headers, serverHeaders } }).slice(0, -"}}".length);
+  const pieces = async function* () {
+    yield encoder.encode(`${start},"contents":"`);
+    for await (const text of textsOf(content, bodyOffset)) yield encoder.encode(JSON.stringify(text).slice(1, -1));
+    yield encoder.encode(`","size":${size}}}`);
+  };
+  let length = 0;
+  for await (const piece of pieces()) length += piece.length;
+  return { length, pieces };
 }
+
+const encoder = new TextEncoder();
 
 function contextOf({ stage, session, transaction, ptr, connections }: RequestSources) {
   const { remote, local, tls } = session;
@@ -104,15 +128,14 @@ function parametersOf(text: string): Parameters {
   }));
 }
 
-async function messageOf({ content, serverFields }: FilteredMessage) {
+function headerOf({ content, serverFields }: FilteredMessage) {
   const header = parseHeader(content.head);
   return {
+    bodyOffset: header.bodyOffset,
     headers: header.fields.map((field) => fieldOf(content.head.subarray(field.start, field.end), field.name)),
     serverHeaders: serverFields.flatMap((bytes) =>
       parseHeader(bytes).fields.map(({ start, end, name }) => fieldOf(bytes.subarray(start, end), name))
     ),
-    contents: textOf(await bodyOf(content, header.bodyOffset)),
-    size: content.size,
   };
 }
 
@@ -126,16 +149,16 @@ function fieldOf(bytes: Uint8Array, name: string): readonly [string, string] {
   return [name, textOf(bytes.subarray(Math.min(start, end), end))];
 }
 
-async function bodyOf(content: FilteredMessage["content"], offset: number): Promise<Uint8Array> {
-  if (content.complete) return content.head.subarray(offset);
-  const body = new Uint8Array(Math.max(0, content.size - offset));
+/** Octets of a body that become text at once. */
+const PIECE = 65_536;
+
+async function* textsOf(content: FilteredMessage["content"], offset: number): AsyncGenerator<string> {
+  const next = textInPieces();
   let skip = offset;
-  let at = 0;
   for await (const chunk of content.chunks()) {
     const from = Math.min(skip, chunk.length);
     skip -= from;
-    body.set(chunk.subarray(from), at);
-    at += chunk.length - from;
+    for (let at = from; at < chunk.length; at += PIECE) yield next(chunk.subarray(at, at + PIECE));
   }
-  return body;
+  yield next(undefined);
 }

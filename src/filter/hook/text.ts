@@ -39,6 +39,33 @@ function escapedText(octets: Uint8Array): string {
   return parts.join("");
 }
 
+/**
+ * Text for octets that come in chunks: the same text in pieces, none of which ends within a character.
+ *
+ * @returns a function that takes the next chunk (undefined after the last) and gives the text that is certain by then
+ */
+export function textInPieces(): (chunk: Uint8Array | undefined) => string {
+  let rest = new Uint8Array(0);
+  return (chunk) => {
+    const octets = new Uint8Array(rest.length + (chunk?.length ?? 0));
+    octets.set(rest);
+    if (chunk !== undefined) octets.set(chunk, rest.length);
+    const end = chunk === undefined ? octets.length : octets.length - unfinished(octets);
+    rest = octets.slice(end);
+    return textOf(octets.subarray(0, end));
+  };
+}
+
+/** How many octets at the end may be the beginning of a character. */
+function unfinished(octets: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, octets.length); back++) {
+    const octet = octets[octets.length - back] as number;
+    if (octet >= 0xc2 && octet < 0xf5) return (octet < 0xe0 ? 2 : octet < 0xf0 ? 3 : 4) > back ? back : 0;
+    if ((octet & 0xc0) !== 0x80) return 0;
+  }
+  return 0;
+}
+
 /** Code units that are made into text at once. */
 const PIECE = 8192;
 

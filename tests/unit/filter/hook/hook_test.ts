@@ -219,6 +219,58 @@ Deno.test("what is no UTF-8 goes through a hook and back without loss", async ()
   });
 });
 
+Deno.test("content that is not in memory is told piece by piece, and the same", async () => {
+  const body = [...octets('gr\u00fc\u00df "\\ \ud83d\ude00\t'), 0xff, 0xe2, 0x82, ...octets("x\r\n")];
+  const whole = Uint8Array.from([...octets("Subject: x\r\n\r\n"), ...Array(20_000).fill(body).flat()]);
+  const spilled = {
+    ...memoryEditable(whole),
+    head: whole.subarray(0, 1000),
+    complete: false,
+    *chunks() {
+      for (let at = 0; at < whole.length; at += 99_991) yield whole.subarray(at, at + 99_991);
+    },
+  };
+  await withHook(json({ action: "accept" }), async ({ run }, requests) => {
+    for (const content of [memoryEditable(whole), spilled]) {
+      const given = transaction();
+      const outcome = await run.judge("data", { ...given, message: { ...given.message, content } });
+      assert.equal(outcome.verdict.kind, "accept");
+    }
+    const [first, second] = requests;
+    assert.equal(second?.headers.get("content-length"), first?.headers.get("content-length"));
+    assert.ok((first?.json as { message: { contents: string } }).message.contents.length > 300_000);
+    assert.deepEqual(second?.json, first?.json);
+  });
+});
+
+Deno.test("a hook that does not take a long request costs its timeout", async () => {
+  const connected = Promise.withResolvers<void>();
+  const server = createServer({ pauseOnConnect: true }, () => connected.resolve());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const { run, filter, clock, events } = world(`http://127.0.0.1:${address.port}/`);
+  const piece = new Uint8Array(1_000_000).fill(0x61);
+  const head = octets("A: b\r\n\r\n");
+  const content = {
+    ...memoryEditable(head),
+    size: head.length + 30 * piece.length,
+    complete: false,
+    *chunks() {
+      yield head;
+      for (let i = 0; i < 30; i++) yield piece;
+    },
+  };
+  const given = transaction();
+  const judged = run.judge("data", { ...given, message: { ...given.message, content } });
+  await connected.promise;
+  await clock.advance(30_000);
+  assert.equal((await judged).verdict.kind, "reply");
+  assert.match(String(events[0]?.fields["reason"]), /within 30 s/);
+  filter.retire();
+  server.close();
+});
+
 Deno.test("reject in the words of the hook, at each stage with a code that fits", async () => {
   const response = { status: 451, enhancedStatus: "4.7.9", message: "Not now\nlater", disconnect: true };
   await withHook(json({ action: "reject", response }), async ({ run, events }) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { octetsOf, textOf } from "../../../../src/filter/hook/text.ts";
-import { octets } from "../../../support/bytes.ts";
+import { octetsOf, textInPieces, textOf } from "../../../../src/filter/hook/text.ts";
+import { concat, octets } from "../../../support/bytes.ts";
+import { runs } from "../../../support/fuzz_runs.ts";
 
 Deno.test("text in UTF-8 is the text it says", () => {
   assert.equal(textOf(octets("Grüße 😀\r\n")), "Grüße 😀\r\n");
@@ -33,4 +34,21 @@ Deno.test("any octets come back as they were, through JSON too", () => {
 Deno.test("a long text that is no UTF-8 is whole", () => {
   const bytes = new Uint8Array(100_000).map((_, index) => index % 251);
   assert.deepEqual(octetsOf(textOf(bytes)), bytes);
+});
+
+Deno.test("text in pieces is the text of the whole, wherever it is cut", () => {
+  const characters = fc.string({ unit: "grapheme", maxLength: 20 }).map((text) => new TextEncoder().encode(text));
+  const chunks = fc.array(fc.oneof(characters, fc.uint8Array({ maxLength: 5 })), { maxLength: 8 });
+  fc.assert(
+    fc.property(chunks, fc.integer({ min: 1, max: 7 }), (parts, step) => {
+      const whole = concat(parts);
+      const next = textInPieces();
+      const texts: string[] = [];
+      for (let at = 0; at < whole.length; at += step) texts.push(next(whole.subarray(at, at + step)));
+      texts.push(next(undefined));
+      assert.equal(texts.join(""), textOf(whole));
+      for (const text of texts) assert.doesNotMatch(text, /[\ud800-\udbff]$/);
+    }),
+    { numRuns: runs(300) },
+  );
 });
