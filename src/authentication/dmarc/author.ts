@@ -43,8 +43,13 @@ export function authorDomains(values: readonly string[]): Authors {
   return { domains, dubious };
 }
 
+// What most fields hold: one address in angle brackets, behind a name without anything that would have to be read.
+const ONE_ADDRESS = /^[^()<>,;:\\"[\]]*<([^\s()<>,;:\\"[\]]+)>\s*$/;
+
 /** The addresses of a list, without names, comments and blanks; what stands in quotes keeps only its quotes. */
 function readList(value: string): { readonly addresses: readonly string[]; readonly balanced: boolean } {
+  const [, only] = ONE_ADDRESS.exec(value) ?? [];
+  if (only !== undefined) return { addresses: [only], balanced: true };
   const addresses: string[] = [];
   let balanced = true;
   // The text of an entry outside of angle brackets, and inside.
