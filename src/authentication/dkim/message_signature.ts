@@ -1,6 +1,5 @@
 /** Verifying one signature over a message (RFC 6376 §6.1.3), for DKIM-Signature and ARC-Message-Signature alike. */
 
-import { Buffer } from "node:buffer";
 import type { HeaderField } from "../../message/mod.ts";
 import type { BodyHashForm } from "./body_hash.ts";
 import type { KeyLookup } from "./key_lookup.ts";
@@ -109,5 +108,7 @@ function failed(fault: DkimFault, reason: string, key: DkimKey | undefined): Ver
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
