@@ -3,7 +3,8 @@
  * text. Connections are kept, as mail servers keep them; load and next hop are our own programs in both cases, with the
  * runtime's TLS. The exit status is 1 if less than 60 % of the rate is left.
  *
- * `--per-connection 1` measures a handshake for each message on the inbound side instead.
+ * `--per-connection 1` measures a handshake for each message on the inbound side instead, `--sides in` or `--sides out`
+ * TLS on one side only.
  *
  * ```sh
  * deno run -A tests/bench/tls_bench.ts [--messages 6000] [--connections 20] [--size 4096] [--repetitions 3]
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     repetitions: { type: "string", default: "3" },
     "per-connection": { type: "string", default: "1000000" },
     key: { type: "string", default: "ec" },
+    sides: { type: "string", default: "both" },
     // For the process that the bench starts for its next hop.
     "as-sink": { type: "string" },
     certificate: { type: "string" },
@@ -76,7 +78,8 @@ private-key = '''${privateKey}'''
 `;
 }
 
-async function run(secure: boolean): Promise<Run> {
+/** @param inbound TLS from the load, @param outbound TLS to the next hop */
+async function run(inbound: boolean, outbound: boolean): Promise<Run> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
   const [port, securePort, sinkPort] = [freePort(), freePort(), freePort()];
   const self = ["run", "-A", "--quiet", import.meta.filename ?? ""];
@@ -85,7 +88,7 @@ async function run(secure: boolean): Promise<Run> {
     args: [
       ...self,
       ...["--as-sink", `${sinkPort}`],
-      ...(secure ? ["--certificate", JSON.stringify({ cert, key: privateKey })] : []),
+      ...(outbound ? ["--certificate", JSON.stringify({ cert, key: privateKey })] : []),
     ],
     stdin: "null",
     stdout: "piped",
@@ -107,24 +110,25 @@ async function run(secure: boolean): Promise<Run> {
   try {
     const config = `${folder}/config.toml`;
     let text = configuration(port, sinkPort, freePort());
-    if (secure) {
+    if (inbound) text += settings(securePort, certificate);
+    if (outbound) {
       // A server without a name has no sessions to resume.
       text = text.replace('address = "127.0.0.1"', 'address = "localhost"')
-        .replace("tls.implicit = false", "tls.implicit = true") + settings(securePort, certificate);
+        .replace("tls.implicit = false", "tls.implicit = true");
       await Deno.writeTextFile(`${folder}/roots.pem`, authority.cert);
     }
     await Deno.writeTextFile(config, text);
-    const child = startGodwit({ config, cwd: folder, env: secure ? { SSL_CERT_FILE: `${folder}/roots.pem` } : {} });
+    const child = startGodwit({ config, cwd: folder, env: outbound ? { SSL_CERT_FILE: `${folder}/roots.pem` } : {} });
     try {
       await greeted(port, child.status);
       const load = async (messages: number) => {
         const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
           args: [
             ...["run", "--quiet", "--allow-net", `${import.meta.dirname}/../../scripts/mail/generator.ts`],
-            ...["--port", `${secure ? securePort : port}`, "--messages", `${messages}`],
+            ...["--port", `${inbound ? securePort : port}`, "--messages", `${messages}`],
             ...["--connections", values.connections, "--size", values.size],
             ...["--per-connection", values["per-connection"]],
-            ...(secure ? [`--ca=${authority.cert}`] : []),
+            ...(inbound ? [`--ca=${authority.cert}`] : []),
           ],
         }).output();
         if (!success) throw new Error(`the generator failed: ${new TextDecoder().decode(stderr)}`);
@@ -159,12 +163,19 @@ function median(runs: readonly Run[], figure: keyof Run): number {
 }
 
 const kinds = [
-  { name: "plain text", secure: false, runs: [] as Run[] },
-  { name: "TLS on both sides", secure: true, runs: [] as Run[] },
+  { name: "plain text", inbound: false, outbound: false, runs: [] as Run[] },
+  {
+    name: values.sides === "both" ? "TLS on both sides" : `TLS ${values.sides}`,
+    inbound: values.sides !== "out",
+    outbound: values.sides !== "in",
+    runs: [] as Run[],
+  },
 ] as const;
 for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
   // In turns, and each first at times: whatever else the machine does must not fall on one of them.
-  for (const kind of repetition % 2 === 0 ? kinds : kinds.toReversed()) kind.runs.push(await run(kind.secure));
+  for (const kind of repetition % 2 === 0 ? kinds : kinds.toReversed()) {
+    kind.runs.push(await run(kind.inbound, kind.outbound));
+  }
 }
 const plain = kinds[0].runs;
 for (const { name, runs } of kinds) {
