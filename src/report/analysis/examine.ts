@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import {
   allParts,
-  decodeTransfer,
   firstField,
   type MimePart,
   parseAddressList,
@@ -17,7 +16,8 @@ import { type Collector, documentReader, named } from "./documents.ts";
 import { readFeedback } from "./feedback.ts";
 import type { Findings, ReadReport, Unreadable } from "./incoming.ts";
 import { LARGEST_FIELDS, MIME_LIMITS, MOST_VALUES, TURN } from "./limits.ts";
-import { archiveKind, type Budget, createBudget, unpacker, UnpackError } from "./unpack.ts";
+import { contentPieces, contentStart } from "./part_content.ts";
+import { archiveKind, type Budget, createBudget, type DocumentSink, unpacker, UnpackError } from "./unpack.ts";
 import { clip, domainName } from "./value.ts";
 import { FormatError } from "./xml.ts";
 
@@ -97,7 +97,7 @@ function beginsAs(part: MimePart): MachineReadable | undefined {
     return undefined;
   }
   if (value === "message/rfc822" || value === "message/global") return undefined;
-  const start = new TextDecoder("latin1").decode(part.content().subarray(0, 1000));
+  const start = new TextDecoder("latin1").decode(contentStart(part, 1000));
   if (!FIELDS.test(start)) return undefined;
   if (FEEDBACK.test(start)) return "feedback";
   return DELIVERY_STATUS.test(start) && /^reporting-mta[ \t]*:/im.test(start) ? "delivery-status" : undefined;
@@ -115,8 +115,9 @@ function readAbout(part: MimePart, parts: readonly MimePart[], { mail, root, sen
   const original = parts.slice(parts.indexOf(part) + 1).find(({ contentType }) =>
     /^(?:message\/(?:rfc822|global)|(?:text|message)\/rfc822-headers?|message\/global-headers)$/.test(contentType.value)
   );
-  const header = original === undefined ? undefined : original.children[0]?.header ?? parseHeader(original.content());
-  const fields = part.content().subarray(0, LARGEST_FIELDS);
+  const header = original === undefined ? undefined : original.children[0]?.header ??
+    parseHeader(contentStart(original, LARGEST_FIELDS));
+  const fields = contentStart(part, LARGEST_FIELDS);
   try {
     const report = (typedAs(part) ?? beginsAs(part)) === "feedback"
       ? readFeedback(fields, header, sender)
@@ -140,22 +141,24 @@ interface PartReading {
 /** Reads a part that may hold documents. */
 async function readPart(part: MimePart, { open, budget, collector, pause }: PartReading): Promise<void> {
   const name = fileName(part);
-  const bytes = withoutBase64(part.content());
-  // Words for people are no document, and neither is their HTML version.
-  if (archiveKind(bytes) === undefined && !seemsDocument(bytes)) return;
-  const sink = unpacker(open, budget, name);
+  let sink: DocumentSink | undefined;
   let since = 0;
   try {
-    for (let at = 0; at < bytes.length; at += SLICE) {
-      const before = budget.unpacked;
-      const slice = bytes.subarray(at, at + SLICE);
-      sink.write(slice);
-      since += slice.length + budget.unpacked - before;
-      if (since < TURN) continue;
-      since = 0;
-      await pause();
+    for (const piece of contentPieces(part)) {
+      // Words for people are no document, and neither is their HTML version.
+      if (sink === undefined && archiveKind(piece) === undefined && !seemsDocument(piece)) return;
+      sink ??= unpacker(open, budget, name);
+      for (let at = 0; at < piece.length; at += SLICE) {
+        const before = budget.unpacked;
+        const slice = piece.subarray(at, at + SLICE);
+        sink.write(slice);
+        since += slice.length + budget.unpacked - before;
+        if (since < TURN) continue;
+        since = 0;
+        await pause();
+      }
     }
-    sink.end();
+    sink?.end();
   } catch (error) {
     if (!(error instanceof UnpackError)) throw error;
     collector.unreadable({ kind: "archive", reason: named(name, error.message) });
@@ -168,12 +171,6 @@ const SLICE = 2 * 1024;
 function fileName(part: MimePart): string {
   const disposition = parseParameterized(firstField(part.header, "content-disposition")?.value() ?? "");
   return clip(disposition.parameters.get("filename") ?? part.contentType.parameters.get("name") ?? "", 255);
-}
-
-/** Base64 that its header does not tell of: how gzip and zip begin in it. */
-function withoutBase64(bytes: Uint8Array): Uint8Array {
-  const start = String.fromCharCode(...bytes.subarray(0, 5));
-  return start.startsWith("H4sI") || start === "UEsDB" ? decodeTransfer(bytes, "base64") : bytes;
 }
 
 /** Whether bytes begin like XML or JSON in some charset. */
