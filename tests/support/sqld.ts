@@ -30,6 +30,8 @@ export async function findSqld(): Promise<string> {
 /** A running server with an empty database of its own. */
 export interface Sqld extends AsyncDisposable {
   readonly port: number;
+  /** Of the process; 0 while there is none. */
+  readonly pid: number;
   /** Stops the process at once, as a crash would. */
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
@@ -92,6 +94,9 @@ export async function startSqld(): Promise<Sqld> {
   return {
     get port() {
       return port;
+    },
+    get pid() {
+      return process?.pid ?? 0;
     },
     kill,
     restart: start,
