@@ -353,6 +353,25 @@ Deno.test("a hook that is silent costs its timeout, one that is absent nothing",
   filter.retire();
 });
 
+Deno.test("fifty calls at the same time are enough; others wait for their turn", async () => {
+  const full = Promise.withResolvers<void>();
+  let open = 0;
+  let most = 0;
+  const answer = async () => {
+    most = Math.max(most, ++open);
+    if (open === 50) full.resolve();
+    await full.promise;
+    open--;
+    return Response.json({ action: "accept" });
+  };
+  await withHook(answer, async ({ run }, requests) => {
+    const outcomes = await Promise.all(Array.from({ length: 70 }, () => run.judge("ehlo")));
+    assert.ok(outcomes.every(({ verdict }) => verdict.kind === "accept"));
+    assert.equal(requests.length, 70);
+    assert.equal(most, 50);
+  });
+});
+
 Deno.test("a call is not repeated when a connection that was kept breaks", async () => {
   const body = '{"action":"accept"}';
   const calls: number[] = [];
