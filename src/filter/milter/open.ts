@@ -4,9 +4,10 @@ import type { Clock } from "../../clock/mod.ts";
 import type { MilterConfig } from "../../config/config.ts";
 import { DnsError, type Resolver } from "../../dns/resolver.ts";
 import { canonicalIp, connect, ConnectError } from "../../net/mod.ts";
-import { createWire, type MilterLink, type MilterStream, negotiate, type Pace } from "./link.ts";
+import { type MilterLink, negotiate, type Pace } from "./link.ts";
 import { ALL_ACTIONS, ALL_STEPS, type Offer } from "./protocol.ts";
 import { MilterTrouble } from "./trouble.ts";
+import { createWire, type MilterStream } from "./wire.ts";
 
 /** What connecting needs. */
 export interface MilterWorld {
