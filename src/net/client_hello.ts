@@ -18,8 +18,8 @@ export interface ClientHello {
   /** Protocols offered by ALPN (RFC 7301). */
   readonly protocols: readonly string[];
   readonly sessionId: Uint8Array;
-  /** The client's share for X25519 (RFC 8446 §4.2.8). */
-  readonly x25519: Uint8Array | undefined;
+  /** The client's shares by group (RFC 8446 §4.2.8). */
+  readonly shares: ReadonlyMap<number, Uint8Array>;
   /** The whole handshake message, without record headers. */
   readonly message: Uint8Array;
   /** What came behind the records of the message. */
@@ -42,7 +42,6 @@ const SIGNATURES = 13;
 const PROTOCOLS = 16;
 const SUPPORTED_VERSIONS = 43;
 const KEY_SHARE = 51;
-const X25519 = 0x001d;
 
 /** Reads the ClientHello at the start of `bytes`, which may be spread over several records (RFC 8446 §5.1). */
 export function readClientHello(bytes: Uint8Array): ClientHelloResult {
@@ -84,7 +83,7 @@ function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHe
   body.vector(1);
   let versions: TlsVersion[] = legacy >= 0x0303 ? ["TLSv1.2"] : [];
   let serverName: string | undefined;
-  let x25519: Uint8Array | undefined;
+  const shares = new Map<number, Uint8Array>();
   const signatures: number[] = [];
   const protocols: string[] = [];
   if (body.left > 0) {
@@ -92,7 +91,7 @@ function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHe
       const type = extensions.uint(2);
       const data = extensions.vector(2);
       if (type === SUPPORTED_VERSIONS) versions = readVersions(data);
-      else if (type === KEY_SHARE) x25519 = readShare(data);
+      else if (type === KEY_SHARE) readShares(data, shares);
       else if (type === SERVER_NAME) serverName = readServerName(data);
       else if (type === SIGNATURES) {
         for (const list = data.vector(2); list.left > 0;) signatures.push(list.uint(2));
@@ -105,7 +104,7 @@ function readBody(body: Reader, message: Uint8Array, rest: Uint8Array): ClientHe
   if (body.broken) return invalid("the ClientHello is broken");
   return {
     kind: "hello",
-    hello: { suites, versions, serverName, signatures, protocols, sessionId, x25519, message, rest },
+    hello: { suites, versions, serverName, signatures, protocols, sessionId, shares, message, rest },
   };
 }
 
@@ -119,14 +118,11 @@ function readVersions(data: Reader): TlsVersion[] {
   return versions;
 }
 
-function readShare(data: Reader): Uint8Array | undefined {
-  let found: Uint8Array | undefined;
+function readShares(data: Reader, shares: Map<number, Uint8Array>): void {
   for (const list = data.vector(2); list.left > 0;) {
     const group = list.uint(2);
-    const share = list.vector(2).octets();
-    if (group === X25519) found ??= share;
+    shares.set(group, list.vector(2).octets());
   }
-  return found;
 }
 
 function readServerName(data: Reader): string | undefined {

@@ -2,8 +2,8 @@
  * The handshake that proves a name by `tls-alpn-01` (RFC 8737).
  *
  * The certificate of a proof has a critical extension that the runtime's TLS does not know, so it refuses to show it. What
- * is left is this one handshake of TLS 1.3 (RFC 8446) as the server: X25519, AES-128-GCM with SHA-256, a key on P-256,
- * no data in either direction. Authorities offer all of that first.
+ * is left is this one handshake of TLS 1.3 (RFC 8446) as the server: X25519 or P-256, AES-128-GCM with SHA-256, a key on
+ * P-256, no data in either direction. Every client of TLS 1.3 knows these (§9.1); what shares it sends at once is up to it.
  */
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, sign } from "node:crypto";
@@ -23,15 +23,21 @@ export interface ProofHello {
   readonly rest: Uint8Array;
   readonly sessionId: Uint8Array;
   readonly suites: readonly number[];
-  /** The share of the client for X25519, 32 octets. */
-  readonly x25519: Uint8Array | undefined;
+  /** The shares of the client by group (RFC 8446 §4.2.8). */
+  readonly shares: ReadonlyMap<number, Uint8Array>;
 }
 
 /** The protocol that asks for a proof, and has no other use (RFC 8737 §4). */
 export const PROOF_PROTOCOL = "acme-tls/1";
 
 const AES_128_GCM_SHA256 = 0x1301;
-const X25519 = 0x001d;
+
+/** Groups that are agreed on, the best first (RFC 8446 §4.2.7). */
+const GROUPS = [
+  { code: 0x001d, size: 32, key: { name: "X25519" }, exchange: "X25519" },
+  { code: 0x0017, size: 65, key: { name: "ECDH", namedCurve: "P-256" }, exchange: "ECDH" },
+] as const;
+type Group = typeof GROUPS[number];
 const ECDSA_P256_SHA256 = 0x0403;
 
 const CONTENT = { changeCipherSpec: 20, alert: 21, handshake: 22, data: 23 } as const;
@@ -59,10 +65,12 @@ export async function showProof(
   hello: ProofHello,
   certificate: { readonly cert: string; readonly privateKey: string },
 ): Promise<void> {
-  if (!hello.suites.includes(AES_128_GCM_SHA256) || hello.x25519?.length !== 32) {
-    throw new Error("the client does not offer TLS 1.3 with AES-128-GCM and a share for X25519");
+  const group = GROUPS.find(({ code, size }) => hello.shares.get(code)?.length === size);
+  const theirs = group === undefined ? undefined : hello.shares.get(group.code);
+  if (!hello.suites.includes(AES_128_GCM_SHA256) || group === undefined || theirs === undefined) {
+    throw new Error("the client does not offer TLS 1.3 with AES-128-GCM and a share for X25519 or P-256");
   }
-  const { share, secret } = await agree(hello.x25519);
+  const { share, secret } = await agree(group, theirs);
   const transcript = createTranscript(hello.message);
   const serverHello = message(
     MESSAGE.serverHello,
@@ -72,7 +80,7 @@ export async function showProof(
     uint(AES_128_GCM_SHA256, 2),
     uint(0, 1),
     // supported_versions and key_share (RFC 8446 §4.2.1, §4.2.8).
-    vector(2, uint(43, 2), vector(2, uint(0x0304, 2)), uint(51, 2), vector(2, uint(X25519, 2), vector(2, share))),
+    vector(2, uint(43, 2), vector(2, uint(0x0304, 2)), uint(51, 2), vector(2, uint(group.code, 2), vector(2, share))),
   );
   transcript.add(serverHello);
 
@@ -117,10 +125,10 @@ export async function showProof(
   await socket.write(closing.seal(CONTENT.alert, Uint8Array.of(1, 0)));
 }
 
-async function agree(theirs: Uint8Array): Promise<{ share: Uint8Array; secret: Uint8Array }> {
-  const pair = await crypto.subtle.generateKey({ name: "X25519" }, false, ["deriveBits"]) as CryptoKeyPair;
-  const peer = await crypto.subtle.importKey("raw", theirs.slice(), { name: "X25519" }, false, []);
-  const bits = await crypto.subtle.deriveBits({ name: "X25519", public: peer }, pair.privateKey, 256);
+async function agree({ key, exchange }: Group, theirs: Uint8Array): Promise<{ share: Uint8Array; secret: Uint8Array }> {
+  const pair = await crypto.subtle.generateKey(key, false, ["deriveBits"]) as CryptoKeyPair;
+  const peer = await crypto.subtle.importKey("raw", theirs.slice(), key, false, []);
+  const bits = await crypto.subtle.deriveBits({ name: exchange, public: peer }, pair.privateKey, 256);
   return { share: new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)), secret: new Uint8Array(bits) };
 }
 

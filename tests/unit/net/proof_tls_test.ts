@@ -49,7 +49,9 @@ Deno.test("whoever asks by acme-tls/1 for a name is shown the proof of it, and n
   const { listener, events, shown } = start();
   const port = listener.addresses[0]?.port ?? 0;
   // The runtime's client does not take such a certificate, whatever it is told to ignore.
-  const { output } = await sClient(port, "-alpn", "acme-tls/1", "-servername", "mx.example.org");
+  const ask = (...options: string[]) =>
+    sClient(port, "-alpn", "acme-tls/1", "-servername", "mx.example.org", ...options);
+  const { output } = await ask();
   assert.match(output, /ALPN protocol: acme-tls\/1/);
   const [sent = ""] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(output) ?? [];
   assert.equal(
@@ -58,8 +60,14 @@ Deno.test("whoever asks by acme-tls/1 for a name is shown the proof of it, and n
   );
   // The last thing is close_notify, which openssl takes for an end like any other.
   assert.doesNotMatch(output, /SSL routines|unexpected eof/);
+  // Some clients know no curve but those of NIST; with others alone they would have to be asked again.
+  const nist = (await ask("-groups", "P-256")).output;
+  assert.match(nist, /Server Temp Key: ECDH, prime256v1/);
+  assert.match(nist, /ALPN protocol: acme-tls\/1/);
+  assert.match((await ask("-groups", "P-384")).output, /alert handshake failure/);
   await listener.close();
-  assert.deepEqual(shown, ["mx.example.org ok"]);
+  assert.deepEqual(shown.slice(0, 2), ["mx.example.org ok", "mx.example.org ok"]);
+  assert.match(shown[2] ?? "", /does not offer .* a share for X25519 or P-256$/);
   assert.ok(!events.includes("session"));
   assert.ok(!events.includes("tls.handshake-error"));
 });
