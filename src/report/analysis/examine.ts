@@ -13,6 +13,7 @@ import {
 } from "../../message/mod.ts";
 import { readDeliveryStatus } from "./delivery_status.ts";
 import { type Collector, documentReader, named } from "./documents.ts";
+import { isEximFailure, readEximFailure } from "./exim_failure.ts";
 import { readFeedback } from "./feedback.ts";
 import type { Findings, ReadReport, Unreadable } from "./incoming.ts";
 import { LARGEST_FIELDS, MIME_LIMITS, MOST_VALUES, TURN } from "./limits.ts";
@@ -80,7 +81,7 @@ const DELIVERY_STATUS = /^(?:final|original)-recipient[ \t]*:/im;
 /** How both kinds of fields begin, so that prose that only mentions them is not taken for them. */
 const FIELDS = /^\s*(?:[\w-]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n|\r?\n)*){1,3}/;
 
-type MachineReadable = "feedback" | "delivery-status";
+type MachineReadable = "feedback" | "delivery-status" | "exim";
 
 /** Which machine-readable part of a multipart/report this is by its type. */
 function typedAs({ contentType: { value } }: MimePart): MachineReadable | undefined {
@@ -98,6 +99,7 @@ function beginsAs(part: MimePart): MachineReadable | undefined {
   }
   if (value === "message/rfc822" || value === "message/global") return undefined;
   const start = new TextDecoder("latin1").decode(contentStart(part, 1000));
+  if (isEximFailure(start)) return "exim";
   if (!FIELDS.test(start)) return undefined;
   if (FEEDBACK.test(start)) return "feedback";
   return DELIVERY_STATUS.test(start) && /^reporting-mta[ \t]*:/im.test(start) ? "delivery-status" : undefined;
@@ -118,10 +120,13 @@ function readAbout(part: MimePart, parts: readonly MimePart[], { mail, root, sen
   const header = original === undefined ? undefined : original.children[0]?.header ??
     parseHeader(contentStart(original, LARGEST_FIELDS));
   const fields = contentStart(part, LARGEST_FIELDS);
+  const readers = {
+    feedback: () => readFeedback(fields, header, sender),
+    "delivery-status": () => readDeliveryStatus(fields, header, sender),
+    exim: () => readEximFailure(fields, sender),
+  };
   try {
-    const report = (typedAs(part) ?? beginsAs(part)) === "feedback"
-      ? readFeedback(fields, header, sender)
-      : readDeliveryStatus(fields, header, sender);
+    const report = readers[typedAs(part) ?? beginsAs(part) ?? "feedback"]();
     // The part itself may well be the same in reports about different messages.
     const digest = createHash("sha256").update(mail.subarray(root.contentStart)).digest("hex");
     collector.report({ report, digest });

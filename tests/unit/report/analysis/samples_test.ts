@@ -200,6 +200,25 @@ Deno.test("a report of failed authentication as RFC 6591 has it", async () => {
   assert.equal(report.arrived, Date.UTC(2025, 10, 24, 10, 0, 5));
 });
 
+Deno.test("a report of failed DMARC in Exim's own words", async () => {
+  const content =
+    "A message claiming to be from you has failed the published DMARC\r\npolicy for your domain.\r\n\r\n" +
+    "  Sender Domain: Example.org\r\n  Sender IP Address: 203.0.113.68\r\n" +
+    "  Received date: Mon, 24 Nov 2025 11:00:05 +0100\r\n  SPF Alignment: yes\r\n  DKIM Alignment: no\r\n" +
+    "  DMARC Results: Quarantine, Accept\r\n\r\n" +
+    "------ This is a copy of the headers that were received before the error was detected.\r\n\r\n" +
+    ORIGINAL;
+  const report = await aboutMail(
+    mail([{ type: "text/plain", content }, { type: "text/plain", content: "\r\n" }], "multipart/report"),
+  );
+  assert.equal(report.kind, "auth-failure");
+  assert.deepEqual(report.domains, ["example.org"]);
+  assert.equal(report.source, "203.0.113.68");
+  assert.equal(report.arrived, Date.UTC(2025, 10, 24, 10, 0, 5));
+  assert.deepEqual([report.authFailure, report.deliveryResult, report.identityAlignment], ["dmarc", "accept", "spf"]);
+  assert.equal(report.original.messageId, "<1@example.org>");
+});
+
 Deno.test("two complaints that differ in their message alone are two", async () => {
   const complaint = (subject: string) =>
     mail([
