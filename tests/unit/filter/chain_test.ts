@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
-import { createFilterChain, type FilteredSession, type FilteredTransaction } from "../../../src/filter/mod.ts";
+import {
+  createFilterChain,
+  type Filter,
+  type FilterAnswer,
+  type FilteredSession,
+  type FilteredTransaction,
+} from "../../../src/filter/mod.ts";
 import { memoryEditable } from "../../../src/filter/modify.ts";
 import { reply } from "../../../src/smtp/mod.ts";
-import { type Asked, at, fakeFilter } from "./fakes.ts";
+import { ACCEPT, type Asked, at, fakeFilter } from "./fakes.ts";
 
 const clientAt = (ip: string) => ({ remote: { ip, port: 4711 } }) as FilteredSession;
 const session = clientAt("192.0.2.7");
@@ -188,6 +194,47 @@ Deno.test("an exception costs the command with 451, and the filters behind are n
   assert.equal(outcome.verdict.kind === "reply" && outcome.verdict.reply.code, 451);
   assert.deepEqual(troubles, ["milter: out of order"]);
   assert.deepEqual(log, []);
+});
+
+Deno.test("refused recipients are told at stage rcpt, unknown commands to filters that know the session", async () => {
+  const told: string[] = [];
+  const filter = (id: string, stage: "rcpt" | "data", answer: FilterAnswer): Filter => ({
+    id,
+    kind: "milter",
+    stages: new Set([stage]),
+    open: () => ({
+      judge: () => Promise.resolve(ACCEPT),
+      unknown: () => {
+        told.push(`${id} unknown`);
+        return Promise.resolve(answer);
+      },
+      refused: () => {
+        told.push(`${id} refused`);
+        return Promise.resolve(answer);
+      },
+    }),
+  });
+  const refusal = reply(550, "5.1.1", "Nobody");
+  const no: FilterAnswer = { verdict: { kind: "reply", reply: reply(502, "5.7.0", "No") } };
+  const one = run([filter("a", "rcpt", no), filter("b", "data", no), filter("c", "rcpt", ACCEPT)]);
+  await one.unknown(bytes("X"));
+  assert.deepEqual(told, []);
+  const given = transaction({ recipient: { address: "b@example.net", parameters: {} } });
+  // A refusal changes nothing there, so the next filter is told.
+  assert.deepEqual(await one.refused(given, refusal), { verdict: { kind: "accept" }, filter: "" });
+  assert.deepEqual(told.splice(0), ["a refused", "c refused"]);
+  assert.deepEqual(await one.unknown(bytes("X")), { ...no, filter: "a" });
+  assert.deepEqual(told.splice(0), ["a unknown"]);
+  const ending: FilterAnswer = { verdict: { kind: "reply", reply: reply(421, "4.7.0", "Bye"), disconnect: true } };
+  const two = run([filter("a", "rcpt", ending), filter("c", "rcpt", ACCEPT)]);
+  assert.deepEqual(await two.refused(given, refusal), { ...ending, filter: "a" });
+  const troubles: string[] = [];
+  const broken = run([{
+    ...filter("a", "rcpt", ACCEPT),
+    open: () => ({ judge: () => Promise.resolve(ACCEPT), refused: () => Promise.reject(new Error("out of order")) }),
+  }], troubles);
+  assert.deepEqual((await broken.refused(given, refusal)).verdict, { kind: "accept" });
+  assert.deepEqual(troubles, ["a: out of order"]);
 });
 
 Deno.test("a filter is told how many sessions a client has, also those that no filter has been asked about", async () => {

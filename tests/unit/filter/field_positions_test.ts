@@ -94,3 +94,30 @@ for (const isReceivedAdded of [true, false]) {
     );
   });
 }
+
+Deno.test("what is above our own field stays there as long as nobody puts anything before it", () => {
+  const message: FilteredMessage = {
+    id: "1",
+    content: memoryEditable(octets(`X-Top: 1\r\nA: 2\r\n${BODY}`)),
+    serverFields: [octets("Received: from x by us\r\n")],
+    above: 1,
+  };
+  const head = (text: string): Modification => ({ kind: "replace-header", head: octets(`${text}\r\n`) });
+  for (
+    const [change, above] of [
+      [head("X-Top: 1\r\nA: changed\r\n"), 1],
+      [head("New: 0\r\nX-Top: 1\r\nA: 2\r\n"), 0],
+      [head("A: 2\r\n"), 0],
+      [{ kind: "replace-body", body: octets("other") }, 1],
+      [{ kind: "replace-message", bytes: octets("B: 1\r\n\r\n") }, 0],
+    ] as const
+  ) {
+    const given = { sender: "", parameters: {}, recipients: [], message };
+    const insert: Modification = { kind: "add-field", name: "N", value: octets(" n"), position: above + 1 };
+    const { transaction } = modify(given, [change, insert]);
+    // Right below our own field: behind what is above it, before the rest.
+    assert.equal(transaction.message?.above, above, change.kind);
+    const lines = new TextDecoder().decode(transaction.message?.content.head).split("\r\n");
+    assert.equal(lines[above], "N: n");
+  }
+});
