@@ -73,11 +73,12 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
   // The key stays when names are added: records such as TLSA tell of it.
   const keyId = digestOf("key", id);
   const cache = openCache(config.cache);
+  const certificateFile = fileName(id, digest);
   const limit = ORDER_LIMIT + (challenge.kind === "dns-01" ? challenge.propagationTimeout : 0);
   const closing = new AbortController();
   const fields = { id, domains };
 
-  let held = holding(cache.certificate(`${id}-${digest}`), domains);
+  let held = holding(cache.certificate(certificateFile), domains);
   const temporary = held === undefined ? await selfSigned(domains, clock.now()) : undefined;
   let current = configOf(config, held?.certificate ?? temporary);
   let onChange = () => {};
@@ -98,7 +99,7 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
   const hold = (next: Held) => {
     held = next;
     current = configOf(config, next.certificate);
-    intoCache((cache) => cache.keepCertificate(`${id}-${digest}`, next.certificate));
+    intoCache((cache) => cache.keepCertificate(certificateFile, next.certificate));
     emit("acme.process-cert", { ...fields, expires: new Date(next.notAfter).toISOString() });
     onChange();
   };
@@ -124,29 +125,32 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
 
   const look = async (world: KeeperWorld): Promise<void> => {
     const { records, nodeId } = world;
+    const before = await records.certificate(digest);
+    await agree(before, records);
+    const now = clock.now();
+    if (now < dueTime(before, now)) return;
+    if (!await records.claim(digest, nodeId, now, now + limit + LOOK)) return;
+    // Another node may have had its turn between the look and the claim.
     const record = await records.certificate(digest);
     await agree(record, records);
-    const now = clock.now();
-    if (now < dueTime(record, now)) return;
-    if (!await records.claim(digest, nodeId, now, now + limit + LOOK)) return;
+    const { next = 0, barred = 0, failures = 0 } = record ?? {};
+    if (now < dueTime(record, now)) return await records.release(digest, nodeId, { next, barred, failures });
     isImpatient = false;
-    const failures = record?.failures ?? 0;
     try {
-      const next = await work(world);
-      await records.release(digest, nodeId, { next, barred: 0, failures: 0 });
+      const planned = await work(world);
+      await records.release(digest, nodeId, { next: planned, barred: 0, failures: 0 });
     } catch (error) {
       if (closing.signal.aborted) {
-        await records.release(digest, nodeId, { next: record?.next ?? 0, barred: record?.barred ?? 0, failures });
-        return;
+        return await records.release(digest, nodeId, { next, barred, failures });
       }
       // Not the fault of the authority, and the store cannot be told anyway.
       if (error instanceof StoreUnavailable) throw error;
       const failed = asAcmeError(error);
       report(failed);
       const pause = pauseAfter(failed, failures + 1, clock.now(), world.random());
-      const next = clock.now() + pause;
-      emit("acme.renew-backoff", { ...fields, attempts: failures + 1, next: new Date(next).toISOString() });
-      await records.release(digest, nodeId, { next, barred: failed.notBefore ?? 0, failures: failures + 1 });
+      const again = clock.now() + pause;
+      emit("acme.renew-backoff", { ...fields, attempts: failures + 1, next: new Date(again).toISOString() });
+      await records.release(digest, nodeId, { next: again, barred: failed.notBefore ?? 0, failures: failures + 1 });
     }
   };
 
@@ -235,7 +239,7 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
 
   /** A key by its id: that of the store, else that of the folder, else a new one. */
   const sharedKey = async ({ records }: KeeperWorld, keyId: string, use: "account" | "key"): Promise<string> => {
-    const file = `${id}-${keyId}.${use}`;
+    const file = `${fileName(id, keyId)}.${use}`;
     const kept = cache.key(file);
     const known = await records.key(keyId) ??
       await records.keepKey(keyId, { privateKey: kept ?? generateKey(), url: "" });
@@ -326,9 +330,14 @@ function certificateDigest({ directory, domains }: AcmeConfig): string {
   return digestOf(directory, ...domains.toSorted());
 }
 
+/** An id may hold what leads elsewhere in a path; the digest tells two apart that look alike then. */
+function fileName(id: string, digest: string): string {
+  return `${id.replaceAll(/[^\w.-]/g, "_")}-${digest}`;
+}
+
 /** The certificate that the folder of a configuration holds, if there is one for its names. */
 export function cachedCertificate(config: AcmeConfig): CertificateConfig | undefined {
-  const cached = openCache(config.cache).certificate(`${config.id}-${certificateDigest(config)}`);
+  const cached = openCache(config.cache).certificate(fileName(config.id, certificateDigest(config)));
   return holding(cached, config.domains) === undefined ? undefined : configOf(config, cached);
 }
 

@@ -272,6 +272,32 @@ Deno.test("of two nodes one orders, the other takes what it got within a minute,
   assert.equal(orders(authority), 2);
 });
 
+Deno.test("a node that looked just before another one was done does not order again", async () => {
+  await using here = await world();
+  const one = await here.node(here.config({}, "a"), { nodeId: "a" });
+  await passes(here, () => issued(one));
+  let looks = 0;
+  const two = await here.node(here.config({}, "b"), {
+    nodeId: "b",
+    wrap: (records) => ({
+      ...records,
+      certificate: async (id) => looks++ === 0 ? undefined : await records.certificate(id),
+    }),
+  });
+  await passes(here, () => issued(two));
+  assert.equal(two.keeper.current.cert, one.keeper.current.cert);
+  assert.equal(orders(here.authority), 1);
+});
+
+Deno.test("an id that would lead elsewhere names a file in the folder", async () => {
+  await using here = await world();
+  const node = await here.node(here.config({ id: "../../le" }));
+  await passes(here, () => issued(node));
+  const names = [...Deno.readDirSync(`${here.folder}/a`)].map(({ name }) => name);
+  assert.equal(names.length, 3);
+  for (const name of names) assert.match(name, /^\.\._\.\._le-/);
+});
+
 Deno.test("a refusal is told with the problem as it is, and tried again later each time", async () => {
   await using here = await world();
   const { authority, log } = here;
