@@ -354,6 +354,26 @@ Deno.test("a relay's certificate is verified unless its route says otherwise", a
   }
 });
 
+Deno.test("names in other letters than ASCII are verified as their A-labels", async () => {
+  const certificate = await makeCertificate({ names: ["mx.xn--bcher-kva.example"], issuer: authority, notBefore });
+  await using peer = await startFakePeer({ extensions: OFFER, tls: certificate });
+  const route = relay(peer.port, { address: "mx.bücher.example" });
+  const { deliver, delivery } = setUp(queueConfig([mxRoute, route], { tls: [{ ...tlsPolicy, starttls: "require" }] }), {
+    resolver: createZone({
+      "xn--bcher-kva.example": { mx: [[10, "mx.xn--bcher-kva.example"]] },
+      "mx.xn--bcher-kva.example": { a: ["127.0.0.1"] },
+    }),
+    mxPort: peer.port,
+    ca: [authority.cert],
+  });
+  for (const how of ["mx", "relay"]) {
+    const [outcome] = await deliver(jobFor(["u@bücher.example"], { route: how }));
+    assert.equal(outcome?.kind, "delivered", textOf(outcome));
+  }
+  assert.ok(peer.connections.every(({ encrypted }) => encrypted));
+  await delivery.close();
+});
+
 Deno.test("a TLS handshake that takes too long is given up", async () => {
   await using peer = await startFakePeer({
     extensions: OFFER,
