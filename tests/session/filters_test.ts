@@ -96,13 +96,22 @@ Deno.test("what a milter holds waits in the queue, what it drops is answered wit
 Deno.test("expressions decide for each transaction which filters are asked", async () => {
   await using milter = await startFakeMilter();
   const enable = `"sender_domain == 'asked.example'"`;
+  let calls = 0;
+  const hook = hookServer(() => {
+    calls++;
+    return { action: "accept" };
+  });
   await using server = await startTestServer(
-    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES}, enable = ${enable} }`,
+    `session.milter.m = { hostname = "127.0.0.1", port = ${milter.port}, ${STAGES}, enable = ${enable} }
+session.hook.h = { url = "http://127.0.0.1:${hook.addr.port}/", enable = ${enable} }`,
   );
   await submit(server.address("smtp"), MESSAGE);
   assert.equal(milter.connections, 0);
+  assert.equal(calls, 0);
   await submit(server.address("smtp"), { ...MESSAGE, from: "a@asked.example" });
   assert.equal(milter.commands().slice(0, 10), "OCHMRTLNBE");
+  assert.equal(calls, 1);
+  await hook.shutdown();
 });
 
 Deno.test("a milter may answer commands that are none, and drop a message because of a recipient that is refused", async () => {
@@ -115,6 +124,8 @@ Deno.test("a milter may answer commands that are none, and drop a message becaus
         ? [milterPacket("4")]
         : command === "R" && text.includes("trap")
         ? [milterPacket("d")]
+        : command === "R" && text.includes("harvest")
+        ? [milterPacket("4")]
         : undefined,
   });
   await using server = await startTestServer(
@@ -136,6 +147,12 @@ session.rcpt.errors.wait = "1ms"`,
   await server.event("smtp.message-discarded");
   assert.match(await client.say("BYE"), /^421 4\.7\.0 /);
   assert.equal(await client.conn.read(new Uint8Array(1)), null);
+  using harvester = await connectClient(server.address("smtp"));
+  await harvester.reply();
+  await harvester.say("EHLO client.example");
+  await harvester.say("MAIL FROM:<a@example.net>");
+  assert.match(await harvester.say("RCPT TO:<harvest@example.org>"), /^421 4\.7\.0 /);
+  assert.equal(await harvester.conn.read(new Uint8Array(1)), null);
 });
 
 Deno.test("a milter sees the session through LMTP, and refuses one recipient of several", async () => {
