@@ -120,15 +120,11 @@ function foldLine(line: string, firstBlank: number, out: string[]): void {
 
 // The last blank within the wanted length, else the first one after it; never one with only blanks before it.
 function foldPlace(line: string, least: number): number {
-  const text = line.search(/[^ \t]/);
-  let place = -1;
-  for (let i = Math.max(least, text + 1); i < line.length; i++) {
-    if (line[i] !== " " && line[i] !== "\t") continue;
-    if (i > WANTED && place >= 0) break;
-    place = i;
-    if (i > WANTED) break;
-  }
-  return place;
+  const first = Math.max(least, line.search(/[^ \t]/) + 1);
+  const place = Math.max(line.lastIndexOf(" ", WANTED), line.lastIndexOf("\t", WANTED));
+  if (place >= first) return place;
+  for (let i = Math.max(first, WANTED + 1); i < line.length; i++) if (line[i] === " " || line[i] === "\t") return i;
+  return -1;
 }
 
 function charsWithin(text: string, most: number): number {
