@@ -73,10 +73,10 @@ const FAREWELL = 3_000;
 export async function openAcme(initial: readonly AcmeConfig[], { clock, emit }: AcmeOptions): Promise<Acme> {
   let keepers: readonly Keeper[] = [];
   let world: AcmeWorld | undefined;
-  let records: AcmeRecords | undefined;
+  let shared: AcmeRecords | undefined;
   let tlsNames: ReadonlySet<string> = new Set();
   const closing = new Set<Promise<void>>();
-  const board = createProofBoard({ clock, emit, records: () => records, tlsNames: () => tlsNames });
+  const board = createProofBoard({ clock, emit, records: () => shared, tlsNames: () => tlsNames });
 
   const solverFor = ({ id, challenge }: AcmeConfig, world: AcmeWorld, send: SendRequest): ChallengeSolver => {
     if (challenge.kind !== "dns-01") return board.solver(challenge.kind);
@@ -91,9 +91,9 @@ export async function openAcme(initial: readonly AcmeConfig[], { clock, emit }: 
   };
 
   const start = (keeper: Keeper, world: AcmeWorld) => {
-    const { store, resolver, random, nodeId, onChange } = world;
+    const { resolver, random, nodeId, onChange } = world;
     const send = createSender({ clock, resolver });
-    records ??= acmeRecords(store);
+    const records = shared ??= acmeRecords(world.store);
     const solver = solverFor(keeper.config, world, send);
     keeper.start({ clock, random, emit, records, send, nodeId, solver }, onChange);
   };
@@ -135,6 +135,8 @@ export async function openAcme(initial: readonly AcmeConfig[], { clock, emit }: 
     httpAnswer: board.httpAnswer,
     start(started) {
       world = started;
+      // A node that orders nothing itself proves what others order.
+      shared = acmeRecords(started.store);
       for (const keeper of keepers) start(keeper, started);
     },
     plan,

@@ -8,6 +8,7 @@ import { createRfc2136 } from "../../src/acme/rfc2136.ts";
 import { systemClock } from "../../src/clock/mod.ts";
 import { TSIG_ALGORITHMS } from "../../src/config/acme.ts";
 import { startDnsServer } from "../support/dns_server.ts";
+import { startSqld } from "../support/sqld.ts";
 import { createZone } from "../support/zone.ts";
 import { withBind } from "./bind.ts";
 import { type Pebble, withPebble } from "./pebble.ts";
@@ -69,6 +70,35 @@ eab = { kid = "kid-7", hmac-key = "${secret}" }
       const asked = await fetch(`http://127.0.0.1:${httpPort}/.well-known/acme-challenge/${"a".repeat(43)}`);
       assert.equal(asked.status, 404);
       await asked.body?.cancel();
+    });
+  });
+});
+
+Deno.test("a node that the authority does not reach orders, another one proves, and a third one takes what comes", async () => {
+  await using names = await loopbackNames();
+  await using database = await startSqld();
+  const [httpPort, tlsPort] = [freePort(), freePort()];
+  await withPebble({ httpPort, tlsPort, dnsPort: names.port }, async (pebble) => {
+    const node = (id: string, more: string) => ({
+      storeUrl: `http://127.0.0.1:${database.port}`,
+      env: { SSL_CERT_FILE: pebble.roots },
+      toml: `[cluster]\nnode-id = "${id}"\n${more}`,
+    });
+    const ordered = `[acme.test]
+directory = "${pebble.directory}"
+challenge = "http-01"
+contact = "postmaster@acme.example"
+domains = ["mx.acme.example"]
+`;
+    const web = `[server.listener.web]\nbind = "127.0.0.1:${httpPort}"\nprotocol = "http"\n`;
+    await withServer(node("proves", web), async () => {
+      await withServer(node("orders", ordered), async (orders) => {
+        await arrives(orders, pebble, ["mx.acme.example"]);
+        await withServer(node("takes", ordered), async (takes) => {
+          await arrives(takes, pebble, ["mx.acme.example"]);
+          assert.doesNotMatch(takes.output(), /acme\.order-start/);
+        });
+      });
     });
   });
 });

@@ -34,6 +34,8 @@ export interface TestServer {
 export interface ServerSettings {
   /** TOML added to the configuration. */
   readonly toml?: string;
+  /** URL of the database; a file by default. */
+  readonly storeUrl?: string;
   /** Environment of the server, beside that of the test. */
   readonly env?: Readonly<Record<string, string>>;
   /** Port of the relay that mail for other domains goes to; without one there is none. */
@@ -193,7 +195,7 @@ export async function waitForMail(maildir: string, count: number): Promise<strin
 }
 
 function configuration(ports: Ports, settings: ServerSettings): string {
-  const { toml = "", relayPort = 1, relayProtocol = "smtp", openRelay = false } = settings;
+  const { toml = "", relayPort = 1, relayProtocol = "smtp", openRelay = false, storeUrl = "file:godwit.db" } = settings;
   const { mechanisms = "'plain', 'login'", directory = "people", logins = directory } = settings;
   return `[server]
 hostname = "mx.example.net"
@@ -220,7 +222,7 @@ private-key = "%{file:key.pem}%"
 
 [store.data]
 type = "libsql"
-url = "file:godwit.db"
+url = "${storeUrl}"
 [storage]
 data = "data"
 directory = "${directory}"
