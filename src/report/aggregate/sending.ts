@@ -48,7 +48,7 @@ export interface SendingOptions {
 export interface Sending {
   /** Sends what is due now. Does not reject. */
   run(): Promise<void>;
-  /** Lets what is under way end, and stops. */
+  /** Stops. Waits two seconds for what is under way; a report that takes longer is left to the end of its lease. */
   close(): Promise<void>;
 }
 
@@ -67,6 +67,9 @@ const FIRST_RETRY = 5 * MINUTE;
 const LONGEST_RETRY = 4 * HOUR;
 /** RFC 8460 §5.5: no attempt later than this after the first one. */
 const GIVEN_UP_AFTER = 24 * HOUR;
+
+/** How long the end of the program waits for reports. */
+const PATIENCE = 2_000;
 
 const SENT_EVENTS: Readonly<Record<AggregateKind, EventName>> = {
   dmarc: "outgoing-report.dmarc-aggregate-report",
@@ -216,7 +219,11 @@ export function startSending(options: SendingOptions): Sending {
     async close() {
       closing.abort();
       timer?.cancel();
-      await running;
+      if (running === undefined) return;
+      const late = Promise.withResolvers<void>();
+      const patience = clock.after(PATIENCE, late.resolve);
+      await Promise.race([running, late.promise]);
+      patience.cancel();
     },
   };
 }

@@ -297,3 +297,24 @@ Deno.test("a report that cannot be made for a fault of the program holds up no o
     assert.deepEqual(await state(1), ["pending", [], "broken"]);
     assert.equal(log.count("outgoing-report.submission-error"), 1);
   }));
+
+Deno.test("the program does not wait for a report that waits for DNS", () =>
+  withReports(["a.example"], async ({ start, queued, clock, state }) => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<MadeReport>();
+    const sending = start({
+      make: () => {
+        asked.resolve();
+        return answer.promise;
+      },
+    });
+    const running = sending.run();
+    await asked.promise;
+    const closed = sending.close();
+    await clock.advance(2_000);
+    await closed;
+    assert.deepEqual(queued, []);
+    assert.equal((await state())[0], "pending");
+    answer.resolve({ kind: "nobody", reason: "" });
+    await running;
+  }));
