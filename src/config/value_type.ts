@@ -261,6 +261,20 @@ export function listOf<T>(item: ValueType<T>): ValueType<readonly T[]> {
   };
 }
 
+/** A list that is not empty. */
+export function someOf<T>(item: ValueType<T>): ValueType<readonly T[]> {
+  const items = listOf(item);
+  const expected = `${items.expected}, one at least`;
+  return {
+    ...items,
+    expected,
+    read(node, report) {
+      const values = items.read(node, report);
+      return values?.length === 0 ? unexpected(node, expected, report) : values;
+    },
+  };
+}
+
 function readAll<T>(nodes: readonly Node[], item: ValueType<T>, report: Report): readonly T[] | undefined {
   const values = nodes.map((node) => item.read(node, report));
   const good = values.filter((value) => value !== undefined);

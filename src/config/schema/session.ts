@@ -11,6 +11,7 @@ import {
   listOf,
   port,
   size,
+  someOf,
   span,
   text,
   url,
@@ -48,7 +49,7 @@ const script = {
   data: setting("data", asIdOrFalse("script"), false),
 };
 
-const stages = listOf(choice("connect", "ehlo", "mail", "rcpt", "data"));
+const stages = someOf(choice("connect", "ehlo", "mail", "rcpt", "data"));
 
 export const sessionKeys = {
   "session.timeout": setting("ehlo", asTimeLimit, "5m"),

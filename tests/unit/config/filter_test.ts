@@ -14,6 +14,7 @@ const MILTER_ERRORS = [
   ["options.flags.protocol", "-1", /-1/],
   ["options.max-response-size", "-1", /size/],
   ["stages", '["eoh"]', /connect, ehlo, mail, rcpt or data/],
+  ["stages", "[]", /one at least, found/],
   ["tls", '"perhaps"', /true or false/],
 ] as const;
 
@@ -36,6 +37,7 @@ for (
     ['session.hook.h = { url = "ftp://x/" }', /url: .*http/],
     ['session.hook.h = { url = "https://u:p@hook.example/" }', /url: .*auth\.username/],
     [`${HOOK}session.hook.h.timeout = "0s"`, /timeout: .*longer than 0/],
+    [`${HOOK}session.hook.h.stages = []`, /stages: .*one at least, found/],
     [`${HOOK}session.hook.h.headers = ["none"]`, /headers: .*Name: value/],
     [`${HOOK}session.hook.h.auth.secret = "s"`, /auth\.username: .*required/],
     [`${HOOK}session.hook.h.auth = { username = "a:b", secret = "s" }`, /auth\.username: .*without ":"/],
