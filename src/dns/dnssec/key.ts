@@ -48,7 +48,8 @@ export const ALGORITHM_AT = 3;
 export function revocationOf(data: Uint8Array): { readonly key: ZoneKey; readonly before: Uint8Array } | undefined {
   const flags = (data[0] ?? 0) * 256 + (data[1] ?? 0);
   if ((flags & REVOKED) === 0) return undefined;
-  const before = data.slice();
+  // A copy, which slice() of a Buffer is not.
+  const before = Uint8Array.from(data);
   before[1] = (data[1] ?? 0) & ~REVOKED;
   const key = readKey(before);
   return key === undefined ? undefined : { key: { ...key, flags, tag: keyTag(data), data }, before };
