@@ -15,7 +15,7 @@ import { FormatError } from "./xml.ts";
  */
 export function readFeedback(bytes: Uint8Array, original: ParsedHeader | undefined, sender: string): FeedbackReport {
   const [fields] = fieldGroups(bytes, 1);
-  const feedbackType = word((fields?.first("feedback-type") ?? "").replace(/\(.*$/, ""));
+  const feedbackType = bareWord(fields?.first("feedback-type") ?? "");
   if (fields === undefined || feedbackType === "") throw new FormatError("it has no Feedback-Type");
   const problems = createProblems();
   for (const name of ["User-Agent", "Version"]) {
@@ -47,16 +47,22 @@ export function readFeedback(bytes: Uint8Array, original: ParsedHeader | undefin
     envelopeTo,
     envelopeId: fields.first("original-envelope-id"),
     authenticationResults: fields.all("authentication-results"),
-    authFailure: word(fields.first("auth-failure")),
-    deliveryResult: word(fields.first("delivery-result")),
+    authFailure: bareWord(fields.first("auth-failure")),
+    deliveryResult: bareWord(fields.first("delivery-result")),
     identityAlignment: clip(fields.first("identity-alignment")),
     dkimDomain: domainName(fields.first("dkim-domain")),
     dkimSelector: clip(fields.first("dkim-selector"), 255),
-    spfDns: clip(fields.first("spf-dns")),
+    // RFC 6591 §3.2.6: one field for each record that was read.
+    spfDns: clip(fields.all("spf-dns").join("; ")),
     original: about,
   };
 }
 
 function domainIn(text: string): string {
   return domainName(/@([^\s<>@",;]+)>?[^@]*$/.exec(text)?.[1] ?? "");
+}
+
+/** A word, the comment behind it taken off. */
+function bareWord(text: string): string {
+  return word(text.replace(/\(.*$/, ""));
 }

@@ -7,6 +7,7 @@ import { claimDue } from "../../../src/report/aggregate/ledger.ts";
 import type { MadeReport, MakingWorld, Reporter } from "../../../src/report/aggregate/made.ts";
 import { findReports } from "../../../src/report/analysis/examine.ts";
 import type { IncomingReport } from "../../../src/report/analysis/incoming.ts";
+import { failureReport } from "../../../src/report/failure/feedback.ts";
 import {
   createDmarcRecorder,
   createDsnBuilder,
@@ -233,4 +234,70 @@ Deno.test("a notification tells of the recipients that it was made for", async (
     remoteMta: "mx.example.com",
     diagnostic: "550 5.1.1 No such user",
   }]);
+});
+
+Deno.test("the report of a message that failed DMARC says what was seen of it", async () => {
+  const arrived = Date.UTC(2026, 0, 5, 12, 0, 7);
+  const { results } = observation({
+    record: "v=DMARC1; p=reject; fo=1; ruf=mailto:r@example.org",
+    dkim: [dkim("example.org", "s1", "fail")],
+    dmarc: { result: "fail", disposition: "reject", spfAligned: false, dkimAligned: false },
+  });
+  assert.ok(results.dmarc !== undefined);
+  const mail = failureReport(
+    {
+      ip: "2001:db8::9",
+      sender: "bounce@evil.example",
+      recipients: ["bob@example.net"],
+      envelopeId: "QQ+1",
+      head: new TextEncoder().encode(
+        "From: Ann <ann@example.org>\r\nSubject: =?utf-8?q?Pl=C3=A4ne?=\r\nMessage-ID: <m@x>\r\n\r\nbody\r\n",
+      ),
+      arrived,
+      refused: true,
+    },
+    {
+      kind: "dmarc",
+      failure: {
+        type: "dmarc",
+        dmarc: results.dmarc,
+        dkim: results.dkim?.[0],
+        spf: {
+          ...spf("evil.example", "fail"),
+          records: [
+            { domain: "evil.example", text: "v=spf1 include:_a.evil.example -all" },
+            { domain: "_a.evil.example", text: 'v=spf1 exp="x" -all' },
+          ],
+        },
+      },
+      domain: "example.org",
+      wishes: { from: "dmarc", uris: ["mailto:r@example.org"] },
+    },
+    ["r@example.org"],
+    {
+      hostname: "mx.example.net",
+      userAgent: "godwit/1",
+      from: { name: "Reports", address: "noreply-dmarc@example.net" },
+      subject: "DMARC Authentication Failure Report",
+    },
+    undefined,
+  );
+  const { content } = reportMessage(mail, { id: 1, now: arrived, random: () => 0.5, domain: "example.net" });
+  const { reports, unreadable } = await findReports(content.head, { pause: () => Promise.resolve() });
+  assert.deepEqual(unreadable, []);
+  const report = reports[0]?.report;
+  assert.ok(report?.kind === "auth-failure");
+  assert.deepEqual(report.problems, []);
+  assert.equal(report.reporter, "mx.example.net");
+  assert.deepEqual(report.domains, ["example.org"]);
+  assert.equal(report.source, "2001:db8::9");
+  assert.equal(report.arrived, arrived);
+  assert.equal(report.envelopeFrom, "bounce@evil.example");
+  assert.equal(report.envelopeId, "QQ+1");
+  assert.deepEqual([report.authFailure, report.deliveryResult, report.identityAlignment], ["dmarc", "reject", "none"]);
+  assert.deepEqual([report.dkimDomain, report.dkimSelector], ["example.org", "s1"]);
+  assert.match(report.spfDns, /^txt : evil\.example : "v=spf1 [^;]*"; txt : _a\.evil\.example : /);
+  assert.match(report.authenticationResults[0]!, /^mx\.example\.net;.*dmarc=fail/);
+  assert.equal(report.original.from, "Ann <ann@example.org>");
+  assert.equal(report.original.subject, "Pläne");
 });

@@ -181,7 +181,7 @@ Deno.test("a report of failed authentication as RFC 6591 has it", async () => {
     { type: "text/plain", content: "An authentication failure.\r\n" },
     {
       type: "message/feedback-report",
-      content: "Feedback-Type: auth-failure\r\nUser-Agent: R/2\r\nVersion: 1\r\nAuth-Failure: dmarc\r\n" +
+      content: "Feedback-Type: auth-failure\r\nUser-Agent: R/2\r\nVersion: 1\r\nAuth-Failure: dmarc (not aligned)\r\n" +
         "Delivery-Result: reject\r\nIdentity-Alignment: none\r\nSource-IP: [IPv6:2001:DB8::1]\r\n" +
         "Reported-Domain: example.org\r\nDKIM-Domain: example.org\r\nDKIM-Selector: s1\r\n" +
         'SPF-DNS: txt : example.org : "v=spf1 -all"\r\n' +
