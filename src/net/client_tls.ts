@@ -75,10 +75,11 @@ export function clientHandshake(
   const { serverName, verify, timeout, alpn, ca } = options;
   const trust = trustIn(ca);
   const memory = isIP(serverName) === 0 ? options.memory : undefined;
-  // Where nothing is to be verified the shared context can be used at once.
-  const shares = memory !== undefined &&
-    (verify === "none" || (options.fresh !== true && memory.knows(serverName, trust.name)));
-  const session = shares && options.fresh !== true ? memory.session(serverName) : undefined;
+  // Where nothing is to be verified the shared context can be used at once. A fresh handshake has one of its own: then
+  // there is nothing that it could resume, whatever the runtime thinks of that.
+  const shares = memory !== undefined && options.fresh !== true &&
+    (verify === "none" || memory.knows(serverName, trust.name));
+  const session = shares ? memory.session(serverName) : undefined;
   return new Promise((resolve, reject) => {
     const secure = connectTls({
       socket: transport,

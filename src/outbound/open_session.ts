@@ -249,7 +249,7 @@ async function shakeHands(
   let type: TlsFaultType = "validation-failure";
   try {
     const result = await session.startTls({ serverName, verify, timeout: tlsTimeout, memory, fresh });
-    stale = result.remembered;
+    stale = !fresh && result.remembered;
     const fault = decision.fault(result) ?? (stale && verify === "pki" ? unauthorized(result) : undefined);
     if (fault === undefined) {
       session.dialogue.note(result.resumed ? "TLS agreed, session resumed" : "TLS agreed");
