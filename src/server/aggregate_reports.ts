@@ -129,8 +129,7 @@ export function startAggregateReports(initial: Config, options: AggregateReportO
     },
     async close() {
       await sending.close();
-      await dmarc.close();
-      await tls.close();
+      await Promise.all([dmarc.close(), tls.close()]);
     },
   };
 }
