@@ -35,6 +35,8 @@ export interface Run {
 export interface Comparison {
   readonly load: Load;
   readonly repetitions: number;
+  /** How much goes before, as a part of the load; a fifth by default. */
+  readonly warmUp?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -95,7 +97,7 @@ export function report(all: readonly Compared[], target = 0): boolean {
   return all.every(({ rate }) => rate >= target * bare);
 }
 
-async function measure(variant: Variant, { load, headers }: Comparison): Promise<Run> {
+async function measure(variant: Variant, { load, headers, warmUp = 0.2 }: Comparison): Promise<Run> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -115,7 +117,7 @@ async function measure(variant: Variant, { load, headers }: Comparison): Promise
     headers === undefined
       ? await send({ ...load, messages }, port)
       : (await sendMeasured({ ...load, messages }, port, headers)).seconds;
-  await run(Math.ceil(load.messages / 5));
+  await run(Math.ceil(load.messages * warmUp));
   const before = usage(child.pid).cpuSeconds;
   const seconds = await run(load.messages);
   return {

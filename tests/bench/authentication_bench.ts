@@ -12,30 +12,13 @@
  */
 
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
-import { parseArgs } from "node:util";
 import { createSigner } from "../../src/authentication/mod.ts";
 import { memoryContent } from "../../src/message/mod.ts";
-import { configuration } from "../../scripts/bench/godwit.ts";
-import { hangingNextHop, sendMeasured } from "../../scripts/bench/load.ts";
-import { usage } from "../../scripts/bench/processes.ts";
-import { freePort, greeted, pause } from "../../scripts/bench/server.ts";
-import { startGodwit } from "../../scripts/godwit_process.ts";
 import { composeMessage } from "../../scripts/mail/dialogue.ts";
 import { type DnsServer, record, startDnsServer } from "../support/dns_server.ts";
+import { compare, readOptions, report } from "./acceptance.ts";
 
-const { values } = parseArgs({
-  options: {
-    messages: { type: "string", default: "6000" },
-    connections: { type: "string", default: "20" },
-    size: { type: "string", default: "4096" },
-    repetitions: { type: "string", default: "3" },
-  },
-});
-const load = {
-  messages: Number(values.messages),
-  connections: Number(values.connections),
-  size: Number(values.size),
-};
+const options = readOptions();
 
 /** Share of the bare rate that must be left. */
 const TARGET = 0.7;
@@ -63,7 +46,7 @@ async function signature(): Promise<string> {
   );
   const sign = async (headers: Readonly<Record<string, string>>) => {
     // Without the dot that ends the data.
-    const message = composeMessage(load.size, headers).slice(0, -3);
+    const message = composeMessage(options.load.size, headers).slice(0, -3);
     const field = await signer.sign({ content: memoryContent(message), signatures: ["s"], about: {} });
     return new TextDecoder().decode(field).replace(/^[^:]+:/, "").replace(/\r\n/g, "").trim();
   };
@@ -112,65 +95,15 @@ custom = ["127.0.0.1:${dnsPort}"]
   );
 }
 
-interface Run {
-  readonly rate: number;
-  /** Milliseconds of processor time per message. */
-  readonly cpu: number;
-}
-
-async function run(dns: DnsServer | undefined, headers: Readonly<Record<string, string>>): Promise<Run> {
-  const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
-  const nextHop = hangingNextHop();
-  const port = freePort();
-  try {
-    const bare = configuration(port, nextHop.port, freePort());
-    const config = `${folder}/config.toml`;
-    await Deno.writeTextFile(config, dns === undefined ? bare : withChecks(bare, dns.port));
-    const child = startGodwit({ config, cwd: folder });
-    try {
-      await greeted(port, child.status);
-      // The compiler of the engine is not done before some thousand messages, and a server runs for longer than that.
-      await sendMeasured(load, port, headers);
-      const before = usage(child.pid).cpuSeconds;
-      const { seconds } = await sendMeasured(load, port, headers);
-      return {
-        rate: load.messages / seconds,
-        cpu: (usage(child.pid).cpuSeconds - before) * 1000 / load.messages,
-      };
-    } finally {
-      child.kill("SIGTERM");
-      if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
-      await child.status;
-    }
-  } finally {
-    await nextHop.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-function median(runs: readonly Run[], figure: keyof Run): number {
-  const sorted = runs.map((one) => one[figure]).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-const headers = { "DKIM-Signature": await signature() };
-const unchecked: Run[] = [];
-const checked: Run[] = [];
 await using dns = await startDns();
-for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
-  // In turns, and each first every other time: whatever else the machine does must not fall on one of them.
-  for (const checks of repetition % 2 === 0 ? [false, true] : [true, false]) {
-    (checks ? checked : unchecked).push(await run(checks ? dns : undefined, headers));
-  }
-}
-const share = median(checked, "rate") / median(unchecked, "rate");
-for (const [name, runs] of [["unchecked", unchecked], ["checked", checked]] as const) {
-  console.log(
-    `${name.padEnd(12)} ${median(runs, "rate").toFixed(0).padStart(6)} messages/s  ` +
-      `${median(runs, "cpu").toFixed(2)} ms of processor time each  ` +
-      `(runs: ${runs.map(({ rate }) => rate.toFixed(0)).join(" ")})`,
-  );
-}
+const all = await compare([
+  { name: "unchecked", configure: (bare) => bare },
+  { name: "checked", configure: (bare) => withChecks(bare, dns.port) },
+], {
+  ...options,
+  headers: { "DKIM-Signature": await signature() },
+  // The compiler of the engine is not done before some thousand messages, and a server runs for longer than that.
+  warmUp: 1,
+});
+if (!report(all, TARGET)) Deno.exitCode = 1;
 console.log(`${dns.queries.length} questions were asked of DNS`);
-console.log(`checking leaves ${(share * 100).toFixed(0)} % (target ${TARGET * 100} %)`);
-if (share < TARGET) Deno.exitCode = 1;
