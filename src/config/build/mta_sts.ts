@@ -17,7 +17,7 @@ export function buildMtaSts({ reader }: BuildContext): MtaStsConfig {
   } else if (maxAge < SHORT && mode === "enforce") {
     reader.warning(key, [], "whoever can keep senders from the policy for that long can undo it; weeks are usual");
   }
-  if (mx?.length === 0 && mode !== "none") {
+  if (mx?.length === 0 && mode !== "none" && reader.found("session.mta-sts.mx") === "an empty list") {
     reader.error("session.mta-sts.mx", [], `a policy of mode ${mode} has to name at least one host; leave the key out`);
   }
   return { mode, maxAge, mx };
