@@ -165,7 +165,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       }
       return byNetwork(job, route, signal);
     },
-    close: () => pool.close(),
+    close() {
+      waiting.close();
+      return pool.close();
+    },
     reconfigure(next) {
       config = next;
       remote.limits = limitsOf(next);

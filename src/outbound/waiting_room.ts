@@ -44,6 +44,8 @@ export interface WaitingRoom {
    * @param earliest milliseconds until the first one may
    */
   turn(key: string, spacing: number, earliest: number): number;
+  /** Nobody looks for room any more. */
+  close(): void;
 }
 
 /** Keys with times handed out that are remembered. */
@@ -216,6 +218,11 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
         }
       }
       return Math.ceil(next - now);
+    },
+    close() {
+      timer?.cancel();
+      // No later time is planned any more.
+      looksAt = -Infinity;
     },
   };
 }

@@ -99,7 +99,9 @@ Deno.test("one over a limit is no attempt, and holds nothing while it waits", ()
     assert.ok(events.some(({ name }) => name === "delivery.concurrency-limit-exceeded"));
     slow.end();
     await first;
+    const before = clock.pending;
     await delivery.close();
+    assert.ok(clock.pending < before, "no timer is left of the wait");
   }));
 
 Deno.test("of those who wait for a place the most urgent goes first, then who came first", () =>

@@ -166,3 +166,31 @@ Deno.test("a peer that takes two of a burst of connections gets the rest over th
   assert.equal(peer.messages.length, 12);
   await delivery.close();
 });
+
+Deno.test("memory has room for so many who wait for the same, and for none who know that it takes long", () => {
+  const room = createWaitingRoom(new FakeClock());
+  const gone: number[] = [];
+  const enter = (id: number, priority = 0) =>
+    room.sentAway("k", 1000, () => 2000).enter({ priority, due: id, message: { id } }, () => {
+      gone.push(id);
+      return true;
+    });
+  assert.equal(room.sentAway("k", 5001, () => 0).hasRoom, false);
+  const leave = enter(1);
+  for (let id = 2; id <= 500; id++) enter(id, id === 500 ? 1 : 0);
+  assert.equal(room.sentAway("k", 1000, () => 0).hasRoom, false);
+  assert.equal(room.sentAway("other", 1000, () => 0).hasRoom, true);
+  leave();
+  room.wake("k");
+  room.wake("k");
+  assert.deepEqual(gone, [500, 2], "the most urgent, and then the first that has not left");
+  assert.equal(room.sentAway("k", 1000, () => 0).hasRoom, true);
+  for (const key of ["l", "m", "n"]) {
+    for (let id = 0; id < 500; id++) {
+      room.sentAway(key, 1000, () => 0).enter({ priority: 0, due: 0, message: { id } }, () => true);
+    }
+  }
+  for (let id = 0; id < 3; id++) enter(id);
+  assert.equal(room.sentAway("o", 1000, () => 0).hasRoom, false, "two thousand wait in all");
+  room.close();
+});
