@@ -28,12 +28,14 @@ const globalValues = { initial: () => new Map<string, Value>() };
 interface Names {
   readonly globals: Set<string>;
   readonly locals: Set<string>;
+  /** Those of the local ones that `set` has given a value. */
+  readonly set: Set<string>;
 }
 
 const namesOf = new WeakMap<Compiler, Names>();
 
 function namesIn(compiler: Compiler): Names {
-  const names = namesOf.get(compiler) ?? { globals: new Set(), locals: new Set() };
+  const names = namesOf.get(compiler) ?? { globals: new Set(), locals: new Set(), set: new Set() };
   namesOf.set(compiler, names);
   return names;
 }
@@ -41,14 +43,21 @@ function namesIn(compiler: Compiler): Names {
 /**
  * From here on the name means the global variable in this script.
  *
- * @returns false if it was a local one before (RFC 6609 §3.4.1)
+ * @returns false if it was set as a local one before (RFC 6609 §3.4.1)
  */
 export function declareGlobal(compiler: Compiler, name: string): boolean {
-  const { globals, locals } = namesIn(compiler);
+  const { globals, set } = namesIn(compiler);
   const lower = name.toLowerCase();
-  if (locals.has(lower)) return false;
+  if (set.has(lower)) return false;
   globals.add(lower);
   return true;
+}
+
+/** `set` gives the variable a value here. */
+export function noteSet(compiler: Compiler, name: string): void {
+  const { globals, set } = namesIn(compiler);
+  const lower = name.toLowerCase();
+  if (!globals.has(lower)) set.add(lower);
 }
 
 /** Whether a name can be that of a variable without namespace. */

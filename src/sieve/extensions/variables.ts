@@ -3,7 +3,7 @@
 import type { Call, Compiler, Extension, Modifier, TagDefinition, Text } from "../definition.ts";
 import { type Position, SieveRuntimeError } from "../problem.ts";
 import { NEXT, type Run, spend } from "../run.ts";
-import { cut, findVariable, variableText } from "../variable.ts";
+import { cut, findVariable, noteSet, variableText } from "../variable.ts";
 
 const REFERENCE = /\$\{([a-z0-9_][a-z0-9_.-]*)\}/gi;
 /** A string with variables in it may grow to this, or to the size of a variable if that is more. */
@@ -122,6 +122,7 @@ export const variables: readonly Extension[] = [{
         }
         return undefined;
       }
+      noteSet(compiler, name);
       const value = call.text("value");
       const modify = modifiersOf(call);
       const write = variable.write;

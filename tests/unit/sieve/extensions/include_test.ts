@@ -110,3 +110,22 @@ Deno.test("personal and global scripts are different ones, return in the first s
   }
   assert.equal(errorsOf('require "include"; include :personal :global "a";', included(scripts)).length, 1);
 });
+
+Deno.test("a variable is global unless it was set before, and one that nobody has set is empty", async () => {
+  const scripts = { inner: 'require ["include", "variables"]; global ["a", "b"]; set "b" "${a}!"; set "c" "mine";' };
+  const script = 'require ["include", "variables", "fileinto"]; if string "${a}" "" { global ["a", "b"]; }\n' +
+    'set "global.a" "x"; include "inner"; fileinto "${a}${b}${global.b}${c}";';
+  assert.deepEqual(actionsOf(await run(script, included(scripts))), ["store xx!x!"]);
+  for (
+    const wrong of [
+      'set "a" "x"; global "a";',
+      'global "a.b";',
+      'global "1";',
+      'global "global.a";',
+      'set "global.a.b" "x";',
+      'set "global.12" "x";',
+    ]
+  ) assert.equal(errorsOf(`require ["include", "variables"]; ${wrong}`).length, 1, wrong);
+  assert.equal(errorsOf('require "include"; global "a";').length, 1);
+  assert.equal(errorsOf('require "variables"; set "global.a" "x";').length, 1);
+});
