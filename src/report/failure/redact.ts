@@ -5,6 +5,7 @@ import { createHmac } from "node:crypto";
 import { foldField, type HeaderField, parseHeader } from "../../message/mod.ts";
 import { addressDomain, addressLocal } from "../../smtp/mod.ts";
 import { joinBytes } from "../body_part.ts";
+import { createAddressFinder } from "./address_finder.ts";
 
 /** Replaces the recipients of a message in what is reported of it. */
 export interface Redaction {
@@ -30,16 +31,19 @@ const RECIPIENT_FIELDS: ReadonlySet<string> = new Set([
   "x-rcpt-to",
 ]);
 
-const ADDRESS = /[^\s<>,;:"()[\]@]+@[^\s<>,;:"()[\]@]+/g;
+/** What stands between addresses. One class, so that hostile text costs no more than its length. */
+const BETWEEN = /[\s<>,;:"()[\]]+/;
 const MOST_ADDRESSES = 1000;
 const TOKEN_LENGTH = 16;
 
 /**
  * Redacts by a keyed hash: whoever has the key can tell for an address what it became, nobody can tell the address, and
  * all reports about a recipient look alike (RFC 6590 §3). Fields that name recipients keep nothing but the hashed
- * addresses; elsewhere the local parts of these and of `recipients` are replaced, also in the form `local=domain`.
+ * addresses; elsewhere the local parts of these and of `recipients` are replaced, also in the forms `local=domain` and
+ * `local%40domain`.
  *
  * @param recipients addresses of the envelope
+ * @param head the header block that is to be told
  */
 export function createRedaction(key: Uint8Array, recipients: readonly string[], head: Uint8Array): Redaction {
   const tokens = new Map<string, string>();
@@ -57,21 +61,19 @@ export function createRedaction(key: Uint8Array, recipients: readonly string[], 
   const named = fields.filter(({ lower }) => RECIPIENT_FIELDS.has(lower)).flatMap((field) => addressesOf(field));
   const known = [...new Set([...recipients, ...named].map((address) => address.toLowerCase()))]
     .filter((address) => address.includes("@")).slice(0, MOST_ADDRESSES);
-  // Header blocks are looked at octet by octet, other texts are not.
-  const spellings = new Map(known.flatMap((address) => [[address, address], [octetsOf(address), address]]));
-  // Longer ones first, where one begins like the other.
-  const pattern = [...spellings.keys()].toSorted((a, b) => b.length - a.length)
-    .map((one) => `${escaped(addressLocal(one))}(?=[@=]${escaped(addressDomain(one))})`).join("|");
-  const search = pattern === "" ? undefined : new RegExp(pattern, "gi");
-  // Which of several addresses with this local part it is does not matter to the reader.
-  const byLocal = new Map(
-    [...spellings].map(([spelling, address]) => [addressLocal(spelling).toLowerCase(), tokenOf(address)]),
-  );
-  const text = (value: string) =>
-    search === undefined ? value : value.replace(search, (local) => byLocal.get(local.toLowerCase()) ?? local);
+  const finder = createAddressFinder();
+  for (const address of known) {
+    const local = addressLocal(address);
+    const domain = addressDomain(address);
+    // Header blocks are looked at octet by octet, other texts are not; links have what is special encoded.
+    for (const spelling of new Set([local, encodeURIComponent(local.toWellFormed()).toLowerCase()])) {
+      finder.add({ local: spelling, domain }, tokenOf(address));
+      finder.add({ local: octetsOf(spelling), domain: octetsOf(domain) }, tokenOf(address));
+    }
+  }
 
   return {
-    text,
+    text: finder.replace,
     header(block) {
       return joinBytes(
         parseHeader(block).fields.map((field) => {
@@ -80,7 +82,7 @@ export function createRedaction(key: Uint8Array, recipients: readonly string[], 
           }
           const raw = Buffer.from(block.buffer, block.byteOffset + field.start, field.end - field.start);
           const before = raw.toString("latin1");
-          const after = text(before);
+          const after = finder.replace(before);
           return after === before ? raw : Buffer.from(after, "latin1");
         }),
       );
@@ -89,14 +91,17 @@ export function createRedaction(key: Uint8Array, recipients: readonly string[], 
 }
 
 function addressesOf(field: HeaderField): readonly string[] {
-  return (field.value().match(ADDRESS) ?? []).slice(0, MOST_ADDRESSES);
+  const found: string[] = [];
+  for (const word of field.value().split(BETWEEN)) {
+    const [local = "", domain = ""] = word.split("@", 2);
+    if (local === "" || domain === "") continue;
+    found.push(`${local}@${domain}`);
+    if (found.length === MOST_ADDRESSES) break;
+  }
+  return found;
 }
 
 /** The octets of UTF-8, a character each. */
 function octetsOf(text: string): string {
   return Buffer.from(text).toString("latin1");
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }
