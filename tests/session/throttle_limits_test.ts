@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { connectClient } from "../support/client.ts";
-import { FakeClock, settle } from "../support/fake_clock.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { connectFrom, PROXIED } from "../support/proxied.ts";
 import { startTestServer, testConfiguration } from "../support/server.ts";
+import { until } from "../support/store.ts";
+import { until } from "../support/store.ts";
 
 /** A limiter that is switched on. */
 function limiter(settings: string): string {
@@ -188,11 +190,10 @@ Deno.test("a refused recipient costs its pause, in which nothing is read and not
   await client.say("EHLO client.example");
   await client.say("MAIL FROM:<a@example.net>");
   // The reply to NOOP goes out before the pause; the one to RCPT, and what comes behind it, after it.
-  const timers = clock.pending;
   await client.write("NOOP\r\nRCPT TO:<nobody@example.org>\r\nRSET\r\n");
   assert.match(await client.reply(), /^250 /);
   await test.event("smtp.mailbox-does-not-exist");
-  while (clock.pending === timers) await settle();
+  await until(() => clock.firesIn(7_000), "the pause");
   let answer: string | undefined;
   const answered = client.reply().then((text) => answer = text);
   await clock.advance(6_999);

@@ -30,6 +30,11 @@ export class FakeClock implements Clock {
     return this.#pending.length;
   }
 
+  /** Whether a timer fires in exactly so many milliseconds. */
+  firesIn(milliseconds: number): boolean {
+    return this.#pending.some(({ due }) => due === this.#now + milliseconds);
+  }
+
   /** Moves time by `milliseconds` and lets each due timer's consequences settle before the next one fires. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
