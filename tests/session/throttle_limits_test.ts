@@ -6,7 +6,6 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { connectFrom, PROXIED } from "../support/proxied.ts";
 import { startTestServer, testConfiguration } from "../support/server.ts";
 import { until } from "../support/store.ts";
-import { until } from "../support/store.ts";
 
 /** A limiter that is switched on. */
 function limiter(settings: string): string {
