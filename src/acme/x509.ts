@@ -106,17 +106,25 @@ export interface Validity {
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
+/** Certificates of a chain; longer ones would make every handshake large. */
+const LONGEST_CHAIN = 16;
+
 /**
  * Reads when a certificate is valid.
  *
- * @throws {Error} if it is not for these names, or not for this key
+ * @throws {Error} if it is not for these names, or not for this key, or what comes with it is no chain of certificates
  */
 export function checkCertificate(
   { cert, privateKey }: CertificateWithKey,
   domains: readonly string[],
 ): Validity {
-  const [pem] = cert.match(PEM) ?? [];
+  const [pem, ...others] = cert.match(PEM) ?? [];
   if (pem === undefined) throw new Error("there is no certificate in PEM");
+  // RFC 8555 §11.4: whatever else it holds, a key for example, is not to be put where files are read.
+  if (cert.split("-----BEGIN").length - 1 !== others.length + 1) throw new Error("it holds more than certificates");
+  if (others.length >= LONGEST_CHAIN) throw new Error(`the chain has more than ${LONGEST_CHAIN} certificates`);
+  // One that clients cannot read would end their handshakes.
+  for (const other of others) new X509Certificate(other);
   const leaf = new X509Certificate(pem);
   if (!leaf.checkPrivateKey(createPrivateKey(privateKey))) throw new Error("the certificate is for another key");
   const names = new Set((leaf.subjectAltName ?? "").toLowerCase().split(", "));

@@ -121,6 +121,19 @@ Deno.test("a certificate for other names or for another key is told from the rig
   assert.equal(await renewalId(own.cert), undefined);
 });
 
+Deno.test("what comes with a certificate has to be certificates that can be read, and not too many (RFC 8555 §11.4)", async () => {
+  const names = ["mx.example.net"];
+  const issuer = await makeCertificate({ names: ["issuer"], authority: true });
+  const { cert, privateKey } = await makeCertificate({ names, issuer });
+  checkCertificate({ cert: `${cert}\n${issuer.cert}`, privateKey }, names);
+  const refused = (more: string, words: RegExp) =>
+    assert.throws(() => checkCertificate({ cert: `${cert}\n${more}`, privateKey }, names), words);
+  refused(issuer.privateKey, /holds more than certificates/);
+  refused("-----BEGIN CERTIFICATE-----\n", /holds more than certificates/);
+  refused("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", /./);
+  refused(`${issuer.cert}\n`.repeat(16), /more than 16 certificates/);
+});
+
 Deno.test("the name of a certificate at its authority is that of RFC 9773, appendix A", async () => {
   assert.equal(await renewalId(APPENDIX_A), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
 });
