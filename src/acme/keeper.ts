@@ -63,6 +63,9 @@ const USUAL_CHECK = 6 * 3_600_000;
 const SHORTEST_CHECK = 3_600_000;
 const LONGEST_CHECK = 86_400_000;
 
+/** A certificate is used at least so long, or for half of what is left of its life, in milliseconds. */
+const LEAST_USE = 3_600_000;
+
 const RenewalInfo = v.object({ suggestedWindow: v.object({ start: v.string(), end: v.string() }) });
 
 /** Makes a keeper, with what the folder has. */
@@ -138,7 +141,7 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
     isImpatient = false;
     try {
       const planned = await work(world);
-      await records.release(digest, nodeId, { next: planned, barred: 0, failures: 0 });
+      await records.release(digest, nodeId, { ...planned, failures: 0 });
     } catch (error) {
       if (closing.signal.aborted) {
         return await records.release(digest, nodeId, { next, barred, failures });
@@ -154,8 +157,8 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
     }
   };
 
-  /** Asks the authority, and orders if the time has come. @returns when to look again */
-  const work = async (world: KeeperWorld): Promise<number> => {
+  /** Asks the authority, and orders if the time has come. @returns when to look again, and not before when */
+  const work = async (world: KeeperWorld): Promise<{ next: number; barred: number }> => {
     const expired = new AbortController();
     const stop = () => expired.abort(closing.signal.reason);
     closing.signal.addEventListener("abort", stop);
@@ -169,15 +172,18 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
       const before = held;
       if (before !== undefined && clock.now() < ownTime(before)) {
         const next = await renewalCheck(before, () => openAuthority(directory, key, options));
-        if (next > clock.now()) return next;
+        if (next > clock.now()) return { next, barred: 0 };
       }
       const client = await openAuthority(directory, key, options);
       const next = await order(world, client, expired.signal);
       hold(next);
       await world.records.publish(digest, next.certificate, next.notBefore);
-      return client.directory.renewalInfo === undefined
-        ? ownTime(next)
-        : Math.min(ownTime(next), clock.now() + USUAL_CHECK);
+      const now = clock.now();
+      return {
+        next: client.directory.renewalInfo === undefined ? ownTime(next) : Math.min(ownTime(next), now + USUAL_CHECK),
+        // One that had most of its life behind it when it came would be due again at once.
+        barred: now + Math.min(LEAST_USE, (next.notAfter - now) / 2),
+      };
     } finally {
       timer.cancel();
       closing.signal.removeEventListener("abort", stop);
@@ -230,7 +236,12 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
     const certificate = { cert, privateKey };
     try {
       const arrived = { certificate, ...checkCertificate(certificate, domains) };
-      emit("acme.order-completed", { ...fields, expires: new Date(arrived.notAfter).toISOString() });
+      const expires = new Date(arrived.notAfter).toISOString();
+      // Ordering another one at once, as for any that ends, would go on for ever where the clock is wrong.
+      if (arrived.notAfter <= clock.now()) {
+        throw new Error(`it expired on ${expires}; is the clock of this server right?`);
+      }
+      emit("acme.order-completed", { ...fields, expires });
       return arrived;
     } catch (error) {
       throw new AcmeError(`what the authority sent cannot be used: ${reasonOf(error)}`);

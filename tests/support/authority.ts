@@ -14,6 +14,8 @@ export interface TestAuthority {
   readonly directory: string;
   /** Milliseconds that certificates are valid. */
   lifetime: number;
+  /** Milliseconds for which they have been valid when they are issued. */
+  age: number;
   /** Gives what is shown for a name and a token; what it must be is for the authority to know. */
   look: (domain: string, token: string) => Promise<string | undefined>;
   /** Answers that come instead of the usual one, by the end of the path, each once. */
@@ -63,7 +65,7 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
       serialNumber: (serial++).toString(16),
       subject: "CN=issued",
       issuer: "CN=test authority",
-      notBefore: new Date(clock.now()),
+      notBefore: new Date(clock.now() - self.age),
       notAfter: new Date(clock.now() + self.lifetime),
       publicKey: await request.publicKey.export(),
       signingKey: keys.privateKey,
@@ -214,6 +216,7 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
   const self: TestAuthority = {
     directory: `${ROOT}/directory`,
     lifetime: 90 * DAY,
+    age: 0,
     look: () => Promise.resolve(undefined),
     instead: new Map(),
     renewal: undefined,

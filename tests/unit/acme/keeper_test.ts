@@ -205,6 +205,29 @@ Deno.test("a certificate that lives for days only is renewed at half of its life
   assert.equal(orders(authority), 2);
 });
 
+Deno.test("a certificate that comes expired is a failure, one that comes late in its life is used for the half of the rest", async () => {
+  await using here = await world();
+  const { authority, log } = here;
+  authority.lifetime = -DAY;
+  const node = await here.node();
+  await passes(here, () => log.count("acme.renew-backoff") === 1);
+  assert.match(
+    String(log.events.find(({ name }) => name === "acme.error")?.fields["reason"]),
+    /is the clock .* right\?/,
+  );
+  assert.match(issuerOf(node.keeper.current.cert), /temporary/);
+  await later(here, 14 * MINUTE);
+  assert.equal(orders(authority), 1);
+  // Three days old, with half an hour to go.
+  authority.age = 3 * DAY;
+  authority.lifetime = 30 * MINUTE;
+  node.keeper.retry();
+  await passes(here, () => issued(node));
+  await later(here, 14 * MINUTE);
+  assert.equal(orders(authority), 2);
+  await passes(here, () => orders(authority) === 3, MINUTE);
+});
+
 Deno.test("an authority that wants an earlier renewal gets it, and is told which certificate ends (RFC 9773)", async () => {
   await using here = await world();
   const { clock, authority } = here;
