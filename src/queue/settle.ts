@@ -31,7 +31,7 @@ export type Settlement =
     /** Whether the sender is to be told of the delay now. */
     readonly delayed: boolean;
     readonly unattempted?: true;
-    /** It waits for a limit of ours, as it did when that was recorded last: history has it once. */
+    /** It waits for something on this side, as it did when that was recorded last: history has it once. */
     readonly repeated?: true;
   }
   /** No attempt was made; back to waiting, maybe after a delay notice. */
@@ -167,7 +167,8 @@ export async function settleDeferral(
   const notified = countNotice(recipient, message, schedule, now);
   const delayed = notified > recipient.notified;
   recipient.notified = notified;
-  const repeated = limited && before.lastError === detail.lastError ? { repeated: true } as const : {};
+  const same = before.lastError === detail.lastError && (limited || before.lastDetail?.text === detail.text);
+  const repeated = retryAfter !== undefined && same ? { repeated: true } as const : {};
   const look = nextLook(recipient, message, schedule);
   return { kind: "deferred", recipient, detail, look, delayed, ...unattempted, ...repeated };
 }

@@ -129,6 +129,23 @@ Deno.test("a limit of our own neither counts as an attempt nor keeps a message f
   assert.equal(late.kind, "failed");
 });
 
+Deno.test("what is put off again without an attempt, for the same as before, is said to be a repetition", async () => {
+  const strategy = strategyOf(schedule("remote", { expire: 5 * HOUR }));
+  const detail = (text: string, lastError: "rate" | "io" = "io") => ({ ...GREYLISTED, lastError, status: 0, text });
+  const again = async (first: FailureDetail, second: FailureDetail, how: Parameters<typeof settleDeferral>[5]) => {
+    const before = await settleDeferral(message(), recipient(), first, strategy, T0, how);
+    assert.ok(before.kind === "deferred" && before.repeated === undefined);
+    const after = await settleDeferral(message(), before.recipient, second, strategy, T0, how);
+    return after.kind === "deferred" && after.repeated === true;
+  };
+  const soon = { retryAfter: SECOND };
+  assert.equal(await again(detail("counters are away"), detail("counters are away"), soon), true);
+  assert.equal(await again(detail("counters are away"), detail("they are locked"), soon), false);
+  // A limit is the same limit whatever it says of its count.
+  assert.equal(await again(detail("1 left", "rate"), detail("2 left", "rate"), { ...soon, limited: true }), true);
+  assert.equal(await again(GREYLISTED, GREYLISTED, {}), false, "an attempt is an attempt");
+});
+
 Deno.test("hosts that are left alone as they are down advance the schedule, but are never the last attempt", async () => {
   const strategy = strategyOf(schedule("remote", { retry: [60 * SECOND, HOUR], expire: undefined, maxAttempts: 3 }));
   const untried = { notBefore: 5 * SECOND, untried: true } as const;
