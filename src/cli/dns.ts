@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { cachedCertificate } from "../acme/mod.ts";
 import { publicKeyRecord } from "../authentication/mod.ts";
 import { systemClock } from "../clock/mod.ts";
-import type { Config, SignatureConfig } from "../config/mod.ts";
+import { type Config, reasonOf, type SignatureConfig } from "../config/mod.ts";
 import { createResolver } from "../dns/mod.ts";
 import { publishedPolicy } from "../http/mod.ts";
 import { createCertificateStore } from "../net/mod.ts";
@@ -220,7 +220,7 @@ async function nextTlsa(file: string, { server: { hostname } }: Config): Promise
   try {
     pem = await Deno.readTextFile(file);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
   const key = publicKeyIn(pem);
   if (key === undefined) return "expected a certificate, a private key without a password or a public key, in PEM";

@@ -1,7 +1,7 @@
 /** `godwit explain`: what would become of a message, and which rule decides what. */
 
 import { systemClock } from "../clock/mod.ts";
-import type { Config } from "../config/mod.ts";
+import { type Config, reasonOf as whyUnreadable } from "../config/mod.ts";
 import { createHttpLists } from "../directory/mod.ts";
 import { createResolver } from "../dns/mod.ts";
 import { LookupUnavailable } from "../expression/mod.ts";
@@ -44,7 +44,7 @@ export async function explainCommand(options: ExplainOptions, output: Output): P
     try {
       message = withCrlf(await Deno.readFile(options.message));
     } catch (error) {
-      output.error(`--message ${options.message}: ${error instanceof Error ? error.message : error}`);
+      output.error(`--message ${printable(options.message)}: ${whyUnreadable(error)}`);
       return 2;
     }
   }

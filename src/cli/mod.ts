@@ -55,10 +55,12 @@ export async function run(args: readonly string[], output: Output = terminal): P
   return status;
 }
 
-/** Sub-commands report errors the way the program does. */
-function inherit(parent: Command): void {
+/** Sub-commands report errors the way the program does, and point to their own help. `path` is what leads to `parent`. */
+function inherit(parent: Command, path = parent.name()): void {
   for (const command of parent.commands) {
-    command.copyInheritedSettings(parent);
-    inherit(command);
+    const name = `${path} ${command.name()}`;
+    const shown = command.commands.length > 0 ? "lists the commands" : "shows what it takes";
+    command.copyInheritedSettings(parent).showHelpAfterError(`(${name} --help ${shown})`);
+    inherit(command, name);
   }
 }

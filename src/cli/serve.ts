@@ -4,7 +4,7 @@ import { type Config, developmentConfig, findConfigFile, formatProblem, parseCon
 import { type RunningServer, type ServerOptions, startServer } from "../server/mod.ts";
 import { load, read } from "./configuration.ts";
 import { collectGarbage } from "./memory.ts";
-import type { Output } from "./output.ts";
+import { type Output, printable } from "./output.ts";
 
 /** Runs the server of a configuration file. @returns 0 after SIGTERM or SIGINT, 1 if it could not start */
 export async function serve(options: { config?: string }, output: Output): Promise<number> {
@@ -25,12 +25,26 @@ export async function serve(options: { config?: string }, output: Output): Promi
 /** Where `godwit dev` keeps its data. */
 const DEV_DATA = "data";
 
-/** Runs a server that needs no configuration and takes mail for anybody (design: for a laptop). */
+/**
+ * Runs a server that needs no configuration and takes mail for anybody (design: for a laptop).
+ *
+ * @returns 0 after SIGTERM or SIGINT, 1 if it could not start, 2 for a wrong command line
+ */
 export async function dev(
   options: { data?: string; smtpPort?: string; submissionPort?: string; httpPort?: string },
   output: Output,
 ): Promise<number> {
   const data = options.data ?? DEV_DATA;
+  const ports = {
+    "--smtp-port": options.smtpPort,
+    "--submission-port": options.submissionPort,
+    "--http-port": options.httpPort,
+  };
+  for (const [name, port] of Object.entries(ports)) {
+    if (port === undefined || /^\d{1,5}$/.test(port) && Number(port) <= 65535) continue;
+    output.error(`${name} ${printable(port)}: expected a port from 0 to 65535`);
+    return 2;
+  }
   const text = developmentConfig(data, {
     ...(options.smtpPort === undefined ? {} : { smtpPort: Number(options.smtpPort) }),
     ...(options.submissionPort === undefined ? {} : { submissionPort: Number(options.submissionPort) }),

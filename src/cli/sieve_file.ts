@@ -1,14 +1,15 @@
 /** Files that Sieve commands read. */
 
 import { dirname, resolve } from "node:path";
-import type { Output } from "./output.ts";
+import { reasonOf } from "../config/mod.ts";
+import { type Output, printable } from "./output.ts";
 
 /** The text of a script; undefined, told, if it cannot be read. */
 export async function readScript(file: string, output: Output): Promise<string | undefined> {
   try {
     return await Deno.readTextFile(file);
   } catch (error) {
-    output.error(`${file}: ${error instanceof Error ? error.message : error}`);
+    output.error(`${printable(file)}: ${reasonOf(error)}`);
     return undefined;
   }
 }

@@ -1,6 +1,7 @@
 /** `godwit sieve run`: what a script would do with a message. Nothing is delivered, and nothing is asked of the network. */
 
 import type { Command } from "commander";
+import { reasonOf } from "../config/mod.ts";
 import {
   type Action,
   type CompiledScript,
@@ -22,9 +23,9 @@ import { readBeside, readScript } from "./sieve_file.ts";
 
 interface RunOptions {
   readonly message: string;
-  readonly envelope: readonly string[];
-  readonly env: readonly string[];
-  readonly list: readonly string[];
+  readonly envelope?: readonly string[];
+  readonly env?: readonly string[];
+  readonly list?: readonly string[];
   readonly time?: string;
   readonly capabilityCheck: boolean;
   readonly output?: string;
@@ -37,14 +38,14 @@ export function addRunCommand(
   output: Output,
   ending: (action: Promise<number>) => Promise<void>,
 ): void {
-  const collect = (value: string, before: readonly string[]) => [...before, value];
+  const collect = (value: string, before: readonly string[] = []) => [...before, value];
   sieve.command("run")
     .description("run a script on a message and print what it would do")
     .argument("<file>")
     .requiredOption("--message <file>", "the message, as in a .eml file")
-    .option("--envelope <name=value>", "part of the envelope: from, to, notify, ret, ...; repeat", collect, [])
-    .option("--env <name=value>", "item of the environment, or variable env.<name>; repeat", collect, [])
-    .option("--list <name=value>", "value that is in an external list; repeat", collect, [])
+    .option("--envelope <name=value>", "part of the envelope: from, to, notify, ret, ...; repeat", collect)
+    .option("--env <name=value>", "item of the environment, or variable env.<name>; repeat", collect)
+    .option("--list <name=value>", "value that is in an external list; repeat", collect)
     .option("--time <time>", "what the script takes for now, such as 2026-12-31T22:00:00Z")
     .option("--no-capability-check", "extensions work without require, as in scripts of the configuration")
     .option("--output <file>", "write the message as the script leaves it")
@@ -52,19 +53,17 @@ export function addRunCommand(
     .action((file: string, options: RunOptions) => ending(runFile(file, options, output)));
 }
 
-/** @returns 0 if the script ran to its end, else 1 */
+/** @returns 0 if the script ran to its end, 1 if not, 2 for a wrong command line */
 async function runFile(file: string, options: RunOptions, output: Output): Promise<number> {
-  const source = await readScript(file, output);
-  const message = await readMessage(options.message, output);
   const now = options.time === undefined ? Date.now() : Date.parse(options.time);
   if (Number.isNaN(now)) output.error(`--time: ${printable(options.time ?? "")} is not a time`);
-  const envelope = readEnvelope(options.envelope, output);
-  const env = readPairs("--env", options.env, output);
-  const lists = readPairs("--list", options.list, output);
-  if (
-    source === undefined || message === undefined || Number.isNaN(now) || envelope === undefined ||
-    env === undefined || lists === undefined
-  ) return 1;
+  const envelope = readEnvelope(options.envelope ?? [], output);
+  const env = readPairs("--env", options.env ?? [], output);
+  const lists = readPairs("--list", options.list ?? [], output);
+  if (Number.isNaN(now) || envelope === undefined || env === undefined || lists === undefined) return 2;
+  const source = await readScript(file, output);
+  const message = await readMessage(options.message, output);
+  if (source === undefined || message === undefined) return 1;
   const { script, problems } = compileScript(source, {
     name: file,
     noCapabilityCheck: !options.capabilityCheck,
@@ -105,7 +104,7 @@ async function readMessage(file: string, output: Output): Promise<SieveMessage |
   try {
     return sieveMessage(wireForm(await Deno.readFile(file)));
   } catch (error) {
-    output.error(`${file}: ${error instanceof Error ? error.message : error}`);
+    output.error(`${printable(file)}: ${reasonOf(error)}`);
     return undefined;
   }
 }

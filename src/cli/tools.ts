@@ -24,7 +24,7 @@ export function addTools(program: Command, output: Output, ending: (action: Prom
   program.command("eval")
     .description("evaluate an expression; the value is the last line printed")
     .argument("<expression>")
-    .option("--var <name=value>", "set a variable; may be given several times", collect, [])
+    .option("--var <name=value>", "set a variable; may be given several times", collect)
     .option("--config <file>", "configuration whose directories, lists and stores the functions reach")
     .option("--json", "print JSON")
     .action((expression, options) => ending(evaluate(expression, options, output)));
@@ -37,7 +37,7 @@ export function addTools(program: Command, output: Output, ending: (action: Prom
   program.command("explain")
     .description("say what would become of a message, and which rule decides what; nothing is sent or changed")
     .requiredOption("--from <address>", "sender; <> is the null sender")
-    .requiredOption("--to <address>", "recipient; may be given several times", collect, [])
+    .requiredOption("--to <address>", "recipient; may be given several times", collect)
     .option("--message <file>", "the message; a short one is made up without it")
     .option("--ip <address>", "address of the client (default: 127.0.0.1)")
     .option("--listener <id>", "listener that the client comes to (default: the first for mail)")
@@ -82,6 +82,6 @@ export function addTools(program: Command, output: Output, ending: (action: Prom
     });
 }
 
-function collect(value: string, earlier: readonly string[]): readonly string[] {
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, value];
 }

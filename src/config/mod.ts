@@ -19,4 +19,5 @@
 export type * from "./config.ts";
 export { developmentConfig, type DevelopmentOptions } from "./development.ts";
 export { findConfigFile, loadConfig, type LoadOptions, parseConfig, type ParseOptions } from "./load.ts";
+export { reasonOf } from "./macro.ts";
 export { formatProblem } from "./problems.ts";

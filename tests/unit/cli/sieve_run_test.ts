@@ -86,9 +86,9 @@ Deno.test("an error of the script is told with its place, and kept mail is kept"
 Deno.test("what is wrong before the script runs is told on standard error", async () => {
   assert.match((await runScript("kep;")).errors[0] ?? "", /script\.sieve:1:1: unknown command 'kep'/);
   const wrong = await runScript("keep;", "--envelope", "from", "--time", "soon");
-  assert.deepEqual([wrong.status, wrong.errors.length], [1, 2]);
+  assert.deepEqual([wrong.status, wrong.errors.length], [2, 2]);
   const unknown = await runScript("keep;", "--envelope", "frm=a@b.example");
-  assert.equal(unknown.status, 1);
+  assert.equal(unknown.status, 2);
   assert.match(unknown.errors[0] ?? "", /^--envelope: there is no part "frm"; there are from, to, notify, /);
 });
 
