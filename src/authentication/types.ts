@@ -62,7 +62,7 @@ export interface SpfResult {
   readonly explanation?: string;
   /** Whom the domain wants told of results; absent if nobody. */
   readonly reports?: SpfReports;
-  /** The records that were read for it, in that order; there with `reports`. */
+  /** The records that were read for it, in that order, up to 4096 characters; absent if there are none. */
   readonly records?: readonly SpfRecordText[];
   /** What is wrong with the record or the lookup, for an administrator. */
   readonly reason?: string;

@@ -26,7 +26,7 @@ export interface Outcome {
   readonly explanation?: { readonly target: MacroText; readonly domain: string };
   /** Whom the domain that was asked about wants told. */
   readonly reports?: SpfReports;
-  /** What was read to find that out; there with `reports`. */
+  /** What was read to find that out, as far as it is short enough to be told. */
   readonly records?: readonly SpfRecordText[];
   /**
    * Milliseconds since the epoch up to which DNS lets it hold for whoever sends from this domain at this address; absent
@@ -43,6 +43,7 @@ const MOST_HOSTS = 10;
 const LONGEST_CHECK = 20_000;
 
 const LONGEST_NAME = 253;
+const MOST_RECORD_TEXT = 4096;
 const LONGEST_EXPLANATION = 450;
 
 /** Ends the whole check with an error; caught in {@link evaluate}. */
@@ -62,6 +63,8 @@ interface Check {
   validated: Promise<readonly string[]> | undefined;
   reports: SpfReports | undefined;
   readonly records: SpfRecordText[];
+  /** Characters of records that are still kept: outcomes are remembered, and a record may have 64 KB. */
+  recordRoom: number;
   /** Until when the outcome holds, as far as is known yet. */
   until: number;
 }
@@ -77,6 +80,7 @@ function start(subject: Subject, context: CheckContext): Check {
     validated: undefined,
     reports: undefined,
     records: [],
+    recordRoom: MOST_RECORD_TEXT,
     until: Infinity,
   };
 }
@@ -90,7 +94,8 @@ export async function evaluate(subject: Subject, context: CheckContext): Promise
   });
   return {
     ...outcome,
-    ...(check.reports === undefined ? {} : { reports: check.reports, records: check.records }),
+    ...(check.reports === undefined ? {} : { reports: check.reports }),
+    ...(check.records.length === 0 ? {} : { records: check.records }),
     ...(check.until > context.now() && outcome.verdict !== "temperror" ? { until: check.until } : {}),
   };
 }
@@ -108,7 +113,10 @@ async function checkHost(check: Check, domain: string, isOwn: boolean): Promise<
   const [text] = found;
   if (text === undefined) return { verdict: "none", reason: `${domain} has no SPF record` };
   if (found.length > 1) return { verdict: "permerror", reason: `${domain} has several SPF records` };
-  check.records.push({ domain, text });
+  if (check.recordRoom >= text.length) {
+    check.recordRoom -= text.length;
+    check.records.push({ domain, text });
+  }
   const record = parseSpfRecord(text);
   if (record.kind === "broken") return { verdict: "permerror", reason: `SPF record of ${domain}: ${record.problem}` };
   if (isOwn) check.reports = record.reports && { ...record.reports, address: `${record.reports.address}@${domain}` };

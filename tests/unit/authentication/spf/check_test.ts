@@ -297,7 +297,17 @@ Deno.test("the records that led to a result are there for a report (RFC 6591 §3
     { domain: "example.net", text: "v=spf1 include:b.example -all ra=a" },
     { domain: "b.example", text: "v=spf1 -all" },
   ]);
-  assert.equal((await ask({ "example.net": "v=spf1 -all" })).records, undefined);
+  assert.equal((await ask({ "a.example": "v=spf1 -all" })).records, undefined);
+});
+
+Deno.test("records are there whoever asks for the report, and long ones of strangers are not kept", async () => {
+  const text = "v=spf1 include:more.example -all";
+  const found = await ask({ "example.net": text, "more.example": "v=spf1 -all" });
+  assert.deepEqual(found.records, [{ domain: "example.net", text }, { domain: "more.example", text: "v=spf1 -all" }]);
+
+  const long = `v=spf1 ${"ip4:192.0.2.1 ".repeat(400)}-all`;
+  const others = await ask({ "example.net": text, "more.example": long });
+  assert.deepEqual([others.result, others.records], ["fail", [{ domain: "example.net", text }]]);
 });
 
 Deno.test("a client without an IP address is not checked", async () => {
