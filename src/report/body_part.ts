@@ -1,6 +1,6 @@
 /** Bodies of several parts, as notifications and reports have them (RFC 2046 §5.1, RFC 6522). */
 
-import { eightBitClean, encodeHeaderText } from "../message/mod.ts";
+import { eightBitClean, encodeHeaderText, quotedPrintable } from "../message/mod.ts";
 import { formatPath, needsSmtpUtf8 } from "../smtp/mod.ts";
 
 /** One body part. */
@@ -34,6 +34,20 @@ function partBytes(part: BodyPart, boundary: string): readonly Uint8Array[] {
     ),
     body,
   ];
+}
+
+/** What people read; lines end in CRLF. Control characters of strangers become `?`. */
+export function textPart(text: string, description?: string): BodyPart {
+  const clean = text.replace(/(?![\r\n])\p{Cc}/gu, "?");
+  const about = description === undefined ? {} : { description };
+  return needsSmtpUtf8(clean)
+    ? {
+      type: "text/plain; charset=utf-8",
+      ...about,
+      encoding: "quoted-printable",
+      body: bytesOf(quotedPrintable(clean)),
+    }
+    : { type: "text/plain; charset=us-ascii", ...about, body: bytesOf(clean) };
 }
 
 /** Octets of an attachment in Base64, lines of 76 (RFC 2045 §6.8); several times as fast as a coder for any text. */

@@ -9,13 +9,13 @@ import {
   memoryContent,
   messageIdField,
   parseHeader,
-  quotedPrintable,
 } from "../message/mod.ts";
 import type { BuildNotice, MessageId, NewMessage, NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { formatPath, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
-import { type BodyPart, bytesOf, joinBytes, mailbox, multipartBytes, randomToken } from "./body_part.ts";
+import { type BodyPart, bytesOf, joinBytes, mailbox, multipartBytes, randomToken, textPart } from "./body_part.ts";
 import { deliveryStatus } from "./dsn_status.ts";
 import { noticeSubject, noticeText } from "./dsn_text.ts";
+import { NOTICE_WORDS as WORDS } from "./wording.ts";
 
 /** What {@link createDsnBuilder} needs. */
 export interface DsnOptions {
@@ -82,10 +82,10 @@ function buildNotice(
   const text = noticeText({ hostname: options.hostname, message, recipients, now });
   const status = deliveryStatus({ hostname: options.hostname, message, recipients, now, international });
   const parts: readonly BodyPart[] = [
-    textPart(text),
+    textPart(text, WORDS.parts.text),
     {
       type: international ? "message/global-delivery-status" : "message/delivery-status",
-      description: "Delivery report",
+      description: WORDS.parts.status,
       body: bytesOf(status),
     },
     returnedPart(message, recipients, international, options.largestReturned ?? 256 * 1024),
@@ -112,18 +112,6 @@ function buildNotice(
   };
 }
 
-function textPart(text: string): BodyPart {
-  const description = "Notification";
-  return needsSmtpUtf8(text)
-    ? {
-      type: "text/plain; charset=utf-8",
-      description,
-      encoding: "quoted-printable",
-      body: bytesOf(quotedPrintable(text)),
-    }
-    : { type: "text/plain; charset=us-ascii", description, body: bytesOf(text) };
-}
-
 function noticeHeader(
   options: DsnOptions,
   message: QueuedMessage,
@@ -143,7 +131,7 @@ function noticeHeader(
     foldField("Auto-Submitted", "auto-replied"),
     foldField("MIME-Version", "1.0"),
     foldField("Content-Type", `multipart/report; report-type=delivery-status;\r\n boundary="${boundary}"`),
-    bytesOf("\r\nThis is a delivery status notification in MIME format (RFC 3464).\r\n"),
+    bytesOf(`\r\n${WORDS.preamble}\r\n`),
   ]);
 }
 
@@ -180,13 +168,13 @@ function returnedPart(
   if (whole) {
     return {
       type: international ? "message/global" : "message/rfc822",
-      description: "Undelivered message",
+      description: WORDS.parts.message,
       body: content.head,
     };
   }
   return {
     type: international ? "message/global-headers" : "text/rfc822-headers",
-    description: "Header of the message",
+    description: WORDS.parts.header,
     body: returnedHeader(message),
   };
 }

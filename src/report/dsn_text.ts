@@ -4,6 +4,7 @@ import { firstField, formatDate, parseHeader } from "../message/mod.ts";
 import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { type DialogueLine, formatDialogueLine } from "../smtp/mod.ts";
 import { noticeStatus } from "./dsn_status.ts";
+import { type Advice, NOTICE_WORDS as WORDS } from "./wording.ts";
 
 /** What the text is made of. */
 export interface NoticeTextOptions {
@@ -26,51 +27,41 @@ const LONGEST_QUOTED_LINE = 120;
 /** The subject, by the worst that happened. */
 export function noticeSubject(recipients: readonly NoticeRecipient[]): string {
   const actions = new Set(recipients.map(({ action }) => action));
-  if (actions.has("failed")) return "Your message could not be delivered";
-  if (actions.has("delayed")) return "Your message is delayed";
-  if (actions.has("relayed")) return "Your message was passed on";
-  return "Your message was delivered";
+  if (actions.has("failed")) return WORDS.subject.failed;
+  if (actions.has("delayed")) return WORDS.subject.delayed;
+  return actions.has("relayed") ? WORDS.subject.relayed : WORDS.subject.delivered;
 }
 
 /** The text, lines ending in CRLF. Text of other hosts is cut, wrapped and freed of control characters. */
 export function noticeText({ hostname, message, recipients, now }: NoticeTextOptions): string {
   const of = (...actions: NoticeRecipient["action"][]) => recipients.filter(({ action }) => actions.includes(action));
-  const out: string[] = [`This is the mail server ${hostname}.`, "", ...subjectLine(message)];
+  const out: string[] = [WORDS.greeting(hostname), "", ...subjectLine(message)];
   const quoted = new Set<string>();
-  section(
-    out,
-    of("failed"),
-    `The message you sent on ${formatDate(message.created)} could not be delivered to the recipients below. ` +
-      "No further attempt will be made.",
-    (
-      notice,
-    ) => [...answer(notice), ...wrap(`What you can do: ${advice(notice)}`, "  "), ...conversation(notice, quoted)],
-  );
-  section(
-    out,
-    of("delayed"),
-    `The message you sent on ${formatDate(message.created)} has not yet been delivered to the recipients below. ` +
-      "You need not send it again: this server keeps trying by itself.",
-    (notice) => [
-      ...answer(notice),
-      ...(notice.willRetryUntil === undefined
-        ? []
-        : wrap(`Attempts go on until ${formatDate(Math.max(notice.willRetryUntil, now))}.`, "  ")),
-    ],
-  );
+  const sent = formatDate(message.created);
+  section(out, of("failed"), WORDS.failed(sent), (notice) => [
+    ...answer(notice),
+    ...wrap(WORDS.whatToDo(advice(notice)), "  "),
+    ...conversation(notice, quoted),
+  ]);
+  section(out, of("delayed"), WORDS.delayed(sent), (notice) => [
+    ...answer(notice),
+    ...(notice.willRetryUntil === undefined
+      ? []
+      : wrap(WORDS.attemptsUntil(formatDate(Math.max(notice.willRetryUntil, now))), "  ")),
+  ]);
   section(
     out,
     of("delivered", "expanded"),
-    "You asked to be told: the message was delivered to the recipients below.",
-    (notice) => notice.action === "expanded" ? wrap("The address stands for several, who got it each.", "  ") : [],
+    WORDS.delivered,
+    (notice) => notice.action === "expanded" ? wrap(WORDS.expanded, "  ") : [],
   );
   section(
     out,
     of("relayed"),
-    "You asked to be told: the message was passed on for the recipients below to a server that sends no further notice.",
-    (notice) => notice.detail.host === "" ? [] : wrap(`Passed on to ${plain(notice.detail.host)}.`, "  "),
+    WORDS.relayed,
+    (notice) => notice.detail.host === "" ? [] : wrap(WORDS.passedOnTo(plain(notice.detail.host)), "  "),
   );
-  out.push(...wrap("Details for programs and administrators are attached, with the message or its header.", ""));
+  out.push(...wrap(WORDS.details, ""));
   return out.join("\r\n") + "\r\n";
 }
 
@@ -78,7 +69,7 @@ export function noticeText({ hostname, message, recipients, now }: NoticeTextOpt
 function subjectLine({ content }: QueuedMessage): readonly string[] {
   const header = parseHeader(content.head.subarray(0, LARGEST_HEADER));
   const subject = plain(firstField(header, "subject")?.text() ?? "");
-  return subject === "" ? [] : [...wrap(`Subject: ${subject.slice(0, LONGEST_SUBJECT)}`, ""), ""];
+  return subject === "" ? [] : [...wrap(WORDS.about(subject.slice(0, LONGEST_SUBJECT)), ""), ""];
 }
 
 function section(
@@ -96,7 +87,7 @@ function answer({ detail }: NoticeRecipient): readonly string[] {
   const text = plain(detail.text).slice(0, LONGEST_ANSWER);
   if (text === "") return [];
   // What a peer said comes with its name, whatever else went wrong comes without.
-  return wrap(detail.reply === undefined ? `Reason: ${text}` : text, "  ");
+  return wrap(detail.reply === undefined ? WORDS.reason(text) : text, "  ");
 }
 
 /**
@@ -113,7 +104,7 @@ function conversation({ detail, recipient }: NoticeRecipient, quoted: Set<string
   const said = lines.join();
   if (quoted.has(said)) return [];
   quoted.add(said);
-  return [...wrap("The end of the conversation (seconds; C: this server, S: the other one):", "  "), ...lines];
+  return [...wrap(WORDS.conversation, "  "), ...lines];
 }
 
 /** Leaves out other recipients with their replies: who is behind a list is not for everybody who writes to it. */
@@ -127,33 +118,24 @@ function withoutOthers(dialogue: readonly DialogueLine[], address: string): read
 }
 
 /** Advice by status code (RFC 3463 §3), the most telling prefix first. */
-const ADVICE: readonly (readonly [pattern: RegExp, text: string])[] = [
-  [
-    /\.1\.[016]$/,
-    "check the spelling of the address. If it is right, the mailbox does not exist, or no longer; ask the " +
-    "recipient by other means.",
-  ],
-  [/\.1\.(?:2|10)$/, "check the part of the address after the @. That domain does not exist or takes no mail."],
-  [/\.1\.[347]$|\.1\.8$/, "check the spelling of the addresses; the other server found one malformed or unknown."],
-  [/\.2\.1$/, "ask the recipient by other means: the mailbox is closed."],
-  [/\.2\.2$/, "wait until the recipient has made room, then send the message again: the mailbox is full."],
-  [/\.2\.3$|\.3\.4$/, "send a smaller message, for example without attachments: it is larger than allowed."],
-  [/\.4\.6$/, "tell the recipient's administrator: the message went in circles between servers."],
-  [/\.4\.[0-57]$/, "send the message again later. The recipient's server could not be reached in the time allowed."],
-  [/\.6\.7$/, "use another address of the recipient: the server there cannot handle international addresses."],
-  [/\.6\.[0-9]+$/, "send the message in another form: the other server cannot take its content."],
-  [/\.7\.(?:10|30)$|\.7\.4$/, "ask the recipient's administrator: the server there offers no safe enough encryption."],
-  [
-    /\.7\.[0-9]+$/,
-    "the other server refused the message by its rules. If it was wanted there, ask the recipient's " +
-    "administrator and pass on the answer above.",
-  ],
+const ADVICE: readonly (readonly [pattern: RegExp, advice: Advice])[] = [
+  [/\.1\.[016]$/, "noMailbox"],
+  [/\.1\.(?:2|10)$/, "noDomain"],
+  [/\.1\.[347]$|\.1\.8$/, "badAddress"],
+  [/\.2\.1$/, "closed"],
+  [/\.2\.2$/, "full"],
+  [/\.2\.3$|\.3\.4$/, "tooLarge"],
+  [/\.4\.6$/, "loop"],
+  [/\.4\.[0-57]$/, "unreachable"],
+  [/\.6\.7$/, "international"],
+  [/\.6\.[0-9]+$/, "content"],
+  [/\.7\.(?:10|30)$|\.7\.4$/, "unsafe"],
+  [/\.7\.[0-9]+$/, "policy"],
 ];
 
 function advice(notice: NoticeRecipient): string {
   const status = noticeStatus(notice);
-  return ADVICE.find(([pattern]) => pattern.test(status))?.[1] ??
-    "see the answer above. If it does not help, ask your administrator and pass it on.";
+  return WORDS.advice[ADVICE.find(([pattern]) => pattern.test(status))?.[1] ?? "other"];
 }
 
 function plain(text: string): string {

@@ -2,9 +2,11 @@
 
 import { createHash } from "node:crypto";
 import type { Resolver } from "../../dns/mod.ts";
+import { formatDate } from "../../message/mod.ts";
 import type { Store } from "../../store/mod.ts";
 import type { Emit } from "../../telemetry/event.ts";
 import type { ReportMail } from "../report_mail.ts";
+import type { AggregateWords } from "../wording.ts";
 import type { DueReport } from "./ledger.ts";
 
 /** A mail, and the URIs that it serves. */
@@ -78,6 +80,11 @@ export function fileName(sender: string, { domain, begins, ends }: DueReport, id
 /** The last second before a time, since the epoch: ends of reports belong to what they cover. */
 export function lastSecond(time: number): number {
   return Math.floor(time / 1000) - 1;
+}
+
+/** What the text of a report says about it. */
+export function aggregateWords({ domain, begins, ends }: DueReport, submitter: string, id: string): AggregateWords {
+  return { domain, submitter, begin: formatDate(begins), end: formatDate(lastSecond(ends) * 1000), id };
 }
 
 /** Header fields, text and boundaries of a report mail take no more than this, in octets. */

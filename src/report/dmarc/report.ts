@@ -1,11 +1,10 @@
 /** Makes DMARC aggregate reports (RFC 7489 §7.2, RFC 9990). */
 
-import { formatDate } from "../../message/mod.ts";
 import {
   type AggregateMail,
+  aggregateWords,
   attachmentWithin,
   fileName,
-  lastSecond,
   type MadeReport,
   mailSize,
   type MakingWorld,
@@ -14,8 +13,9 @@ import {
 } from "../aggregate/made.ts";
 import { gzip } from "../aggregate/gzip.ts";
 import { type DueReport, leastCount, overflowOf, readResults, type StoredResult } from "../aggregate/ledger.ts";
-import { base64Body, bytesOf } from "../body_part.ts";
+import { base64Body, textPart } from "../body_part.ts";
 import { findDestinations, type ReportDestination } from "../destination.ts";
+import { AGGREGATE_WORDS } from "../wording.ts";
 import { feedbackXml } from "./feedback_xml.ts";
 import { decodePolicy, type PublishedPolicy } from "./policy.ts";
 
@@ -92,7 +92,7 @@ async function feedbackWithin(
   const { store } = world;
   const overflow = await overflowOf(store, report.id);
   const all = report.results - (overflow > 0 ? 1 : 0);
-  const errors = overflow === 0 ? [] : [`${overflow} messages are left out, there were too many kinds of them`];
+  const errors = overflow === 0 ? [] : [AGGREGATE_WORDS.tooManyKinds(overflow)];
   let records = all;
   while (records > 0) {
     let written = 0;
@@ -102,7 +102,7 @@ async function feedbackWithin(
         yield page;
       }
     };
-    const left = records === all ? [] : [`${all - records} of ${all} records are left out for the size of the report`];
+    const left = records === all ? [] : [AGGREGATE_WORDS.cut(all - records, all)];
     const metadata = {
       orgName: reporter.orgName,
       email: reporter.from.address,
@@ -146,11 +146,7 @@ function mailOf(
   copy: number,
 ): AggregateMail["mail"] {
   const id = reportIdOf(report, domain);
-  const text = `This is a DMARC aggregate report about ${report.domain} from ${submitter}.\r\n\r\n` +
-    `Begin:   ${formatDate(report.begins)}\r\n` +
-    `End:     ${formatDate(lastSecond(report.ends) * 1000)}\r\n` +
-    `Records: ${records}\r\n` +
-    `Id:      ${id}\r\n`;
+  const lines = AGGREGATE_WORDS.dmarc(aggregateWords(report, submitter, id), records);
   return {
     from,
     to,
@@ -159,7 +155,7 @@ function mailOf(
     messageId: copy === 0 ? id : `${id}.${copy}`,
     type: "multipart/mixed",
     parts: [
-      { type: "text/plain; charset=us-ascii", body: bytesOf(text.replace(/[^\r\n -~]/g, "?")) },
+      textPart(`${lines.join("\r\n")}\r\n`),
       {
         type: "application/gzip",
         filename: fileName(submitter, report, id, "xml.gz"),

@@ -1,22 +1,22 @@
 /** Makes TLS reports (RFC 8460 §5). */
 
 import { DnsError } from "../../dns/mod.ts";
-import { formatDate } from "../../message/mod.ts";
 import { addressDomain, asAddress, domainToAscii } from "../../smtp/mod.ts";
 import { gzip } from "../aggregate/gzip.ts";
 import { type DueReport, readResults, type StoredResult } from "../aggregate/ledger.ts";
 import {
+  aggregateWords,
   attachmentWithin,
   fileName,
-  lastSecond,
   type MadeReport,
   type MakingWorld,
   type Reporter,
   reportIdOf,
 } from "../aggregate/made.ts";
-import { base64Body, bytesOf } from "../body_part.ts";
+import { base64Body, textPart } from "../body_part.ts";
 import { readDestination } from "../destination.ts";
 import type { ReportMail } from "../report_mail.ts";
+import { AGGREGATE_WORDS } from "../wording.ts";
 import { tlsReport, type TlsReportMetadata } from "./json.ts";
 import { readTlsReportRecord } from "./record.ts";
 import type { PoliciesByKey } from "./recorder.ts";
@@ -113,10 +113,7 @@ function mailOf(
   const contactDomain = addressDomain(contact);
   // RFC 8460 §5.3: it must be the domain of the address in the report.
   const sender = domainToAscii(contactDomain) ?? contactDomain;
-  const text = `This is an aggregate TLS report about ${report.domain} from ${submitter}.\r\n\r\n` +
-    `Begin: ${formatDate(report.begins)}\r\n` +
-    `End:   ${formatDate(lastSecond(report.ends) * 1000)}\r\n` +
-    `Id:    ${id}@${domain}\r\n`;
+  const lines = AGGREGATE_WORDS.tls(aggregateWords(report, submitter, `${id}@${domain}`));
   return {
     from,
     to,
@@ -130,7 +127,7 @@ function mailOf(
     ],
     type: "multipart/report; report-type=tlsrpt",
     parts: [
-      { type: "text/plain; charset=us-ascii", body: bytesOf(text.replace(/[^\r\n -~]/g, "?")) },
+      textPart(`${lines.join("\r\n")}\r\n`),
       {
         type: MEDIA_TYPE,
         filename: fileName(sender, report, id, "json.gz"),
