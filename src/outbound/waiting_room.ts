@@ -187,17 +187,19 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
           return isElsewhere();
         },
         get hasRoom() {
-          return parked < MOST && here.parked.size < MOST_FOR_ONE && afterwards <= LONGEST_LOOK;
+          const waiting = (bays.get(key) ?? here).parked.size;
+          return parked < MOST && waiting < MOST_FOR_ONE && afterwards <= LONGEST_LOOK;
         },
         enter({ priority, due, message }, go) {
-          // Whoever is sent away a second time may have been forgotten meanwhile.
-          bays.set(key, here);
+          // It may have been forgotten meanwhile, and others may wait again since.
+          const bay = bays.get(key) ?? here;
+          bays.set(key, bay);
           const one = { priority, due, message, go, left: false };
           parked++;
-          here.parked.push(one);
-          planLook(here.look);
-          // Somebody made room before this one was here.
-          if (here.wakes !== wakes) queueMicrotask(() => release(here));
+          bay.parked.push(one);
+          planLook(bay.look);
+          // Somebody made room, or may have, before this one was here.
+          if (bay !== here || here.wakes !== wakes) queueMicrotask(() => release(bay));
           return () => {
             if (!one.left) parked--;
             one.left = true;

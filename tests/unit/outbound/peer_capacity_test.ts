@@ -194,3 +194,21 @@ Deno.test("memory has room for so many who wait for the same, and for none who k
   assert.equal(room.sentAway("o", 1000, () => 0).hasRoom, false, "two thousand wait in all");
   room.close();
 });
+
+Deno.test("who comes late to wait, after a long transaction for others, takes nobody's place in memory", async () => {
+  const clock = new FakeClock();
+  const room = createWaitingRoom(clock);
+  const gone: string[] = [];
+  const as = (id: number, name: string) =>
+    [{ priority: 0, due: id, message: { id } }, () => gone.push(name) > 0] as const;
+  // Its other recipients are at the peer for so long that nobody remembers who was sent away.
+  const early = room.sentAway("k", 1000, () => 0);
+  await clock.advance(6000);
+  room.sentAway("k", 1000, () => 0).enter(...as(1, "later"));
+  early.enter(...as(2, "early"));
+  await settle();
+  room.wake("k");
+  room.wake("k");
+  assert.deepEqual(gone, ["later", "early"]);
+  room.close();
+});
