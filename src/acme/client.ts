@@ -64,7 +64,13 @@ const LONGEST_PAUSE = 7 * 86_400_000;
  * @throws {AcmeError} if it cannot be had
  */
 export async function openAuthority(url: string, key: AccountKey, options: ClientOptions): Promise<AcmeClient> {
-  const { send, clock, signal } = options;
+  const { clock, signal } = options;
+  const isEncrypted = /^https:/i.test(url);
+  const send: SendRequest = (request, signal) =>
+    // RFC 8555 §6.1.
+    isEncrypted && !/^https:/i.test(request.url)
+      ? Promise.reject(new AcmeError(`the authority leads from https to ${request.url}`, { kind: "refused" }))
+      : options.send(request, signal);
   const nonces: string[] = [];
   let account: string | undefined;
 

@@ -105,13 +105,18 @@ async function settled(
 
 /** Shows the proofs that are missing, and waits for the authority to look at them. */
 async function prove(client: AcmeClient, order: Order, request: OrderRequest): Promise<void> {
-  const { solver, signal } = request;
+  const { domains, solver, signal } = request;
+  const ordered = new Set(domains.map((domain) => domain.replace(/^\*\./, "")));
   const proofs: (Proof & { readonly challenge: string; readonly authorization: string })[] = [];
   for (const url of order.authorizations) {
     const authorization = readJson(AuthorizationSchema, await client.post(url), url);
     if (authorization.status === "valid") continue;
     const domain = authorization.identifier.value.toLowerCase();
     if (authorization.status !== "pending") throw refused(authorization);
+    // Where records are made for proofs, it is not for others to say for which names.
+    if (!ordered.has(domain)) {
+      throw new AcmeError(`the authority wants a proof for ${domain}, which was not ordered`, { kind: "refused" });
+    }
     const challenge = authorization.challenges.find(({ type }) => type === solver.type);
     const token = challenge?.token;
     if (challenge === undefined || token === undefined) {
