@@ -22,9 +22,12 @@ export interface OrderRequest {
   readonly signal: AbortSignal;
 }
 
+/** Names of an order that are looked at; authorities that are in use take a hundred. */
+const MOST_AUTHORIZATIONS = 1_000;
+
 const OrderSchema = v.object({
   status: v.picklist(["pending", "ready", "processing", "valid", "invalid"]),
-  authorizations: v.array(v.string()),
+  authorizations: v.pipe(v.array(v.string()), v.maxLength(MOST_AUTHORIZATIONS)),
   finalize: v.string(),
   certificate: v.optional(v.string()),
   error: v.optional(v.unknown()),

@@ -60,6 +60,18 @@ Deno.test("no proof is shown for a name that was not ordered", async () => {
   assert.deepEqual(shown, []);
 });
 
+Deno.test("an order that wants more proofs than anybody could give is refused", async () => {
+  const { authority, order } = await world();
+  const authorizations = Array.from({ length: 1_001 }, (_, index) => `https://ca.example/authz/0/${index}`);
+  authority.instead.set("/new-order", [{
+    status: 201,
+    headers: { location: "https://ca.example/order/0" },
+    body: { status: "pending", authorizations, finalize: "https://ca.example/finalize/0" },
+  }]);
+  await assert.rejects(order(), /authorizations/);
+  assert.deepEqual(authority.asked.filter((line) => line.includes("authz")), []);
+});
+
 Deno.test("a token that could end up elsewhere is none (RFC 8555 §8.3)", async () => {
   for (const token of ["../../etc/passwd-and-more", "short", "t".repeat(300), ""]) {
     const { authority, order, shown } = await world();
