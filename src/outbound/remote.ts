@@ -148,11 +148,14 @@ class Attempt implements Connecting {
   async #tryHost(host: Host, addresses: HostAddresses): Promise<boolean> {
     const { answers, config, context, job: { recipients } } = this;
     const { variables } = this.#scope;
-    const { lookup: { random }, emit } = context;
+    const { emit } = context;
     let asked = false;
     let waiting = answers.open();
     let untried = context.races.order(addresses.ips);
     const race = areMixed(untried) ? context.races.begin(context.connect) : undefined;
+    // In a race an address is to be connected from the same source when its turn comes as when it was begun.
+    const drawn = race === undefined ? 0 : context.lookup.random();
+    const random = race === undefined ? context.lookup.random : () => drawn;
     try {
       for (let ip = untried.shift(); ip !== undefined && waiting.length > 0; ip = untried.shift()) {
         variables.mx = host.name;
@@ -165,7 +168,7 @@ class Attempt implements Connecting {
           variables.local_ip = choice.localIp ?? "";
           const chosen = race === undefined
             ? choice
-            : { ...choice, connect: race.against(this.#rivalOf(ip, untried, choice)) };
+            : { ...choice, connect: race.against(this.#rivalOf(ip, untried, choice, random)) };
           const how = await this.#tryAddress(host, ip, addresses, chosen);
           if (typeof how === "object") winner = how.overtakenBy;
           else if (how !== "down") asked = true;
@@ -183,8 +186,13 @@ class Attempt implements Connecting {
   }
 
   /** The address that is tried beside `ip` if that takes long. */
-  #rivalOf(ip: string, untried: readonly string[], { connection }: HostChoice): Rival | undefined {
-    const { races, down, lookup: { random }, mxPort } = this.context;
+  #rivalOf(
+    ip: string,
+    untried: readonly string[],
+    { connection }: HostChoice,
+    random: () => number,
+  ): Rival | undefined {
+    const { races, down, mxPort } = this.context;
     const rival = otherFamily(ip, untried);
     if (rival === undefined || races.isLate(rival)) return undefined;
     const localIp = sourceAddress(connection, rival, random);

@@ -15,15 +15,18 @@ type Answer = "silent" | "refused" | "late" | "at once";
 function hostWith(
   peer: FakePeer,
   answers: Readonly<Record<string, Answer>>,
-  changes: { readonly limit?: number; readonly step?: number } = {},
+  changes: { readonly limit?: number; readonly step?: number; readonly sourceIps?: readonly string[] } = {},
 ) {
   const clock = new FakeClock();
   const log: string[] = [];
   const open = new Set<string>();
   const began = clock.now();
   const at = () => clock.now() - began;
-  const make = async ({ ip, signal }: ConnectOptions): Promise<ClientConnection> => {
+  const sources: string[] = [];
+  let draws = 0;
+  const make = async ({ ip, localIp, signal }: ConnectOptions): Promise<ClientConnection> => {
     log.push(`${ip} ${at()}`);
+    if (localIp !== undefined) sources.push(localIp);
     const real = async () => {
       const made = await connect({ ip: "127.0.0.1", port: peer.port, timeout: 60_000, clock });
       open.add(ip);
@@ -54,12 +57,18 @@ function hostWith(
   const aaaa = Object.keys(answers).filter((ip) => ip.includes(":"));
   const limits = { mx: 5, multihomed: changes.limit ?? 2 };
   const config = queueConfig([{ id: "mx", type: "mx", limits, ipLookup: "ipv4_then_ipv6" }], {
-    connections: [{ ...connection, pool: { ...connection.pool, maxMessages: 1 } }],
+    connections: [{
+      ...connection,
+      pool: { ...connection.pool, maxMessages: 1 },
+      sourceIps: [...changes.sourceIps ?? []],
+    }],
   });
   const { deliver, delivery } = setUp(config, {
     resolver: createZone({ "d.example": { mx: [[10, "a.example"]] }, "a.example": { a, aaaa } }),
     mxPort: 25,
     connect: make,
+    // Each draw is another one.
+    random: () => (draws++ % 2) / 2,
     clock,
   });
   /** Delivers while time passes in steps. */
@@ -72,7 +81,7 @@ function hostWith(
     }
     return (await delivering)[0];
   };
-  return { clock, log, open, send, delivery };
+  return { clock, log, open, sources, send, delivery };
 }
 
 Deno.test("a host whose first address is silent gets its mail by the other family after a quarter of a second", async () => {
@@ -90,6 +99,18 @@ Deno.test("a host whose first address is silent gets its mail by the other famil
   assert.deepEqual(log.map((line) => line.split(" ")[0]), [FOUR, SIX, FOUR]);
   await delivery.close();
   assert.equal(open.size, 0, "every connection is closed");
+});
+
+Deno.test("the connection that came first is used from the source address that it was begun with", async () => {
+  await using peer = await startFakePeer();
+  const { log, sources, send, delivery } = hostWith(peer, { [FOUR]: "silent", [SIX]: "at once" }, {
+    sourceIps: ["192.0.2.10", "2001:db8::10", "2001:db8::11"],
+  });
+  assert.equal(inShort(await send()), "delivered");
+  assert.deepEqual(log, [`${FOUR} 0`, `${SIX} 250`, `${FOUR} left`]);
+  assert.equal(sources.length, 2);
+  assert.equal(peer.connections.length, 1);
+  await delivery.close();
 });
 
 Deno.test("an address that answers within its head start is the only one that is asked", async () => {
