@@ -26,6 +26,7 @@ export async function exchange(
   message: Uint8Array,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<Uint8Array> {
+  signal.throwIfAborted();
   const place = `${server.ip} port ${server.port} (${server.protocol})`;
   const isAnswer = (bytes: Uint8Array) =>
     bytes.length >= 12 && bytes[0] === message[0] && bytes[1] === message[1] && ((bytes[2] ?? 0) & 0x80) !== 0;
