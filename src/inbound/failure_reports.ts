@@ -16,8 +16,10 @@ export interface ReportedMessage {
   readonly envelopeId: string | undefined;
   /** The header, perhaps with more behind it; absent if there is none. */
   readonly head: Uint8Array | undefined;
-  /** What the client is told, if it is no success. */
+  /** What the client is told, if nobody gets the message. */
   readonly refusal: Reply | undefined;
+  /** Whether it was taken, and a filter had it dropped or held. */
+  readonly isWithheld?: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ export async function reportFailures(
   { reports, settings, domain, random }: FailureReporting,
   message: ReportedMessage,
 ): Promise<void> {
-  const { results, sender, recipients, envelopeId, head, refusal } = message;
+  const { results, sender, recipients, envelopeId, head, refusal, isWithheld = false } = message;
   if (session.account !== undefined || sender === "" || (refusal !== undefined && refusal.code < 500)) return;
   const cases = failureCases(results, random);
   if (cases.length === 0 || (head !== undefined && isAutomatic(head))) return;
@@ -41,8 +43,8 @@ export async function reportFailures(
     envelopeId,
     head,
     arrived: clock.now(),
-    refused: refusal !== undefined,
-  };
+    fate: refusal !== undefined ? "refused" : isWithheld ? "withheld" : "accepted",
+  } as const;
   for (const found of cases) {
     try {
       const how = await settingsFor(session, settings[found.kind], `noreply-${found.kind}@${domain}`);
@@ -82,5 +84,7 @@ function isAutomatic(head: Uint8Array): boolean {
   const header = parseHeader(head);
   const submitted = firstField(header, "auto-submitted")?.value() ?? "no";
   const type = firstField(header, "content-type")?.value() ?? "";
-  return !/^no\b/i.test(submitted) || /^multipart\/report\b/i.test(type);
+  // RFC 7489 §7.2.1.1: aggregate reports are known by their subject, and often by nothing else.
+  const subject = firstField(header, "subject")?.value() ?? "";
+  return !/^no\b/i.test(submitted) || /^multipart\/report\b/i.test(type) || /^report[- ]domain:/i.test(subject);
 }

@@ -61,7 +61,18 @@ export async function accept(
   const { failureReporting } = session.deps;
   if (failureReporting !== undefined && session.authentication !== undefined) {
     const { sender, addresses: recipients, parameters: { envid: envelopeId } } = transaction;
-    const about = { results: session.authentication, sender, recipients, envelopeId, head, refusal };
+    // In LMTP one recipient may be refused and another served.
+    const failed = answers.every(({ code }) => code >= 400) ? refusal : undefined;
+    const isWithheld = isDiscarded(session, transaction) || isHeld(session, transaction);
+    const about = {
+      results: session.authentication,
+      sender,
+      recipients,
+      envelopeId,
+      head,
+      refusal: failed,
+      isWithheld,
+    };
     await reportFailures(session, failureReporting, about);
   }
   if (refusal !== undefined) {

@@ -42,7 +42,7 @@ export { createTlsResultRecorder, type TlsResultRecorder } from "./tls/recorder.
 export { makeTlsReport } from "./tls/report.ts";
 export { createSubmission, type SubmitOptions } from "./tls/submit.ts";
 export { type FailureCase, failureCases, type FailureKind } from "./failure/case.ts";
-export type { FailedMessage } from "./failure/feedback.ts";
+export type { FailedMessage, MessageFate } from "./failure/feedback.ts";
 export { createFailureReports, type FailureReports, type FailureSettings } from "./failure/sending.ts";
 export { createDsnBuilder, type DsnBuilder, type DsnOptions } from "./dsn.ts";
 export { type BodyPart, bytesOf } from "./body_part.ts";

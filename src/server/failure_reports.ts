@@ -1,6 +1,7 @@
 /** Reports of single messages that failed authentication, in a running server. */
 
 import { Buffer } from "node:buffer";
+import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost, Setting } from "../expression/mod.ts";
@@ -15,6 +16,7 @@ import { VERSION } from "./version.ts";
 export interface FailureReportOptions {
   readonly sender: ReportSender;
   readonly resolver: Resolver;
+  readonly clock: Clock;
   readonly rates: Pick<RateCounter, "take">;
   /** Numbers in [0, 1). */
   readonly random: () => number;
@@ -23,10 +25,11 @@ export interface FailureReportOptions {
 
 /** Makes what sends reports; `current` gives the configuration in force. */
 export function startFailureReports(current: () => Config, options: FailureReportOptions): FailureReports {
-  const { sender, resolver, rates, random, emit } = options;
+  const { sender, resolver, clock, rates, random, emit } = options;
   const ownKey = crypto.getRandomValues(new Uint8Array(32));
   return createFailureReports({
     resolver,
+    clock,
     rates,
     send: (mail, sign) => sender.send([{ mail, sign }]),
     hostname: current().server.hostname,

@@ -280,7 +280,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     });
     undo.push(() => reports.close());
     const failureReports = startFailureReports(() => inForce, {
-      ...{ sender: reportSender, resolver, random, emit },
+      ...{ sender: reportSender, resolver, clock, random, emit },
       rates: throttle.rates,
     });
     undo.push(() => failureReports.close());

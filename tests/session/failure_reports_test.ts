@@ -1,11 +1,12 @@
 /** Reports of single messages that failed authentication, through the whole program. */
 
 import assert from "node:assert/strict";
-import { parseHeader, parseMime } from "../../src/message/mod.ts";
+import { verifySignatures } from "../../src/authentication/mod.ts";
+import { memoryContent, parseHeader, parseMime } from "../../src/message/mod.ts";
 import { connectClient, submit } from "../support/client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type FakePeer, startFakePeer } from "../support/fake_peer.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer, testConfiguration, type TestServer } from "../support/server.ts";
 import { octets, publicKeyText, signingKey } from "../support/signing_keys.ts";
 import { until } from "../support/store.ts";
 import { createZone } from "../support/zone.ts";
@@ -34,6 +35,7 @@ const ZONE = createZone({
   "other.example": { ...MX },
   "k1._domainkey.other.example": { txt: [publicKeyText(key)] },
   "_report._domainkey.other.example": { txt: ["ra=dkim-errors; rr=x"] },
+  "k1._domainkey.example.org": { txt: [publicKeyText(key)] },
 });
 
 const SETTINGS = `
@@ -234,4 +236,121 @@ Deno.test("DKIM: a refusal says what the signer wants to be said (rs=)", async (
     replies.at(-1) ?? "",
     /^550-5\.7\.20 [\s\S]*signed\.example explains:\n550 5\.7\.20 write to postmaster$/,
   );
+});
+
+Deno.test("DMARC: the SPF records that were read are shown (RFC 7489 §7.3.1)", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer);
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  const [report] = await reports(peer, 1);
+  assert.equal(report?.feedback("SPF-DNS"), 'txt : bad.example : "v=spf1 -all"');
+});
+
+Deno.test("DMARC: signatures that a forger adds do not crowd the report out", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer);
+  const forged = ["a", "b", "c", "d", "e", "f"].map((name) => signature(`${name}.example`)).join("");
+  await submit(test.address("smtp"), message("smith@bad.example", forged));
+  const [report] = await reports(peer, 1);
+  assert.deepEqual([report?.rcpt, report?.feedback("Auth-Failure")], [["fail@bad.example"], "dmarc"]);
+});
+
+Deno.test("a report is signed as its settings say, and a receiver finds the signature good", async () => {
+  await using peer = await startFakePeer();
+  const signing = `report.dmarc.sign = "'s_' + sender_domain"
+signature."s_bad.example" = { private-key = """${key.pem}""", domain = "example.org", selector = "k1", algorithm = "ed25519-sha256", headers = ["From"] }
+`;
+  await using test = await start(peer, signing);
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  const [report] = await reports(peer, 1);
+  const content = memoryContent(octets(report?.content ?? ""));
+  const verified = await verifySignatures(
+    { content, header: parseHeader(content.head) },
+    { dkim: true, arc: false, strict: true },
+    { resolver: ZONE, now: () => Date.UTC(2026, 0, 5, 12), random: () => 0.5 },
+  );
+  assert.deepEqual(verified.dkim?.map(({ domain, result }) => [domain, result]), [["example.org", "pass"]]);
+  assert.match(report?.content ?? "", /^DKIM-Signature: (?:.*\r\n[ \t])*.*\bh=[^;]*\bAuto-Submitted\b/im);
+});
+
+Deno.test("what a script refuses after the data was refused, what it drops is told neither way", async () => {
+  const verdicts: readonly (readonly [script: string, result: string])[] = [
+    ["reject 'no';", "reject"],
+    ["discard;", "other"],
+    ["keep;", "delivered"],
+  ];
+  for (const [action, result] of verdicts) {
+    await using peer = await startFakePeer();
+    const script = `session.data.script = "'s'"\nsieve.trusted.scripts.s.contents = "require 'reject'; ${action}"\n`;
+    await using test = await start(peer, script.replace(/'(no|reject)'/g, '\\"$1\\"'));
+    await submit(test.address("smtp"), message("smith@bad.example"));
+    const [report] = await reports(peer, 1);
+    assert.equal(report?.feedback("Delivery-Result"), result, action);
+  }
+});
+
+Deno.test("LMTP: a message for several is reported once", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer, `auth.dmarc.verify = "relaxed"\nauth.spf.verify.mail-from = "relaxed"\n`);
+  const replies = await submit(test.address("lmtp"), {
+    ...message("smith@bad.example"),
+    to: ["ana@example.org", "bob@example.org"],
+    lmtp: true,
+  });
+  assert.equal(replies.length, 2);
+  await submit(test.address("smtp"), message("smith@part.example"));
+  const told = await reports(peer, 2);
+  assert.deepEqual(told.map(({ rcpt }) => rcpt[0]).toSorted(), ["fail@bad.example", "fail@part.example"]);
+  assert.equal(told[0]?.feedback("Delivery-Result"), "delivered");
+});
+
+Deno.test("aggregate reports that fail are not reported, whatever they are sent as", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer);
+  const aggregate = message("noreply@bad.example");
+  await submit(test.address("smtp"), {
+    ...aggregate,
+    content: aggregate.content.replace(
+      /^Subject: .*$/m,
+      "Subject: Report Domain: example.org Submitter: x Report-ID: 1\r",
+    ),
+  });
+  await submit(test.address("smtp"), message("smith@part.example"));
+  assert.deepEqual((await reports(peer, 1)).map(({ rcpt }) => rcpt), [["fail@part.example"]]);
+});
+
+Deno.test("a return path that names the recipient is redacted wherever it is told", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer);
+  await submit(test.address("smtp"), message("back-ana=example.org@bad.example"));
+  const [report] = await reports(peer, 1);
+  assert.match(report?.feedback("Original-Mail-From") ?? "", /^<back-[\w-]{16}=example\.org@bad\.example>$/);
+  await submit(test.address("smtp"), message("back-ana=example.org@spf.example"));
+  const [, spf] = await reports(peer, 2);
+  assert.match(
+    spf?.feedback("Authentication-Results") ?? "",
+    /smtp\.mailfrom=back-[\w-]{16}=example\.org@spf\.example/,
+  );
+  assert.doesNotMatch(spf?.content ?? "", /\bana\b/);
+});
+
+Deno.test("a reload begins and ends it, with the same count of what was sent", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(peer, "");
+  const { folder, certificate } = test;
+  const reload = (send: string) =>
+    test.server.reload(
+      testConfiguration(SETTINGS.replace(/^report\.dmarc\.send.*$/m, `report.dmarc.send = ${send}`), {
+        folder,
+        certificate,
+        checks: true,
+      }),
+    );
+  await reload("false");
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  await reload('"1/1d"');
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  await until(() => test.events.some(({ name }) => name === "outgoing-report.dmarc-rate-limited"));
+  assert.equal((await reports(peer, 1)).length, 1);
 });

@@ -29,8 +29,8 @@ export interface FailureCase {
     | { readonly from: "dmarc"; readonly uris: readonly string[] };
 }
 
-/** Reports that one message may cause (RFC 6651 §3.3). */
-const MOST_CASES = 5;
+/** Signatures that one message may cause reports about (RFC 6651 §3.3): whoever forges it may add any number. */
+const MOST_SIGNATURES = 3;
 
 /**
  * The failures of a message. Percentages that domains ask for are drawn here.
@@ -44,7 +44,7 @@ export function failureCases(results: AuthResults, random: () => number): readon
   }
   for (const dkim of results.dkim ?? []) addDkim(cases, dkim);
   if (results.dmarc !== undefined) addDmarc(cases, results.dmarc, results);
-  return cases.slice(0, MOST_CASES);
+  return cases;
 }
 
 /** RFC 6652 §4.1 */
@@ -73,9 +73,13 @@ function addDkim(cases: FailureCase[], dkim: DkimResult): void {
   const { fault, reportRequested, domain } = dkim;
   if (fault === undefined || !reportRequested) return;
   // RFC 6651 §3.3: one report to a domain about a message.
-  if (cases.some((other) => other.kind === "dkim" && other.domain === domain)) return;
+  const told = cases.filter((other) => other.kind === "dkim");
+  if (told.length === MOST_SIGNATURES || told.some((other) => other.domain === domain)) return;
   cases.push({ kind: "dkim", failure: { type: "dkim", dkim }, domain, wishes: { from: "dkim", fault } });
 }
+
+/** RFC 6591 §3.3; a domain without a record has nothing that could fail. */
+const SPF_FAILURES: ReadonlySet<SpfResult["result"]> = new Set(["fail", "softfail", "temperror", "permerror"]);
 
 /** RFC 7489 §6.3, `fo=` */
 function addDmarc(cases: FailureCase[], dmarc: DmarcResult, { dkim = [], spfMailFrom, spfEhlo }: AuthResults): void {
@@ -93,7 +97,7 @@ function addDmarc(cases: FailureCase[], dmarc: DmarcResult, { dkim = [], spfMail
   if (asksFor("d") && failed !== undefined) {
     cases.push({ kind: "dmarc", failure: { type: "dkim", dkim: failed }, domain, wishes });
   }
-  if (asksFor("s") && spf !== undefined && spf.result !== "pass" && spf.result !== "none") {
+  if (asksFor("s") && spf !== undefined && SPF_FAILURES.has(spf.result)) {
     cases.push({ kind: "dmarc", failure: { type: "spf", spf }, domain, wishes });
   }
 }

@@ -9,8 +9,9 @@ import {
 } from "../../authentication/mod.ts";
 import { foldField, formatDate, parseHeader } from "../../message/mod.ts";
 import { formatPath } from "../../smtp/mod.ts";
-import { type BodyPart, bytesOf, joinBytes } from "../body_part.ts";
+import { type BodyPart, joinBytes, textPart } from "../body_part.ts";
 import type { ReportMail } from "../report_mail.ts";
+import { FAILURE_WORDS as WORDS } from "../wording.ts";
 import type { FailureCase } from "./case.ts";
 import type { Redaction } from "./redact.ts";
 
@@ -27,9 +28,21 @@ export interface FailedMessage {
   readonly head: Uint8Array | undefined;
   /** Milliseconds since the epoch. */
   readonly arrived: number;
-  /** Whether it was refused, and not for now only. */
-  readonly refused: boolean;
+  readonly fate: MessageFate;
 }
+
+/**
+ * What became of a message: refused for good; taken for its recipients; or taken, and then neither delivered nor on its
+ * way, because a filter had it dropped or held.
+ */
+export type MessageFate = "refused" | "accepted" | "withheld";
+
+/** RFC 6591 §3.2.2 */
+const DELIVERY_RESULTS: Readonly<Record<MessageFate, string>> = {
+  refused: "reject",
+  accepted: "delivered",
+  withheld: "other",
+};
 
 /** Who reports. */
 export interface FailureReporter {
@@ -53,9 +66,9 @@ export function failureReport(
   redaction: Redaction | undefined,
 ): ReportMail {
   const hidden = (text: string) => redaction?.text(text) ?? text;
-  const header = headerOf(failed.head);
+  const header = reportedHeader(failed);
   const parts: BodyPart[] = [
-    { type: "text/plain; charset=us-ascii", body: bytesOf(humanText(failed, found, hostname)) },
+    textPart(humanText(failed, found, hostname)),
     { type: "message/feedback-report", body: feedback(failed, found, { hostname, userAgent, hidden }) },
     { type: "text/rfc822-headers", body: redaction?.header(header) ?? header },
   ];
@@ -63,7 +76,7 @@ export function failureReport(
 }
 
 /** The header block alone, with as many fields as there is room for. */
-function headerOf(head: Uint8Array | undefined): Uint8Array {
+export function reportedHeader({ head }: Pick<FailedMessage, "head">): Uint8Array {
   if (head === undefined) return new Uint8Array();
   const { fields, end } = parseHeader(head);
   if (end <= LARGEST_HEADER) return head.subarray(0, end);
@@ -84,13 +97,13 @@ function feedback(failed: FailedMessage, found: FailureCase, { hostname, userAge
     ["User-Agent", userAgent],
     ["Version", "1"],
     ["Auth-Failure", authFailure(found)],
-    ["Authentication-Results", authenticationResults(hostname, resultsOf(found), failed.ip)],
+    ["Authentication-Results", hidden(authenticationResults(hostname, resultsOf(found), failed.ip))],
     ["Reported-Domain", domain],
     ["Source-IP", failed.ip],
     ["Original-Mail-From", hidden(formatPath(failed.sender))],
     ["Arrival-Date", formatDate(failed.arrived)],
     ["Reporting-MTA", `dns; ${hostname}`],
-    ["Delivery-Result", failed.refused ? "reject" : "delivered"],
+    ["Delivery-Result", DELIVERY_RESULTS[failed.fate]],
   ];
   if (failed.envelopeId !== undefined) fields.push(["Original-Envelope-Id", hidden(failed.envelopeId)]);
   if (failure.type === "dkim") fields.push(...dkimFields(failure.dkim));
@@ -102,7 +115,12 @@ function feedback(failed: FailedMessage, found: FailureCase, { hostname, userAge
     if (failure.dkim !== undefined) fields.push(...dkimFields(failure.dkim));
     if (failure.spf !== undefined) fields.push(...spfFields(failure.spf));
   }
-  return joinBytes(fields.map(([name, value]) => foldField(name, value)));
+  return joinBytes(fields.map(([name, value]) => foldField(name, sevenBit(value))));
+}
+
+/** RFC 5965 §7.1: the part is in 7 bits. What has no form in ASCII is written as RFC 6533 §3 does it in addresses. */
+function sevenBit(text: string): string {
+  return text.replace(/[^\0-\x7f]/gu, (char) => `\\x{${char.codePointAt(0)?.toString(16).toUpperCase()}}`);
 }
 
 /** RFC 6591 §3.3, RFC 7489 §7.3.1 */
@@ -139,22 +157,21 @@ function spfFields({ records = [] }: SpfResult): [string, string][] {
   return records.map(({ domain, text }) => ["SPF-DNS", `txt : ${domain} : "${text.replace(/["\\]/g, "\\$&")}"`]);
 }
 
-function humanText({ ip, arrived, refused }: FailedMessage, found: FailureCase, hostname: string): string {
-  const { failure, domain } = found;
+function humanText({ ip, arrived, fate }: FailedMessage, { failure, domain }: FailureCase, hostname: string): string {
   const what = failure.type === "dmarc"
-    ? `failed DMARC, or a part of it, for ${domain}`
+    ? WORDS.dmarc(domain)
     : failure.type === "spf"
-    ? `did not pass SPF for ${failure.spf.domain}`
-    : `has a DKIM signature of ${failure.dkim.domain} that does not pass`;
+    ? WORDS.spf(failure.spf.domain)
+    : WORDS.dkim(failure.dkim.domain);
   const lines = [
-    `This is an authentication failure report of the mail server ${hostname}.`,
+    WORDS.greeting(hostname),
     "",
-    `A message that came from ${ip} on ${formatDate(arrived)}`,
-    `${what}.`,
-    refused ? "It was refused." : "It was accepted all the same.",
+    WORDS.message(ip, formatDate(arrived)),
+    what,
+    WORDS.fate[fate],
     "",
-    `You get this because records that ${domain} publishes in DNS ask for it.`,
-    "Details for programs are attached, with the header of the message.",
+    WORDS.why(domain),
+    WORDS.details,
   ];
-  return `${lines.join("\r\n")}\r\n`.replace(/[^\r\n -~]/g, "?");
+  return `${lines.join("\r\n")}\r\n`;
 }

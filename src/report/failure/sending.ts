@@ -1,5 +1,6 @@
 /** Sends reports of failures beside the traffic that causes them. */
 
+import type { Clock } from "../../clock/mod.ts";
 import type { Rate } from "../../config/config.ts";
 import type { Resolver } from "../../dns/mod.ts";
 import { LookupUnavailable } from "../../expression/mod.ts";
@@ -9,8 +10,8 @@ import { findDestinations } from "../destination.ts";
 import type { ReportMail } from "../report_mail.ts";
 import type { FailureCase, FailureKind } from "./case.ts";
 import { type DkimWishes, findDkimWishes, wantsToHear } from "./dkim_wishes.ts";
-import { type FailedMessage, failureReport } from "./feedback.ts";
-import { createRedaction } from "./redact.ts";
+import { type FailedMessage, failureReport, reportedHeader } from "./feedback.ts";
+import { createRedaction, type Redaction } from "./redact.ts";
 
 /** What a report is made by, as the settings say for the message it is about. */
 export interface FailureSettings {
@@ -31,13 +32,14 @@ export interface FailureReports {
   report(failed: FailedMessage, found: FailureCase, settings: FailureSettings): void;
   /** What a signing domain wants clients to be told of a refusal (RFC 6651 §3.3, step 10). */
   refusalText(domain: string): Promise<string | undefined>;
-  /** Waits for what is under way. */
+  /** Takes no more. Waits two seconds for what is under way; what takes longer, as DNS may, is left out. */
   close(): Promise<void>;
 }
 
 /** What {@link createFailureReports} needs. */
 export interface FailureReportsOptions {
   readonly resolver: Pick<Resolver, "txt">;
+  readonly clock: Clock;
   /** Counts together with other nodes. */
   readonly rates: { take(key: string, rate: Rate): boolean | Promise<boolean> };
   /** Queues a report. @throws {StoreUnavailable} (rejects) */
@@ -54,6 +56,8 @@ export interface FailureReportsOptions {
 
 /** Reports that are made at a time. */
 const MOST_PENDING = 100;
+/** How long the end of the program waits for reports, in milliseconds. */
+const PATIENCE = 2_000;
 /** Places that get a report. */
 const MOST_PLACES = 5;
 
@@ -77,10 +81,11 @@ interface Place {
 
 /** Makes {@link FailureReports}. */
 export function createFailureReports(options: FailureReportsOptions): FailureReports {
-  const { resolver, rates, send, hostname, userAgent, redactionKey, random, emit } = options;
+  const { resolver, clock, rates, send, hostname, userAgent, redactionKey, random, emit } = options;
   const pending = new Set<Promise<void>>();
+  let closed = false;
 
-  const placesFor = async ({ domain, wishes }: FailureCase): Promise<readonly Place[]> => {
+  const placesFor = async ({ kind, domain, wishes }: FailureCase): Promise<readonly Place[]> => {
     if (wishes.from === "spf") return [{ address: wishes.address, limit: Infinity }];
     if (wishes.from === "dkim") {
       const wanted: DkimWishes | undefined = await findDkimWishes(domain, resolver);
@@ -91,6 +96,10 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
     }
     const found = await findDestinations(wishes.uris, { domain, tag: "ruf", resolver });
     for (const uri of found.unauthorized) emit("outgoing-report.unauthorized-reporting-address", { domain, uri });
+    for (const uri of found.unknown) {
+      const reason = `DNS could not say for now whether ${uri} may get reports`;
+      emit("outgoing-report.submission-error", { kind, domain, reason });
+    }
     return found.destinations.flatMap((place) =>
       place.kind === "mailto" ? [{ address: place.address, limit: place.limit ?? Infinity }] : []
     ).slice(0, MOST_PLACES);
@@ -103,22 +112,24 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
       emit("outgoing-report.no-recipients-found", { kind, domain });
       return;
     }
-    const key = redactionKey();
-    const redaction = key === undefined
-      ? undefined
-      : createRedaction(key, failed.recipients, failed.head ?? new Uint8Array());
+    // Made once, and only if there is anybody left to get it.
+    let redaction: Redaction | undefined;
     for (const { address, limit } of places) {
+      if (!await rates.take(`report ${kind} ${address.toLowerCase()}`, settings.rate)) {
+        emit(LIMITED[kind], { domain, to: address });
+        continue;
+      }
+      const key = redactionKey();
+      if (key !== undefined) redaction ??= createRedaction(key, failed.recipients, reportedHeader(failed));
       const mail = failureReport(failed, found, [address], { ...settings, hostname, userAgent }, redaction);
       const size = mail.parts.reduce((sum, { body }) => sum + body.length, 0);
       if (size > limit) {
         const reason = `the report has ${size} octets, ${address} takes ${limit}`;
         emit("outgoing-report.submission-error", { kind, domain, to: address, reason });
-      } else if (await rates.take(`report ${kind} ${address.toLowerCase()}`, settings.rate)) {
-        const [id] = await send(mail, settings.sign);
-        emit(SENT[kind], { domain, to: address, id });
-      } else {
-        emit(LIMITED[kind], { domain, to: address });
+        continue;
       }
+      const [id] = await send(mail, settings.sign);
+      emit(SENT[kind], { domain, to: address, id });
     }
   };
 
@@ -126,8 +137,11 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
     report(failed, found, settings) {
       const { kind, domain } = found;
       const leftOut = (reason: string) => emit("outgoing-report.submission-error", { kind, domain, reason });
+      if (closed) return leftOut("the server stops");
       if (pending.size >= MOST_PENDING) return leftOut("too many reports are being made");
-      const made = make(failed, found, settings).catch((error: unknown) => {
+      // What waits for DNS shall not keep the body in memory.
+      const head = failed.head && reportedHeader(failed).slice();
+      const made = make({ ...failed, head }, found, settings).catch((error: unknown) => {
         // Reports are a courtesy: the traffic must not suffer from them.
         const known = error instanceof StoreUnavailable || error instanceof LookupUnavailable;
         leftOut(known || !(error instanceof Error) ? String(error) : error.stack ?? error.message);
@@ -136,7 +150,12 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
     },
     refusalText: async (domain) => (await findDkimWishes(domain, resolver))?.smtpText,
     async close() {
-      await Promise.all(pending);
+      closed = true;
+      if (pending.size === 0) return;
+      const late = Promise.withResolvers<void>();
+      const patience = clock.after(PATIENCE, late.resolve);
+      await Promise.race([Promise.all(pending), late.promise]);
+      patience.cancel();
     },
   };
 }

@@ -254,7 +254,7 @@ Deno.test("the report of a message that failed DMARC says what was seen of it", 
         "From: Ann <ann@example.org>\r\nSubject: =?utf-8?q?Pl=C3=A4ne?=\r\nMessage-ID: <m@x>\r\n\r\nbody\r\n",
       ),
       arrived,
-      refused: true,
+      fate: "refused",
     },
     {
       kind: "dmarc",
