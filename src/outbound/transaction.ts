@@ -126,7 +126,8 @@ class Transaction {
   async #pipelined(): Promise<void> {
     const session = this.#session;
     const open = this.#unanswered();
-    const small = this.#isSmall();
+    // Nothing is sent that would count if the peer did not end the transaction before.
+    const small = this.#isSmall() && !session.dirty;
     this.#putReset();
     session.put(this.#mailLine());
     for (let from = 0; from < open.length; from += BATCH) {
@@ -195,7 +196,12 @@ class Transaction {
   async #readReset(): Promise<void> {
     if (!this.#session.dirty) return;
     const reply = await this.#reply("RSET", this.#timeouts.mailFrom);
-    if (reply.code !== 250) throw this.#refuseAll("RSET", reply);
+    if (reply.code !== 250) {
+      // It says nothing of this message, which may go over another connection.
+      this.answered = false;
+      const { failure } = this.#refuseAll("RSET", reply);
+      throw new ConnectionLost({ ...failure, kind: "deferred" });
+    }
     this.#session.dirty = false;
   }
 

@@ -176,6 +176,21 @@ Deno.test("an open transaction is ended by RSET in the write that begins the nex
   await delivery.close();
 });
 
+for (const extensions of [["PIPELINING"], ["PIPELINING", "CHUNKING"], []]) {
+  Deno.test(`a peer that does not know RSET (${extensions.join(" ")}) gets the next message over a fresh connection`, async () => {
+    await using peer = await startFakePeer({
+      extensions,
+      on: ({ verb, connection: { number } }) =>
+        verb === "RSET" ? "502 5.5.1 what" : verb === "RCPT" && number === 1 ? "550 5.1.1 no" : undefined,
+    });
+    const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
+    assert.deepEqual((await deliver(jobFor(TO))).map(inShort), ["failed unexpected-reply 550 5.1.1"]);
+    assert.deepEqual((await deliver(jobFor(TO))).map(inShort), ["delivered"]);
+    assert.deepEqual(peer.messages.map((message) => message.connection), [2]);
+    await delivery.close();
+  });
+}
+
 Deno.test("another EHLO name is another connection", async () => {
   await using peer = await startFakePeer();
   const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
