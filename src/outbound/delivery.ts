@@ -102,6 +102,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     caution: createCaution(clock),
     capacity: createPeerCapacity(clock, waiting.wake),
     waiting,
+    config,
     limits: limitsOf(config),
     policies: [
       ...(options.policies ?? []),
@@ -170,7 +171,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       return pool.close();
     },
     reconfigure(next) {
-      config = next;
+      config = remote.config = next;
       remote.limits = limitsOf(next);
       names = ownNames(next, options.hostname);
       void pool.drop();

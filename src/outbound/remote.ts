@@ -33,6 +33,8 @@ export type RemoteRoute = Extract<RouteConfig, { type: "mx" | "relay" }>;
 export interface RemoteContext extends ConnectContext {
   readonly functions: FunctionHost;
   readonly lookup: HostLookup;
+  /** The configuration of the next attempt. Connections that were made for another one are not kept. */
+  config: QueueConfig;
   /** `[[queue.limiter.outbound]]`, if there are any. */
   limits: OutboundLimits | undefined;
   readonly races: FamilyRaces;
@@ -385,8 +387,9 @@ class Attempt implements Connecting {
       }
     } finally {
       this.#session = undefined;
-      const { pool, waiting } = this.context;
-      pool.keep(session, options.pool);
+      const { pool, waiting, config } = this.context;
+      if (config === this.config) pool.keep(session, options.pool);
+      else pool.quit(session);
       if (waiting.occupied) waiting.wake(session.endpoint);
     }
     return true;

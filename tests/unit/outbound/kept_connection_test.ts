@@ -191,6 +191,32 @@ for (const extensions of [["PIPELINING"], ["PIPELINING", "CHUNKING"], []]) {
   });
 }
 
+Deno.test("a connection that was in use when another configuration came is not used again", async () => {
+  const held = Promise.withResolvers<void>();
+  const arrived = Promise.withResolvers<void>();
+  await using peer = await startFakePeer();
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
+  const content = {
+    size: MESSAGE.length,
+    head: new Uint8Array(0),
+    complete: false,
+    chunks: async function* () {
+      arrived.resolve();
+      await held.promise;
+      yield new TextEncoder().encode(MESSAGE);
+    },
+  };
+  const first = deliver(jobFor(TO, { message: { content } }));
+  await arrived.promise;
+  delivery.reconfigure(queueConfig([relay(peer.port)]));
+  held.resolve();
+  assert.deepEqual((await first).map(inShort), ["delivered"]);
+  assert.deepEqual((await deliver(jobFor(TO))).map(inShort), ["delivered"]);
+  assert.deepEqual(peer.messages.map((message) => message.connection), [1, 2]);
+  await until(() => peer.connections[0]?.lines.at(-1) === "QUIT");
+  await delivery.close();
+});
+
 Deno.test("another EHLO name is another connection", async () => {
   await using peer = await startFakePeer();
   const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]));
