@@ -109,7 +109,7 @@ for (
     },
     {
       what: "is the plain one where the setting gives no address",
-      setting: "'no address'",
+      setting: "sender_domain",
       from: () => "MAILER-DAEMON@example.org",
     },
   ]
