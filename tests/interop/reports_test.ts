@@ -198,3 +198,79 @@ session.rcpt.relay = true
     assert.equal(JSON.parse(read[1]?.[4] ?? "").policies[0].summary["total-failure-session-count"], 1);
   });
 });
+
+/** Reads a failure report with the parsers of Python, the results in it with authres. */
+const READ_FAILURE = `
+import authres, dkim, email, json, sys
+from email.utils import parsedate_to_datetime
+given = json.load(sys.stdin)
+octets = open(given["file"], "rb").read()
+message = octets[octets.index(b"DKIM-Signature:"):].replace(b"\\r\\n", b"\\n").replace(b"\\n", b"\\r\\n")
+verified = dkim.verify(message, dnsfunc=lambda name, timeout=5: given["txt"].encode())
+mail = email.message_from_bytes(message)
+human, feedback, header = mail.get_payload()
+fields = feedback.get_payload()[0]
+results = authres.AuthenticationResultsHeader.parse("Authentication-Results: " + " ".join(fields["Authentication-Results"].split()))
+print(json.dumps({
+    "verified": verified,
+    "type": [mail.get_content_type(), mail.get_param("report-type"), human.get_content_type(), feedback.get_content_type(), header.get_content_type()],
+    "fields": {name: fields[name] for name in ["Feedback-Type", "Version", "Auth-Failure", "Reported-Domain", "Source-IP", "Delivery-Result", "Identity-Alignment", "DKIM-Domain", "SPF-DNS"]},
+    "arrived": parsedate_to_datetime(fields["Arrival-Date"]).isoformat(),
+    "result": [results.results[0].method, results.results[0].result],
+    "subject": email.message_from_string(header.get_payload())["Subject"],
+    "defects": len(mail.defects) + sum(len(part.defects) for part in mail.walk()),
+}))
+`;
+
+Deno.test("a failure report arrives signed so that dkimpy accepts it, and Python and authres read it", async () => {
+  await using folder = await temporaryFolder();
+  await Deno.chmod(folder.path, 0o777);
+  const key = signingKey("rsa-sha256", "r1");
+  await withSmtpSink(["-d", join(folder.path, "mail.")], async (port) => {
+    const clock = new FakeClock(Date.UTC(2026, 0, 5, 12));
+    const resolver = createZone({
+      "bad.example": { txt: ["v=spf1 -all"], mx: [[10, "mx.bad.example"]] },
+      "mx.bad.example": { a: ["127.0.0.1"] },
+      "_dmarc.bad.example": { txt: ["v=DMARC1; p=none; ruf=mailto:fail@bad.example"] },
+    });
+    const settings = `
+signature.own = { private-key = """${key.pem}""", domain = "example.org", selector = "r1", algorithm = "rsa-sha256" }
+report.dmarc = { send = "5/1d", sign = "'own'" }
+`;
+    await using test = await startTestServer(settings, { checks: true, clock, resolver, mxPort: port });
+    const content = `From: smith@bad.example\r\nSubject: odd one\r\n\r\nbody\r\n`;
+    await submit(test.address("smtp"), { from: "smith@bad.example", to: ["ana@example.org"], content });
+    await test.event("delivery.delivered", ({ fields }) => fields.queue === "report");
+    const [file] = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => join(folder.path, name));
+    const output = await run(
+      "/usr/bin/python3",
+      ["-c", READ_FAILURE],
+      JSON.stringify({ file, txt: publicKeyText(key) }),
+    );
+    assert.deepEqual(JSON.parse(output), {
+      verified: true,
+      type: [
+        "multipart/report",
+        "feedback-report",
+        "text/plain",
+        "message/feedback-report",
+        "text/rfc822-headers",
+      ],
+      fields: {
+        "Feedback-Type": "auth-failure",
+        "Version": "1",
+        "Auth-Failure": "dmarc",
+        "Reported-Domain": "bad.example",
+        "Source-IP": "127.0.0.1",
+        "Delivery-Result": "delivered",
+        "Identity-Alignment": "none",
+        "DKIM-Domain": null,
+        "SPF-DNS": 'txt : bad.example : "v=spf1 -all"',
+      },
+      arrived: "2026-01-05T12:00:00+00:00",
+      result: ["dmarc", "fail"],
+      subject: "odd one",
+      defects: 0,
+    });
+  });
+});
