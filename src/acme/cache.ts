@@ -9,6 +9,8 @@ export interface Cache {
   /** @throws {Error} if the file cannot be written */
   keepKey(name: string, privateKey: string): void;
   certificate(id: string): CertificateWithKey | undefined;
+  /** Names of the certificates that are there. */
+  certificates(): readonly string[];
   /** @throws {Error} if the file cannot be written */
   keepCertificate(id: string, certificate: CertificateWithKey): void;
 }
@@ -41,6 +43,13 @@ export function openCache(folder: string): Cache {
       const privateKey = text === undefined ? undefined : KEY.exec(text)?.[0];
       if (text === undefined || privateKey === undefined) return undefined;
       return { cert: text.replace(KEY, ""), privateKey };
+    },
+    certificates() {
+      try {
+        return [...Deno.readDirSync(folder)].flatMap(({ name }) => /^(.+-[0-9a-f]{20})\.pem$/.exec(name)?.[1] ?? []);
+      } catch {
+        return [];
+      }
     },
     keepCertificate: (id, { cert, privateKey }) => write(`${id}.pem`, privateKey + cert),
   };

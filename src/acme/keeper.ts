@@ -19,6 +19,7 @@ import {
   type CertificateWithKey,
   checkCertificate,
   digestOf,
+  isForOne,
   renewalId,
   selfSigned,
   type Validity,
@@ -75,6 +76,7 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
   const accountId = digestOf("account", directory, id, config.eab?.kid ?? "");
   // The key stays when names are added: records such as TLSA tell of it.
   const keyId = digestOf("key", id);
+  const keyFile = `${fileName(id, keyId)}.key`;
   const cache = openCache(config.cache);
   const certificateFile = fileName(id, digest);
   const limit = ORDER_LIMIT + (challenge.kind === "dns-01" ? challenge.propagationTimeout : 0);
@@ -82,8 +84,11 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
   const fields = { id, domains };
 
   let held = holding(cache.certificate(certificateFile), domains);
-  const temporary = held === undefined ? await selfSigned(domains, clock.now()) : undefined;
-  let current = configOf(config, held?.certificate ?? temporary);
+  const instead = async () =>
+    formerCertificate(config, cache, clock.now()) ??
+      // With the key that records such as TLSA tell of, where there is one.
+      await selfSigned(domains, clock.now(), usableKey(cache.key(keyFile)) ?? generateKey());
+  let current = configOf(config, held?.certificate ?? await instead());
   let onChange = () => {};
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
@@ -346,10 +351,36 @@ function fileName(id: string, digest: string): string {
   return `${id.replaceAll(/[^\w.-]/g, "_")}-${digest}`;
 }
 
-/** The certificate that the folder of a configuration holds, if there is one for its names. */
-export function cachedCertificate(config: AcmeConfig): CertificateConfig | undefined {
-  const cached = openCache(config.cache).certificate(fileName(config.id, certificateDigest(config)));
-  return holding(cached, config.domains) === undefined ? undefined : configOf(config, cached);
+/** The certificate that the folder of a configuration holds, if there is one for its names, or for some of them. */
+export function cachedCertificate(config: AcmeConfig, now: number): CertificateConfig | undefined {
+  const cache = openCache(config.cache);
+  const cached = cache.certificate(fileName(config.id, certificateDigest(config)));
+  const found = holding(cached, config.domains)?.certificate ?? formerCertificate(config, cache, now);
+  return found === undefined ? undefined : configOf(config, found);
+}
+
+/**
+ * What serves after names were added or the authority was changed, until a certificate for these names arrives: the
+ * latest one of before that is for some of them.
+ */
+function formerCertificate({ id, domains }: AcmeConfig, cache: Cache, now: number): CertificateWithKey | undefined {
+  const prefix = fileName(id, "");
+  return cache.certificates()
+    .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes("-"))
+    .flatMap((name) => holding(cache.certificate(name), []) ?? [])
+    .filter(({ certificate, notBefore, notAfter }) =>
+      notBefore <= now && now < notAfter && isForOne(certificate, domains)
+    )
+    .toSorted((one, other) => other.notBefore - one.notBefore)[0]?.certificate;
+}
+
+/** A key that certificates can be made with; nothing if it is spoiled. */
+function usableKey(pem: string | undefined): string | undefined {
+  try {
+    return pem === undefined ? undefined : readAccountKey(pem).pem;
+  } catch {
+    return undefined;
+  }
 }
 
 function configOf(

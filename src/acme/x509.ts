@@ -48,9 +48,13 @@ export async function certificateRequest(domains: readonly string[], privateKey:
 /** Milliseconds that a certificate of our own making is valid, either way from now: clocks differ. */
 const OWN_VALIDITY = 90 * 86_400_000;
 
-/** Makes the certificate that serves until the first one of an authority arrives. */
-export async function selfSigned(domains: readonly string[], now: number): Promise<CertificateWithKey> {
-  return await makeOwn(domains, now, []);
+/** Makes the certificate that serves until the first one of an authority arrives, with a key on P-256 (PEM). */
+export async function selfSigned(
+  domains: readonly string[],
+  now: number,
+  privateKey: string,
+): Promise<CertificateWithKey> {
+  return await makeOwn(domains, now, privateKey, []);
 }
 
 /** `id-pe-acmeIdentifier` (RFC 8737 §6.1). */
@@ -66,16 +70,16 @@ export async function challengeCertificate(
   const digest = authorizationDigest(keyAuthorization);
   // An OCTET STRING of 32 octets, in DER.
   const value = Uint8Array.of(0x04, 0x20, ...digest);
-  return await makeOwn([domain], now, [new Extension(ACME_IDENTIFIER, true, value)]);
+  return await makeOwn([domain], now, generateKey(), [new Extension(ACME_IDENTIFIER, true, value)]);
 }
 
 async function makeOwn(
   domains: readonly string[],
   now: number,
+  privateKey: string,
   extensions: readonly import("@peculiar/x509").Extension[],
 ): Promise<CertificateWithKey> {
   const { X509CertificateGenerator, SubjectAlternativeNameExtension, BasicConstraintsExtension } = await load();
-  const privateKey = generateKey();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     // Positive and below 2^159 (RFC 5280 §4.1.2.2).
     serialNumber: `01${base16(crypto.getRandomValues(new Uint8Array(15)))}`,
@@ -127,10 +131,22 @@ export function checkCertificate(
   for (const other of others) new X509Certificate(other);
   const leaf = new X509Certificate(pem);
   if (!leaf.checkPrivateKey(createPrivateKey(privateKey))) throw new Error("the certificate is for another key");
-  const names = new Set((leaf.subjectAltName ?? "").toLowerCase().split(", "));
-  const missing = domains.filter((domain) => !names.has(`dns:${domain}`));
+  const names = namesOf(leaf);
+  const missing = domains.filter((domain) => !names.has(domain));
   if (missing.length > 0) throw new Error(`the certificate is not for ${missing.join(", ")}`);
   return { notBefore: Date.parse(leaf.validFrom), notAfter: Date.parse(leaf.validTo) };
+}
+
+function namesOf(leaf: X509Certificate): ReadonlySet<string> {
+  return new Set(
+    (leaf.subjectAltName ?? "").toLowerCase().split(", ").flatMap((name) => /^dns:(.+)$/.exec(name)?.[1] ?? []),
+  );
+}
+
+/** Whether a certificate, which can be read, is for one of these names. */
+export function isForOne({ cert }: CertificateWithKey, domains: readonly string[]): boolean {
+  const names = namesOf(new X509Certificate(cert));
+  return domains.some((domain) => names.has(domain));
 }
 
 /** What a certificate is called where an authority tells when to renew it (RFC 9773 §4.1); `undefined` if it has no such name. */

@@ -193,7 +193,7 @@ function mtaSts(domain: string, config: Config): DnsRecord[] {
  */
 function tlsa(_domain: string, { certificates: files, acme, server: { hostname } }: Config): DnsRecord[] {
   // Those that an authority has issued keep their key, too.
-  const certificates = [...files, ...acme.flatMap((ordered) => cachedCertificate(ordered) ?? [])];
+  const certificates = [...files, ...acme.flatMap((ordered) => cachedCertificate(ordered, systemClock.now()) ?? [])];
   const store = createCertificateStore(certificates);
   const ids = new Set(store.certificates.filter(({ names }) => names.includes(hostname)).map(({ id }) => id));
   if (ids.size === 0) {

@@ -253,8 +253,8 @@ Deno.test("a node that starts again goes on with what its folder holds, and asks
   const restarted = await createKeeper(here.config(), clock, log.emit);
   assert.equal(restarted.current.cert, cert);
   // That is what tools find, without a server.
-  assert.equal(cachedCertificate(here.config())?.cert, cert);
-  assert.equal(cachedCertificate(here.config({ domains: ["other.example"] })), undefined);
+  assert.equal(cachedCertificate(here.config(), here.clock.now())?.cert, cert);
+  assert.equal(cachedCertificate(here.config({ domains: ["other.example"] }), here.clock.now()), undefined);
   const modes: number[] = [];
   for (const { name } of Deno.readDirSync(`${folder}/a`)) {
     modes.push((Deno.statSync(`${folder}/a/${name}`).mode ?? 0) & 0o777);
@@ -262,11 +262,38 @@ Deno.test("a node that starts again goes on with what its folder holds, and asks
   assert.deepEqual(modes, [0o600, 0o600, 0o600]);
   assert.equal((Deno.statSync(`${folder}/a`).mode ?? 0) & 0o777, 0o700);
   // Other names are another certificate, with the same key.
-  const wider = await here.node(here.config({ domains: ["mx.example.net", "new.example.net"] }));
-  assert.match(issuerOf(wider.keeper.current.cert), /temporary/);
-  await passes(here, () => issued(wider));
-  assert.equal(spki(wider.keeper.current.cert), spki(cert));
+  const other = await here.node(here.config({ domains: ["new.example.net"] }));
+  assert.match(issuerOf(other.keeper.current.cert), /temporary/);
+  await passes(here, () => issued(other));
+  assert.equal(spki(other.keeper.current.cert), spki(cert));
   assert.equal(authority.accounts.size, 1);
+});
+
+Deno.test("names that are added cost nobody the certificate that there is, and the key stays", async () => {
+  await using here = await world();
+  const node = await here.node();
+  await passes(here, () => issued(node));
+  const first = node.keeper.current.cert;
+  await node.keeper.close();
+  const more = here.config({ domains: ["mx.example.net", "more.example.net"] });
+  assert.equal(cachedCertificate(more, here.clock.now())?.cert, first);
+  const next = await here.node(more);
+  assert.equal(next.keeper.current.cert, first);
+  await passes(here, () => next.keeper.current.cert !== first);
+  assert.match(new X509Certificate(next.keeper.current.cert).subjectAltName ?? "", /DNS:more\.example\.net/);
+  assert.equal(spki(next.keeper.current.cert), spki(first));
+  // One that has expired, is of another id, or for other names is none.
+  for (const [other, now] of [[{}, 91 * DAY], [{ id: "l" }, 0], [{ domains: ["other.example"] }, 0]] as const) {
+    assert.equal(
+      cachedCertificate({ ...more, domains: ["www.example.net"], ...other }, here.clock.now() + now),
+      undefined,
+    );
+  }
+  // Records such as TLSA tell of the key, so a certificate of our own has it, too.
+  await here.clock.advance(91 * DAY);
+  const { current } = await createKeeper(here.config({ domains: ["late.example.net"] }), here.clock, here.log.emit);
+  assert.match(issuerOf(current.cert), /temporary/);
+  assert.equal(spki(current.cert), spki(first));
 });
 
 Deno.test("of two nodes one orders, the other takes what it got within a minute, and both prove", async () => {
