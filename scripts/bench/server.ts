@@ -69,15 +69,16 @@ function note(path: string): void {
 /**
  * Waits until the server greets.
  *
+ * @param slowness how many times longer than usual everything may take, as under an emulator
  * @throws {Error} if it has not within a minute, or `ended` resolves before
  */
-export async function greeted(port: number, ended: Promise<unknown>): Promise<void> {
+export async function greeted(port: number, ended: Promise<unknown>, slowness = 1): Promise<void> {
   let over = false;
   ended.then(() => over = true);
-  const deadline = performance.now() + START_TIMEOUT_MS;
+  const deadline = performance.now() + START_TIMEOUT_MS * slowness;
   while (!over && performance.now() < deadline) {
     try {
-      const dialogue = await openDialogue(port, GREETING_TIMEOUT_MS);
+      const dialogue = await openDialogue(port, GREETING_TIMEOUT_MS * slowness);
       const { code } = dialogue.greeting;
       dialogue.close();
       if (code === 220) return;

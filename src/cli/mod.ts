@@ -55,7 +55,7 @@ export async function run(args: readonly string[], output: Output = terminal): P
   return status;
 }
 
-/** Sub-commands report errors the way the program does, and point to their own help. `path` is what leads to `parent`. */
+/** Sub-commands report errors as the program does, and point to their own help. `path` is what leads to `parent`. */
 function inherit(parent: Command, path = parent.name()): void {
   for (const command of parent.commands) {
     const name = `${path} ${command.name()}`;
