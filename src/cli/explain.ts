@@ -8,13 +8,10 @@ import { LookupUnavailable } from "../expression/mod.ts";
 import {
   closeStores,
   type Decision,
-  explain,
-  ExplainError,
   type Explanation,
   type LimitDecision,
+  loadExplain,
   openStores,
-  readRequest,
-  REQUEST_NAMES,
 } from "../server/mod.ts";
 import { fromFileUrl } from "../store/mod.ts";
 import { load } from "./configuration.ts";
@@ -48,7 +45,8 @@ export async function explainCommand(options: ExplainOptions, output: Output): P
       return 2;
     }
   }
-  const request = readRequest(rawOf(options), message);
+  const { explain, ExplainError, readRequest, REQUEST_NAMES } = await loadExplain();
+  const request = readRequest(rawOf(options, REQUEST_NAMES), message);
   if (typeof request === "string") {
     for (const line of request.split("\n")) output.error(`--${line}`);
     return 2;
@@ -81,9 +79,9 @@ export async function explainCommand(options: ExplainOptions, output: Output): P
 }
 
 /** The options as texts, by the names that requests have. */
-function rawOf(options: ExplainOptions): Record<string, readonly string[]> {
+function rawOf(options: ExplainOptions, names: readonly string[]): Record<string, readonly string[]> {
   const raw: Record<string, readonly string[]> = {};
-  for (const name of REQUEST_NAMES) {
+  for (const name of names) {
     const value = options[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
     if (value === undefined) continue;
     raw[name] = Array.isArray(value) ? value.map(String) : [String(value)];

@@ -355,8 +355,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       trace,
       explain: async (options, message) => {
         // Loaded when somebody asks: most servers are never asked.
-        const { explain, ExplainError } = await import("./explain/explain.ts");
-        const { readRequest } = await import("./explain/request.ts");
+        const { explain, ExplainError, readRequest } = await import("./explain/mod.ts");
         const request = readRequest(options, message);
         if (typeof request === "string") return { wrong: request };
         try {
