@@ -50,6 +50,7 @@ Deno.test("people read which line decided, and scripts the exit status", () =>
     const text = accepted.lines.join("\n");
     assert.match(text, /^ {4}session\.rcpt\.relay = true {4}\(line 3, item 1: if remote_ip == '192\.0\.2\.1'\)$/m);
     assert.match(text, /^delivery to x@elsewhere\.example$/m);
+    assert.doesNotMatch(text, /STARTTLS/, "without a certificate no TLS is offered");
     assert.match(text, /^ {2}queue\.strategy\.route = next {4}\(line 6: 'next'\)$/m);
     assert.match(text, /^ {2}host 192\.0\.2\.77 \[192\.0\.2\.77\]$/m);
     const refused = await command(folder, ...yes, "--ip", "192.0.2.2");
@@ -155,6 +156,8 @@ Deno.test("a running server explains over its API, and queues nothing", async ()
   const answer: Explanation = await (await fetch(`${url}?${query}`)).json();
   assert.equal(answer.accepted, true);
   assert.deepEqual(answer.recipients.map(({ address }) => address), ["x@elsewhere.example", "ana@example.org"]);
+  const ehlo = answer.session.find(({ name }) => name === "ehlo");
+  assert.ok(ehlo?.said.some(({ text }) => text === "250-STARTTLS"), JSON.stringify(ehlo));
   const posted = await fetch(`${url}?from=&to=ana@example.org&offline=true`, {
     method: "POST",
     body: "Subject: from the body\r\n\r\n",

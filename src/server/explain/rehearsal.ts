@@ -119,7 +119,8 @@ export async function rehearse(
   };
   const ended = (good: boolean) => void (taken = good);
   const script = client(request, message, { listener, record, refused, ended });
-  const connection = connectionOf(request, listener, script, record);
+  const canStartTls = listener?.tls.enable === true && config.certificates.length + config.acme.length > 0;
+  const connection = connectionOf(request, { listener, canStartTls }, script, record);
   await serveSession(connection, deps, (session) => {
     if (account === undefined) return;
     session.account = account;
@@ -209,7 +210,7 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
 /** A connection whose other end is the script. */
 function connectionOf(
   { ip, tls }: ExplainRequest,
-  listener: ListenerConfig | undefined,
+  { listener, canStartTls }: { readonly listener: ListenerConfig | undefined; readonly canStartTls: boolean },
   script: Script,
   record: Recorder,
 ): ServerConnection {
@@ -228,7 +229,7 @@ function connectionOf(
     tls: tls || listener?.tls.implicit === true
       ? { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", cipherBits: 256 }
       : undefined,
-    canStartTls: listener?.tls.enable === true,
+    canStartTls,
     startTls: () => Promise.reject(new Error("this client starts no TLS")),
     async read(buffer) {
       if (unread.length === 0) {
