@@ -16,7 +16,14 @@ export function buildAcme(context: BuildContext, certificates: readonly Certific
   const { reader } = context;
   const built = reader.names("acme").map((id) => buildOne(context, id));
   const marked = [...certificates, ...built].filter((one) => one.default);
-  for (const { id } of built) {
+  for (const [index, { id, directory, domains }] of built.entries()) {
+    // They would be one certificate, ordered by both.
+    const twin = built.slice(0, index).find((one) =>
+      one.directory === directory && one.domains.toSorted().join() === domains.toSorted().join()
+    );
+    if (twin !== undefined && domains.length > 0) {
+      reader.error("acme.<id>.domains", [id], `acme.${twin.id} orders a certificate for these names there already`);
+    }
     if (certificates.some((certificate) => certificate.id === id)) {
       reader.error("acme.<id>.domains", [id], `there is a certificate.${id} too; give one of them another id`);
     }
@@ -38,6 +45,10 @@ function buildOne(context: BuildContext, id: string): AcmeConfig {
     reader.warning("acme.<id>.directory", [id], "is not https: whoever is on the way can issue what it likes");
   }
   const domains = readDomains(context, id);
+  const renewBefore = reader.get("acme.<id>.renew-before", id);
+  if (renewBefore === 0) {
+    reader.error("acme.<id>.renew-before", [id], "expected a time such as 30d, found 0: it would expire beforehand");
+  }
   const challenge = buildChallenge(context, id);
   const wildcard = domains.find((domain) => domain.startsWith("*."));
   if (wildcard !== undefined && challenge.kind !== "dns-01") {
@@ -53,7 +64,7 @@ function buildOne(context: BuildContext, id: string): AcmeConfig {
     contacts: readContacts(context, id),
     domains,
     cache: absolutePath(context, reader.get("acme.<id>.cache", id)),
-    renewBefore: reader.get("acme.<id>.renew-before", id),
+    renewBefore,
     default: reader.get("acme.<id>.default", id),
     eab: readBinding(context, id),
     challenge,
@@ -91,6 +102,7 @@ function readContacts(context: BuildContext, id: string): string[] {
   const { reader } = context;
   const pattern = "acme.<id>.contact";
   const written = reader.get(pattern, id);
+  if (written.length === 0 && reader.isSet(pattern, id)) reader.error(pattern, [id], "names no address");
   return written.map((text) => {
     const address = text.replace(/^mailto:/i, "");
     if (!/^[^\s@,?]+@[^\s@,?]+$/.test(address)) {
@@ -121,6 +133,9 @@ function readBinding({ reader }: BuildContext, id: string): AcmeConfig["eab"] {
   return { kid, hmacKey: key };
 }
 
+/** RFC 2181 §8: 31 bits of seconds. */
+const LONGEST_TTL = (2 ** 31 - 1) * 1000;
+
 function buildChallenge(context: BuildContext, id: string): AcmeChallengeConfig {
   const { reader } = context;
   const kind = reader.get("acme.<id>.challenge", id);
@@ -133,6 +148,10 @@ function buildChallenge(context: BuildContext, id: string): AcmeChallengeConfig 
       `expected 1s or more, found ${reader.found("acme.<id>.polling-interval", id)}`,
     );
   }
+  const ttl = reader.get("acme.<id>.ttl", id);
+  if (ttl > LONGEST_TTL) {
+    reader.error("acme.<id>.ttl", [id], `expected 24855d or less, found ${reader.found("acme.<id>.ttl", id)}`);
+  }
   const origin = reader.get("acme.<id>.origin", id);
   const zone = origin === undefined ? undefined : parseHost(origin);
   if (origin !== undefined && zone === undefined) {
@@ -142,7 +161,7 @@ function buildChallenge(context: BuildContext, id: string): AcmeChallengeConfig 
     kind,
     pollingInterval,
     propagationTimeout: reader.get("acme.<id>.propagation-timeout", id),
-    ttl: reader.get("acme.<id>.ttl", id),
+    ttl,
     origin: zone,
     provider: buildProvider(context, id),
   };
@@ -163,6 +182,12 @@ function buildProvider({ reader }: BuildContext, id: string): DnsProviderConfig 
   }
   if (key === undefined) {
     reader.error("acme.<id>.key", [id], "required for rfc2136-tsig: expected the name of the key");
+  } else if (!isKeyName(key)) {
+    reader.error(
+      "acme.<id>.key",
+      [id],
+      "expected the name of the key as the name server has it, which is a domain name such as acme-key",
+    );
   }
   if (secret !== "" && !isBase64(secret, "base64")) {
     reader.error("acme.<id>.secret", [id], "expected the secret of the key in base64, as the name server has it");
@@ -183,6 +208,12 @@ function buildProvider({ reader }: BuildContext, id: string): DnsProviderConfig 
     secret,
     algorithm: algorithm === "gss" ? "hmac-sha256" : algorithm,
   };
+}
+
+/** RFC 8945 §4.2: a domain name, of labels with up to 63 octets. */
+function isKeyName(text: string): boolean {
+  const name = text.replace(/\.$/, "");
+  return name.length <= 253 && name.split(".").every((label) => /^[!-~]{1,63}$/.test(label));
 }
 
 function isBase64(text: string, alphabet: "base64" | "base64url"): boolean {

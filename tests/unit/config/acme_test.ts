@@ -100,6 +100,24 @@ for (
     ["a name that is none", ['domains = "mx"'], /domains: line \d+: expected names such as .*'mx' is none/],
     ["an address instead of a name", ['domains = "192.0.2.1"'], /domains: .*'192\.0\.2\.1' is none/],
     ["no name", ["domains = []"], /domains: line \d+: names no domain/],
+    ["no contact", ["contact = []"], /contact: line \d+: names no address/],
+    ["a renewal at the end", ['renew-before = "0s"'], /renew-before: line \d+: expected a time .*, found 0/],
+    [
+      "a name of a key that is none",
+      [...TSIG.slice(0, 3), 'key = "a..b"', 'secret = "c2VjcmV0"'],
+      /key: line \d+: expected the name of the key as/,
+    ],
+    ["a TTL of more than 31 bits", [...TSIG, 'ttl = "24856d"'], /ttl: line \d+: expected 24855d or less/],
+    [
+      "the same certificate twice",
+      [
+        'domains = ["a.example", "b.example"]',
+        "[acme.two]",
+        'contact = "a@example.net"',
+        'domains = ["b.example", "a.example"]',
+      ],
+      /acme\.two\.domains: line \d+: acme\.le orders a certificate for these names there already/,
+    ],
     [
       "a contact that is no address",
       ['contact = "Ana"'],
