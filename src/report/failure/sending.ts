@@ -1,11 +1,13 @@
 /** Sends reports of failures beside the traffic that causes them. */
 
+import { loadPublicSuffixes } from "../../authentication/mod.ts";
 import type { Clock } from "../../clock/mod.ts";
 import type { Rate } from "../../config/config.ts";
 import type { Resolver } from "../../dns/mod.ts";
 import { LookupUnavailable } from "../../expression/mod.ts";
 import { StoreUnavailable } from "../../queue/types.ts";
 import type { Emit, EventName } from "../../telemetry/event.ts";
+import { addressDomain } from "../../smtp/mod.ts";
 import { findDestinations } from "../destination.ts";
 import type { ReportMail } from "../report_mail.ts";
 import type { FailureCase, FailureKind } from "./case.ts";
@@ -58,7 +60,7 @@ export interface FailureReportsOptions {
 const MOST_PENDING = 100;
 /** How long the end of the program waits for reports, in milliseconds. */
 const PATIENCE = 2_000;
-/** Places that get a report. */
+/** Addresses that get a report; so many times as many go to all addresses of an organization together. */
 const MOST_PLACES = 5;
 
 const SENT: Readonly<Record<FailureKind, EventName>> = {
@@ -105,6 +107,13 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
     ).slice(0, MOST_PLACES);
   };
 
+  // DNS names any number of addresses, and their mail host may be anybody's: organizations have a limit as well.
+  const isAllowed = async (kind: FailureKind, address: string, rate: Rate): Promise<boolean> => {
+    if (!await rates.take(`report ${kind} ${address}`, rate)) return false;
+    const organization = (await loadPublicSuffixes())(addressDomain(address));
+    return await rates.take(`report ${kind} ${organization}`, { ...rate, count: rate.count * MOST_PLACES });
+  };
+
   const make = async (failed: FailedMessage, found: FailureCase, settings: FailureSettings): Promise<void> => {
     const { kind, domain } = found;
     const places = await placesFor(found);
@@ -115,7 +124,7 @@ export function createFailureReports(options: FailureReportsOptions): FailureRep
     // Made once, and only if there is anybody left to get it.
     let redaction: Redaction | undefined;
     for (const { address, limit } of places) {
-      if (!await rates.take(`report ${kind} ${address.toLowerCase()}`, settings.rate)) {
+      if (!await isAllowed(kind, address.toLowerCase(), settings.rate)) {
         emit(LIMITED[kind], { domain, to: address });
         continue;
       }

@@ -45,7 +45,7 @@ function start(
   { resolver = createZone({}), send, allow = () => true }: {
     readonly resolver?: Pick<Zone, "txt">;
     readonly send?: () => Promise<readonly string[]>;
-    readonly allow?: (key: string) => boolean;
+    readonly allow?: (key: string, rate: { readonly count: number }) => boolean;
   },
 ) {
   const clock = new FakeClock();
@@ -114,6 +114,25 @@ Deno.test("five addresses get a report at most, and what has been sent to one li
     "dmarc-report r3@bad.example",
     "dmarc-report r4@bad.example",
   ]);
+});
+
+Deno.test("whoever names one address after the other gets five times as many as one address", async () => {
+  const taken = new Map<string, number>();
+  const test = start({
+    allow: (key, { count }) => {
+      const before = taken.get(key) ?? 0;
+      taken.set(key, before + 1);
+      return before < count;
+    },
+  });
+  // Two a second for an address: ten for all of bad.example and what is below it.
+  for (let i = 0; i < 12; i++) {
+    const address = `r${i}@m${i}.bad.example`;
+    test.reports.report(FAILED, { ...toSpf, wishes: { from: "spf", address } }, SETTINGS);
+  }
+  const told = await test.seen(12);
+  assert.equal(told.filter((one) => one.startsWith("spf-report ")).length, 10);
+  assert.equal(told.filter((one) => one.startsWith("spf-rate-limited ")).length, 2);
 });
 
 Deno.test("the end of the program waits two seconds for DNS, and no more reports are begun", async () => {
