@@ -224,6 +224,8 @@ Deno.test("who publishes a TLSRPT record is told how sessions went, but not of t
     { "total-successful-session-count": 0, "total-failure-session-count": 1 },
   ]);
   assert.equal(json.policies[0]["failure-details"][0]["result-type"], "starttls-not-supported");
+  const told = test.events.filter(({ name }) => name === "outgoing-report.tls-aggregate");
+  assert.deepEqual(told.map(({ fields }) => fields.domain), ["good.example"]);
   // The report went in clear text, too; the next one has nothing to tell of it.
   assert.deepEqual(await ledgerOf(test, "SELECT domain, state FROM aggregate_reports WHERE kind = 'tls'"), [
     ["good.example", 1],

@@ -224,6 +224,10 @@ Deno.test("DKIM: who signs with r=y and publishes ra= hears of signatures that f
   assert.equal(report?.feedback("Auth-Failure"), "bodyhash");
   assert.equal(report?.feedback("DKIM-Domain"), "signed.example");
   assert.equal(report?.feedback("DKIM-Selector"), "k1");
+  const told = test.events.filter(({ name }) => name === "outgoing-report.dkim-report");
+  assert.deepEqual(told.map(({ fields }) => [fields.domain, fields.to]), [
+    ["signed.example", "dkim-errors@signed.example"],
+  ]);
   assert.equal(report?.feedback("DKIM-Identity"), "@signed.example");
   assert.equal(report?.feedback("Reported-Domain"), "signed.example");
 });

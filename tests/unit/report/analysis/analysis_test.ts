@@ -166,6 +166,43 @@ Deno.test("each kind has its event, with where it failed", async () => {
   assert.deepEqual(complaint!.fields.domain, ["news.example.org"]);
 });
 
+Deno.test("reports about single messages and recipients have their events", async () => {
+  await using at = await openAnalysis();
+  const feedback = "Feedback-Type: auth-failure\r\nVersion: 1\r\nUser-Agent: x/1\r\nAuth-Failure: dmarc\r\n" +
+    "Reported-Domain: example.org\r\nSource-IP: 192.0.2.9\r\n";
+  const status = "Reporting-MTA: dns; mx.big.example\r\n\r\nFinal-Recipient: rfc822; bob@big.example\r\n" +
+    "Action: failed\r\nStatus: 5.1.1\r\n";
+  await at.examine(mail([{ type: "text/plain", content: "x\r\n" }, {
+    type: "message/feedback-report",
+    content: feedback,
+  }], "multipart/report; report-type=feedback-report"));
+  await at.examine(mail([{ type: "text/plain", content: "x\r\n" }, {
+    type: "message/delivery-status",
+    content: status,
+  }], "multipart/report; report-type=delivery-status"));
+  const [failure, notification] = at.events;
+  assert.equal(failure!.name, "incoming-report.auth-failure-report");
+  assert.deepEqual([failure!.fields.domain, failure!.fields.source], [["example.org"], "192.0.2.9"]);
+  assert.equal(notification!.name, "incoming-report.delivery-status");
+});
+
+Deno.test("documents that cannot be read have the event of what they seem to be", async () => {
+  await using at = await openAnalysis();
+  const documents = [
+    ["application/xml", "<feedback><report_metadata></feedback>"],
+    ["application/tlsrpt+json", '{"policies": 5}'],
+    ["message/feedback-report", "Version: 1\r\n"],
+  ] as const;
+  for (const [type, content] of documents) {
+    assert.equal(await at.examine(mail([{ type: "text/plain", content: "x\r\n" }, { type, content }])), "none");
+  }
+  assert.deepEqual(at.events.map(({ name }) => name), [
+    "incoming-report.dmarc-parse-failed",
+    "incoming-report.tls-rpc-parse-failed",
+    "incoming-report.arf-parse-failed",
+  ]);
+});
+
 Deno.test("with store false reports are told of and not kept", async () => {
   await using at = await openAnalysis({ keep: false });
   assert.equal(await at.examine(aggregate([PASSES])), "reports");
