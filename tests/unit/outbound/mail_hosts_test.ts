@@ -337,6 +337,17 @@ Deno.test("4yz to the message itself is not tried elsewhere", async () => {
   assert.deepEqual([tried, inShort(outcome)], [["192.0.2.1"], "deferred unexpected-reply 451 4.3.0"]);
 });
 
+for (const extensions of [["PIPELINING"], ["PIPELINING", "CHUNKING"], []]) {
+  Deno.test(`a message that was sent and not answered (${extensions.join(" ")}) is not sent to the next host at once`, async () => {
+    await using peer = await startFakePeer({
+      extensions,
+      on: ({ verb }) => verb === "content" || verb === "BDAT" ? { then: "close" } : undefined,
+    });
+    const { tried, outcome } = await failover(peer);
+    assert.deepEqual([tried, inShort(outcome)], [["192.0.2.1"], "deferred connection 0 4.4.2"]);
+  });
+}
+
 Deno.test("only recipients without a final answer go to the next host", async () => {
   await using peer = await startFakePeer({
     on: ({ verb, line, connection: { number } }) =>
