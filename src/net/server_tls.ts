@@ -80,7 +80,8 @@ export async function serverHandshake(
       return await shakeHands(socket, options, { bytes: options.early, versionsOf: permittedVersions }, control);
     }
     const { hello, bytes } = await receiveClientHello(socket, options.early);
-    if (proofs !== undefined && hello.protocols.includes(PROOF_PROTOCOL)) {
+    // RFC 8737 §3: an authority offers this protocol and no other.
+    if (proofs !== undefined && hello.protocols.length === 1 && hello.protocols[0] === PROOF_PROTOCOL) {
       return await endWithProof(socket, hello, proofs);
     }
     if (settings.disableCiphers.length === 0) {

@@ -80,9 +80,12 @@ Deno.test("a name without a proof is refused, another protocol gets the usual ce
   const usual = await look(port, { servername: "mx.example.org" });
   assert.ok(typeof usual === "object" && usual.cert.subjectAltName === "DNS:mx.example.org");
   assert.equal(usual.cert.raw.toString("base64"), new X509Certificate(own.cert).raw.toString("base64"));
+  // RFC 8737 §3: whoever comes for a proof offers nothing else.
+  const many = await look(port, { servername: "mx.example.org", ALPNProtocols: ["acme-tls/1", "http/1.1"] });
+  assert.ok(typeof many === "object" && many.cert.issuer === usual.cert.issuer);
   await listener.close();
   assert.deepEqual(shown, []);
-  assert.deepEqual(events.filter((name) => name === "session"), ["session"]);
+  assert.deepEqual(events.filter((name) => name === "session"), ["session", "session"]);
 });
 
 Deno.test("a client that speaks only TLS 1.2 cannot be shown a proof, and is told so at once", async () => {
