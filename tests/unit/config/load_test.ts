@@ -150,7 +150,7 @@ Deno.test("the example configuration loads with everything in it switched on", a
     },
   });
   assert.deepEqual(problems, []);
-  assert.equal(config?.server.listeners.length, 4);
+  assert.equal(config?.server.listeners.length, 5);
   assert.equal(config?.queue.route.get("smarthost")?.type, "relay");
   assert.equal(config?.http.authToken, "t");
 });
