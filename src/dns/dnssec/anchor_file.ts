@@ -11,6 +11,9 @@ import type { FollowedKey, KeyState } from "./rollover.ts";
 /** Keys by zone; `""` is the root. */
 export type FollowedZones = ReadonlyMap<string, readonly FollowedKey[]>;
 
+/** How such files begin. */
+const HEAD = "; autotrust trust anchor file";
+
 const NUMBERS: Readonly<Record<KeyState, number>> = { pending: 1, valid: 2, missing: 3, revoked: 4, removed: 5 };
 const WORDS: Readonly<Record<KeyState, string>> = {
   pending: " ADDPEND ",
@@ -23,7 +26,7 @@ const REVOKED = 0x80;
 
 /** The text of the file. */
 export function writeAnchorFile(zones: FollowedZones): string {
-  const lines = ["; autotrust trust anchor file; kept by godwit (RFC 5011)"];
+  const lines = [`${HEAD}; kept by godwit (RFC 5011)`];
   for (const [zone, keys] of zones) {
     lines.push(`;;id: ${zone === "" ? "." : `${zone}.`} 1`);
     for (const { data, state, since } of keys) {
@@ -46,6 +49,8 @@ export function writeAnchorFile(zones: FollowedZones): string {
  * @returns the keys, or the line that is none
  */
 export function readAnchorFile(text: string): FollowedZones | { readonly unreadable: string } {
+  // One that is cut short could end before the state of a key, which would then count without its thirty days.
+  if (text.startsWith(HEAD) && !text.endsWith("\n")) return { unreadable: text.slice(text.lastIndexOf("\n") + 1) };
   const zones = new Map<string, FollowedKey[]>();
   for (const line of text.split("\n")) {
     if (/^\s*(?:;.*)?$/.test(line)) continue;

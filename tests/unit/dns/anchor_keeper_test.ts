@@ -227,6 +227,25 @@ Deno.test("a file that cannot be read is told, and what the configuration names 
   keeper.close();
 });
 
+Deno.test("a file that is cut short makes no key count that does not", async () => {
+  const here = world({ keys: [first, second], signers: [first] });
+  const keeper = here.start([await dsOf(first)]);
+  await pass(here, 60 * SECOND);
+  keeper.close();
+  const whole = here.file ?? "";
+  assert.deepEqual(states(here), { [tagOf(first)]: "valid", [tagOf(second)]: "pending" });
+  let read = 0;
+  for (let end = 0; end < whole.length; end++) {
+    const zones = readAnchorFile(whole.slice(0, end));
+    if ("unreadable" in zones) continue;
+    read++;
+    const counting = (zones.get("") ?? []).filter(({ state }) => state === "valid");
+    assert.ok(counting.every(({ data }) => readKey(data)?.tag === tagOf(first)), whole.slice(0, end));
+  }
+  // Nothing, a piece of the first line, or whole lines.
+  assert.ok(read < 40, `${read} pieces`);
+});
+
 Deno.test("files of unbound are read, with the states that it keeps", () => {
   const key = (n: number) => "AwEAAa" + String(n).repeat(300).slice(0, 338);
   const zones = readAnchorFile(`; autotrust trust anchor file
