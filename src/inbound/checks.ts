@@ -165,10 +165,10 @@ async function refusedForDkim(session: Session, results: readonly DkimResult[]):
   const { failureReporting } = session.deps;
   if (refusal?.code !== 550 || failureReporting === undefined) return refusal;
   const asking = results.find(({ reportRequested }) => reportRequested);
-  const text = asking === undefined ? undefined : await failureReporting.reports.refusalText(asking.domain);
-  return asking === undefined || text === undefined
-    ? refusal
-    : { ...refusal, text: [...refusal.text, `${asking.domain} explains:`, text] };
+  // Without reports about DKIM nobody waits for DNS here.
+  if (asking === undefined || await session.evaluate(failureReporting.settings.dkim.send) === false) return refusal;
+  const text = await failureReporting.reports.refusalText(asking.domain);
+  return text === undefined ? refusal : { ...refusal, text: [...refusal.text, `${asking.domain} explains:`, text] };
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

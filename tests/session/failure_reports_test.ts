@@ -116,6 +116,7 @@ Deno.test("DMARC: a message that fails is reported at once to those in ruf who m
     /^mx\.example\.org;\s+dmarc=fail .*header\.from=bad\.example/,
   );
   assert.equal(report.feedback("Delivery-Result"), "delivered");
+  await until(() => test.events.some(({ name }) => name === "outgoing-report.submission-error"));
   // Two of the three places get nothing: one is outside and has not agreed, one takes ten octets.
   const told = test.events.filter(({ name }) => name.startsWith("outgoing-report."));
   assert.deepEqual(told.map(({ name, fields }) => [name, fields.uri ?? fields.to]).toSorted(), [
@@ -224,6 +225,7 @@ Deno.test("DKIM: who signs with r=y and publishes ra= hears of signatures that f
   assert.equal(report?.feedback("Auth-Failure"), "bodyhash");
   assert.equal(report?.feedback("DKIM-Domain"), "signed.example");
   assert.equal(report?.feedback("DKIM-Selector"), "k1");
+  await until(() => test.events.some(({ name }) => name === "outgoing-report.dkim-report"));
   const told = test.events.filter(({ name }) => name === "outgoing-report.dkim-report");
   assert.deepEqual(told.map(({ fields }) => [fields.domain, fields.to]), [
     ["signed.example", "dkim-errors@signed.example"],
@@ -240,6 +242,17 @@ Deno.test("DKIM: a refusal says what the signer wants to be said (rs=)", async (
     replies.at(-1) ?? "",
     /^550-5\.7\.20 [\s\S]*signed\.example explains:\n550 5\.7\.20 write to postmaster$/,
   );
+
+  await using quiet = await startTestServer(
+    `${SETTINGS.replace(/^report\.dkim.*$/m, "")}auth.dkim.verify = "strict"\n`,
+    {
+      checks: true,
+      clock: new FakeClock(Date.UTC(2026, 0, 5, 12)),
+      resolver: ZONE,
+    },
+  );
+  const plain = await submit(quiet.address("smtp"), message("smith@quiet.example", signature("signed.example")));
+  assert.match(plain.at(-1) ?? "", /^550 5\.7\.20 [^\n]*$/);
 });
 
 Deno.test("DMARC: the SPF records that were read are shown (RFC 7489 §7.3.1)", async () => {
