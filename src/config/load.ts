@@ -3,7 +3,7 @@
 import { hostname as systemHostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { buildConfig } from "./build/config.ts";
-import type { BuildContext } from "./build/context.ts";
+import type { BuildContext, CompileScripts } from "./build/context.ts";
 import type { ConfigProblem, LoadResult } from "./config.ts";
 import { expandMacros, reasonOf } from "./macro.ts";
 import { createProblems } from "./problems.ts";
@@ -34,6 +34,8 @@ export interface LoadOptions {
 export interface ParseOptions extends LoadOptions {
   /** Absolute path of the file: relative paths start at its folder. `""` or left out: the working directory. */
   readonly file?: string;
+  /** Compiles scripts (`build/scripts.ts`); only a text without any can be parsed without it. */
+  readonly compileScripts?: CompileScripts;
 }
 
 /**
@@ -54,11 +56,23 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   } catch {
     return failure({ key: "", line: badLine(bytes), message: "expected UTF-8, found octets that are none" });
   }
-  return parseConfig(text, { ...options, file: resolve(file) });
+  const parsed = beginParsing(text, { ...options, file: resolve(file) });
+  return parsed.hasScripts ? parsed.finish((await import("./build/scripts.ts")).compileScripts) : parsed.finish();
 }
 
 /** Reads and checks the text of a configuration, as {@link loadConfig} does. */
 export function parseConfig(text: string, options: ParseOptions = {}): LoadResult {
+  return beginParsing(text, options).finish(options.compileScripts);
+}
+
+/** A text whose keys and values are known. */
+interface Parsed {
+  readonly hasScripts: boolean;
+  /** Checks and builds the rest. */
+  finish(compileScripts?: CompileScripts): LoadResult;
+}
+
+function beginParsing(text: string, options: ParseOptions): Parsed {
   const { file = "", readFile = Deno.readTextFileSync, env = readEnv, cpus = navigator.hardwareConcurrency } = options;
   const folder = file === "" ? Deno.cwd() : dirname(file);
   const hostname = (options.hostname ?? readHostname)();
@@ -71,19 +85,27 @@ export function parseConfig(text: string, options: ParseOptions = {}): LoadResul
   const machine = { hostname, cpus };
   expandMacros(set, { env, readFile: (path) => readFile(resolve(folder, path)), ...machine }, problems);
   const reader = createReader(set, { problems, ...machine });
-  const context: BuildContext = {
-    reader,
-    problems,
-    folder,
-    systemHostname: hostname,
-    readFile,
-    fileMode: options.fileMode ?? readMode,
-    secretProblem: options.secretProblem ?? (() => undefined),
-    events: options.events,
+  const hasScripts = complete && reader.names("sieve.trusted.scripts").length > 0;
+  return {
+    hasScripts,
+    finish(compileScripts) {
+      if (hasScripts && compileScripts === undefined) throw new Error("nobody was given who compiles the scripts");
+      const context: BuildContext = {
+        reader,
+        problems,
+        folder,
+        systemHostname: hostname,
+        readFile,
+        fileMode: options.fileMode ?? readMode,
+        secretProblem: options.secretProblem ?? (() => undefined),
+        compileScripts: compileScripts ?? (() => new Map()),
+        events: options.events,
+      };
+      // A syntax error may have swallowed anything; what seems to be missing or undefined means nothing then.
+      const config = complete ? buildConfig(context, file) : undefined;
+      return { config: problems.hasErrors ? undefined : config, problems: problems.all };
+    },
   };
-  // A syntax error may have swallowed anything; what seems to be missing or undefined means nothing then.
-  const config = complete ? buildConfig(context, file) : undefined;
-  return { config: problems.hasErrors ? undefined : config, problems: problems.all };
 }
 
 /** Where a configuration is looked for when none is named (reference §1.1). */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Clock } from "../../src/clock/mod.ts";
+import { compileScripts } from "../../src/config/build/scripts.ts";
 import { type Config, formatProblem, parseConfig } from "../../src/config/mod.ts";
 import type { Resolver } from "../../src/dns/mod.ts";
 import { type RunningServer, startServer } from "../../src/server/mod.ts";
@@ -77,7 +78,7 @@ ${options.base === false ? "" : baseConfiguration(folder)}
 cert = """${certificate.cert}"""
 private-key = """${certificate.privateKey}"""
 `;
-  const { config, problems } = parseConfig(text, { file: join(folder, "config.toml") });
+  const { config, problems } = parseConfig(text, { file: join(folder, "config.toml"), compileScripts });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
   return config;
 }

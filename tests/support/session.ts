@@ -1,6 +1,7 @@
 /** A session without sockets: a client that writes into memory, a queue that fails when told to, a clock that stands. */
 
 import assert from "node:assert/strict";
+import { compileScripts } from "../../src/config/build/scripts.ts";
 import { type Config, formatProblem, parseConfig } from "../../src/config/mod.ts";
 import type { SessionConfig } from "../../src/config/config.ts";
 import type { Account, Directory } from "../../src/directory/mod.ts";
@@ -97,7 +98,7 @@ export function sessionConfig(settings = ""): SessionConfig {
 
 /** A configuration that sessions can run under. */
 export function configuration(settings = ""): Config {
-  const { config, problems } = parseConfig(`${settings}\n${BASE}`, { file: "/nowhere/config.toml" });
+  const { config, problems } = parseConfig(`${settings}\n${BASE}`, { file: "/nowhere/config.toml", compileScripts });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
   return config;
 }

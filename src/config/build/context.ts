@@ -1,8 +1,16 @@
 /** What the builders of the parts of a {@link Config} share. */
 
 import { isAbsolute, resolve } from "node:path";
+import type { CompileEnvironment } from "../../expression/mod.ts";
 import type { Problems } from "../problems.ts";
 import type { Reader } from "../reader.ts";
+import type { ScriptConfig } from "../sieve.ts";
+
+/** Compiles all scripts of a configuration; gives those that can be run, by id. */
+export type CompileScripts = (
+  context: BuildContext,
+  environment: CompileEnvironment,
+) => ReadonlyMap<string, ScriptConfig>;
 
 /** Access to the file, and to the few things outside it that loading needs. */
 export interface BuildContext {
@@ -18,6 +26,7 @@ export interface BuildContext {
   fileMode(path: string): number | undefined;
   /** What is wrong with a secret that may be a hash; `undefined` if nothing is, or nobody here can tell. */
   secretProblem(secret: string): string | undefined;
+  readonly compileScripts: CompileScripts;
   /** Every event that can happen, if the caller knows them. */
   readonly events: readonly string[] | undefined;
 }

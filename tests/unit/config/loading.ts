@@ -1,6 +1,7 @@
 /** What the tests of this room share: loading a text in a world of their own, and evaluating settings. */
 
 import assert from "node:assert/strict";
+import { compileScripts } from "../../../src/config/build/scripts.ts";
 import { type Config, formatProblem, type LoadResult, parseConfig } from "../../../src/config/mod.ts";
 import type { Principal } from "../../../src/config/config.ts";
 import type { FunctionHost, Setting, Value } from "../../../src/expression/mod.ts";
@@ -35,6 +36,7 @@ export function load(text: string, world: World = {}): LoadResult {
     fileMode: (path) => world.modes?.[path],
     hostname: () => world.hostname ?? "machine.example.org",
     cpus: 4,
+    compileScripts,
     ...(world.events === undefined ? {} : { events: world.events }),
   });
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { compileScripts } from "../../../src/config/build/scripts.ts";
 import { formatProblem, parseConfig } from "../../../src/config/mod.ts";
 import { createHttpLists } from "../../../src/directory/mod.ts";
 import { StsFetchError } from "../../../src/outbound/mta_sts_fetch.ts";
@@ -88,7 +89,7 @@ async function ask(
     stores?: ReadonlyMap<string, Store>;
   } = {},
 ): Promise<Explanation> {
-  const { config, problems } = parseConfig(configuration, { env: () => "from the environment" });
+  const { config, problems } = parseConfig(configuration, { env: () => "from the environment", compileScripts });
   assert.ok(config, problems.map((problem) => formatProblem(problem)).join("\n"));
   const raw = Object.fromEntries(Object.entries(options).map(([name, value]) => [name, [value]]));
   const request = readRequest(raw, message === undefined ? undefined : new TextEncoder().encode(message));
