@@ -32,15 +32,7 @@ export {
   type Stage,
   type Verdict,
 } from "./filter.ts";
-export { createHookFilter } from "./hook/filter.ts";
-export { createMilterFilter } from "./milter/filter.ts";
-export { createSieveFilter } from "./sieve/filter.ts";
+export { type FilterMakers, loadFilterMakers, loadUserScripts } from "./load.ts";
 export { createSeenMemory, purgeSeen, type SeenMemory } from "./sieve/memory.ts";
 export type { Outbox, ScriptLists, SieveWorld } from "./sieve/world.ts";
-export {
-  createUserScripts,
-  type RunUserScript,
-  type UserDecision,
-  type UserOccasion,
-  type UserScriptWorld,
-} from "./sieve/user_script.ts";
+export type { RunUserScript, UserDecision, UserOccasion, UserScriptWorld } from "./sieve/user_script.ts";

@@ -4,13 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost, Setting } from "../expression/mod.ts";
-import {
-  createFilterChain,
-  createHookFilter,
-  createMilterFilter,
-  type Filter,
-  type FilterChain,
-} from "../filter/mod.ts";
+import { createFilterChain, type Filter, type FilterChain, type FilterMakers } from "../filter/mod.ts";
 import type { Emit } from "../telemetry/mod.ts";
 import { VERSION } from "./version.ts";
 
@@ -20,6 +14,7 @@ export interface FilterSources {
   readonly functions: FunctionHost;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly filterMakers: FilterMakers;
   /** The scripts; undefined if there are none. */
   readonly sieve: Filter | undefined;
 }
@@ -34,13 +29,17 @@ export interface Filters {
 
 /** Makes the filters that are not switched off for good. */
 export function createFilters(config: Config, sources: FilterSources): Filters {
-  const { resolver, functions, clock, emit, sieve } = sources;
+  const { resolver, functions, clock, emit, sieve, filterMakers: { createMilterFilter, createHookFilter } } = sources;
   const isUsed = ({ enable }: { readonly enable: Setting<boolean> }) =>
     !(enable.isConstant && enable.evaluate({ variables: {}, functions }) === false);
-  const milters = config.milters.filter(isUsed).map((milter) =>
-    createMilterFilter(milter, { clock, resolver, emit, version: `godwit ${VERSION}` })
-  );
-  const hooks = config.hooks.filter(isUsed).map((hook) => createHookFilter(hook, { clock, resolver, emit }));
+  const milters = createMilterFilter === undefined
+    ? []
+    : config.milters.filter(isUsed).map((milter) =>
+      createMilterFilter(milter, { clock, resolver, emit, version: `godwit ${VERSION}` })
+    );
+  const hooks = createHookFilter === undefined
+    ? []
+    : config.hooks.filter(isUsed).map((hook) => createHookFilter(hook, { clock, resolver, emit }));
   return {
     chain: createFilterChain([...milters, ...(sieve === undefined ? [] : [sieve]), ...hooks]),
     retire() {

@@ -13,7 +13,7 @@ import {
 } from "../directory/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
-import type { RunUserScript } from "../filter/mod.ts";
+import type { FilterMakers, RunUserScript } from "../filter/mod.ts";
 import type { InboundDependencies, Intake } from "../inbound/mod.ts";
 import type { BuildNotice } from "../queue/mod.ts";
 import { networkSet } from "../net/mod.ts";
@@ -78,6 +78,8 @@ export interface World {
   readonly resolver: Resolver;
   readonly httpLists: HttpLists;
   readonly functions: ForwardingHost;
+  /** What makes the filters of this configuration. */
+  readonly filterMakers: FilterMakers;
   readonly throttle: Pick<Throttle, "rates" | "slots"> & { readonly abuse: Pick<Throttle["abuse"], "loginRefused"> };
   readonly queue: Intake;
   readonly buildNotice: BuildNotice;

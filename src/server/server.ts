@@ -14,6 +14,7 @@ import {
   type ServerConnection,
 } from "../net/mod.ts";
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
+import { type FilterMakers, loadFilterMakers } from "../filter/mod.ts";
 import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder, outgoingReports, receivedReports } from "../report/mod.ts";
@@ -228,12 +229,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
     const trace = createDialogueTrace(clock);
-    const generationOf = (next: Config, queue: Queue): Generation => {
+    const generationOf = (next: Config, queue: Queue, filterMakers: FilterMakers): Generation => {
       const made = createGeneration(next, {
         stores,
         resolver,
         httpLists,
         functions,
+        filterMakers,
         throttle,
         queue,
         buildNotice,
@@ -284,7 +286,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       rates: throttle.rates,
     });
     undo.push(() => failureReports.close());
-    const generation = generationOf(config, queue);
+    const generation = generationOf(config, queue, await loadFilterMakers(config));
     undo.push(() => (current ?? generation).retire());
     const { policyPort } = options;
     const fetchPolicy = createPolicyFetch({
@@ -419,6 +421,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       async reload(next) {
         // What can fail comes first, so that the old configuration can go on.
         const ordered = await acme.plan(next.acme);
+        const filterMakers = await loadFilterMakers(next);
         try {
           certificates.replace([...next.certificates, ...ordered.certificates]);
           open(next);
@@ -440,7 +443,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         purges.reconfigure(next);
         reports.reconfigure(next);
         const last = current;
-        current = generationOf(next, queue);
+        current = generationOf(next, queue, filterMakers);
         last?.retire();
         app = createApp(next, world);
         if (next.http.prometheus.enable) await telemetry.collectDurations();

@@ -7,9 +7,9 @@ import { isGlob } from "../directory/mod.ts";
 import type { FunctionHost } from "../expression/mod.ts";
 import {
   createSeenMemory,
-  createSieveFilter,
-  createUserScripts,
   type Filter,
+  type FilterMakers,
+  loadUserScripts,
   type RunUserScript,
   type ScriptLists,
   type UserScriptWorld,
@@ -24,6 +24,7 @@ import { VERSION } from "./version.ts";
 export interface SieveSources {
   readonly stores: ReadonlyMap<string, Store>;
   readonly functions: FunctionHost;
+  readonly filterMakers: FilterMakers;
   readonly queue: UserScriptWorld["outbox"];
   /** All addresses of the account behind an address. */
   readonly addressesOf: UserScriptWorld["addressesOf"];
@@ -43,7 +44,7 @@ export interface Sieve {
 
 /** Prepares the scripts of a configuration. */
 export function createSieve(config: Config, sources: SieveSources): Sieve {
-  const { stores, functions, queue, signer, clock, emit, addressesOf } = sources;
+  const { stores, functions, filterMakers, queue, signer, clock, emit, addressesOf } = sources;
   const store = stores.get(config.storage.lookup) ?? stores.get(config.storage.data);
   // Only where nothing is delivered, such as in an explanation without a database, is there none.
   if (store === undefined) return { filter: undefined, runUserScript: () => Promise.resolve(undefined) };
@@ -59,9 +60,16 @@ export function createSieve(config: Config, sources: SieveSources): Sieve {
     clock,
     emit,
   };
+  let run: Promise<RunUserScript> | undefined;
   return {
-    filter: createSieveFilter({ ...world, lists: scriptLists(config) }),
-    runUserScript: createUserScripts({ ...world, hostname: config.server.hostname, addressesOf }),
+    filter: filterMakers.createSieveFilter?.({ ...world, lists: scriptLists(config) }),
+    // Only Maildirs have scripts of users, and not all of them.
+    async runUserScript(occasion) {
+      run ??= loadUserScripts().then(({ createUserScripts }) =>
+        createUserScripts({ ...world, hostname: config.server.hostname, addressesOf })
+      );
+      return await (await run)(occasion);
+    },
   };
 }
 

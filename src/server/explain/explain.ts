@@ -7,6 +7,7 @@ import type { Config } from "../../config/mod.ts";
 import { type Account, type Directory, resolveRecipient } from "../../directory/mod.ts";
 import { DnsError, type Resolver } from "../../dns/mod.ts";
 import { constantSetting, LookupUnavailable } from "../../expression/mod.ts";
+import { loadFilterMakers } from "../../filter/mod.ts";
 import { memoryContent } from "../../message/mod.ts";
 import type { FetchPolicy } from "../../outbound/mod.ts";
 import type { NewMessage } from "../../queue/mod.ts";
@@ -19,10 +20,12 @@ import type { ExplainRequest } from "./request.ts";
 import { rehearsedScripts } from "./scripts.ts";
 
 /** What an explanation is worked out with. */
-export type ExplainWorld = Omit<World, "functions" | "throttle" | "queue" | "buildNotice" | "wire" | "emit"> & {
-  /** Fetches policies of MTA-STS; by HTTPS if not given. */
-  readonly fetchPolicy?: FetchPolicy;
-};
+export type ExplainWorld =
+  & Omit<World, "functions" | "filterMakers" | "throttle" | "queue" | "buildNotice" | "wire" | "emit">
+  & {
+    /** Fetches policies of MTA-STS; by HTTPS if not given. */
+    readonly fetchPolicy?: FetchPolicy;
+  };
 
 /** The request cannot be explained as it is; the message is for people. */
 export class ExplainError extends Error {
@@ -55,6 +58,8 @@ export async function explain(config: Config, request: ExplainRequest, world: Ex
     ...world,
     resolver,
     functions: forwardingHost(),
+    // Milters and hooks are not asked, and scripts are rehearsed apart.
+    filterMakers: {},
     throttle: NO_THROTTLE,
     queue: NO_QUEUE,
     buildNotice: () => undefined,
@@ -67,7 +72,8 @@ export async function explain(config: Config, request: ExplainRequest, world: Ex
     if (config.milters.length + config.hooks.length > 0) record.current.notes.push("milters and hooks are not asked");
     const account = await accountNamed(request.authAs, inbound.directories);
     const functions = readingOnly(inbound.functions);
-    const filters = rehearsedScripts({
+    const { createSieveFilter } = await loadFilterMakers({ milters: [], hooks: [], sieve: config.sieve });
+    const filters = createSieveFilter && rehearsedScripts(createSieveFilter, {
       config: { ...config, sieve: observed.rest.sieve },
       functions,
       stores: world.stores,

@@ -6,10 +6,10 @@ import type { FunctionHost } from "../../expression/mod.ts";
 import {
   createFilterChain,
   createSeenMemory,
-  createSieveFilter,
   type Filter,
   type FilterChain,
   type FilteredTransaction,
+  type FilterMakers,
   type Modification,
 } from "../../filter/mod.ts";
 import { parseHeader } from "../../message/mod.ts";
@@ -34,7 +34,10 @@ export interface ScriptRehearsal {
 const MOST_LINES = 20;
 
 /** The scripts as the only filters of a session; undefined if no stage runs any. */
-export function rehearsedScripts({ config, functions, stores, clock, note }: ScriptRehearsal): FilterChain | undefined {
+export function rehearsedScripts(
+  createSieveFilter: NonNullable<FilterMakers["createSieveFilter"]>,
+  { config, functions, stores, clock, note }: ScriptRehearsal,
+): FilterChain | undefined {
   const store = stores.get(config.storage.lookup) ?? stores.get(config.storage.data);
   const memory = store && createSeenMemory(store, clock);
   const filter = createSieveFilter({

@@ -3,12 +3,8 @@
 import type { MilterConfig } from "../../../../src/config/config.ts";
 import { DnsError } from "../../../../src/dns/resolver.ts";
 import { constantSetting } from "../../../../src/expression/mod.ts";
-import {
-  createFilterChain,
-  createMilterFilter,
-  type FilteredSession,
-  type FilteredTransaction,
-} from "../../../../src/filter/mod.ts";
+import { createFilterChain, type FilteredSession, type FilteredTransaction } from "../../../../src/filter/mod.ts";
+import { createMilterFilter } from "../../../../src/filter/milter/filter.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import type { FakeMilter } from "../../../support/fake_milter.ts";
 import { ALL, eventLog, SESSION, transaction as filtered } from "../filtered.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { LookupUnavailable } from "../../../../src/expression/mod.ts";
-import { createSieveFilter, type SeenMemory, type SieveWorld } from "../../../../src/filter/mod.ts";
+import type { SeenMemory, SieveWorld } from "../../../../src/filter/mod.ts";
+import { createSieveFilter } from "../../../../src/filter/sieve/filter.ts";
 import {
   configuration,
   memoryQueue,
