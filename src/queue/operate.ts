@@ -60,9 +60,13 @@ const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 
 const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${CHOSEN}`;
 const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${CHOSEN}`;
 const HOLD = `UPDATE recipients AS r SET state = 2, due = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
-// Time spent on hold does not count towards the end of its life.
-const UNHOLD = "UPDATE recipients AS r SET state = 0, expires = expires + max(0, ?3 - due), due = ?3, " +
-  `attempt_at = ?3, extended = extended + max(0, ?3 - due), flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
+// RFC 4865 §4.1: whoever holds a message and lets it go has not said that it may leave before its sender's time.
+const SENDERS_TIME = "(SELECT coalesce(hold_until, 0) FROM messages WHERE id = r.message)";
+// Time spent on hold does not count towards the end of its life, which begins with its sender's time.
+const SPENT_ON_HOLD = `max(0, ?3 - max(due, ${SENDERS_TIME}))`;
+const UNHOLD = `UPDATE recipients AS r SET state = 0, expires = expires + ${SPENT_ON_HOLD}, ` +
+  `due = max(?3, ${SENDERS_TIME}), attempt_at = max(?3, ${SENDERS_TIME}), ` +
+  `extended = extended + ${SPENT_ON_HOLD}, flags = 0 WHERE r.state = 2 AND ${CHOSEN}`;
 const EVENT = (name: string, state: string, data = "NULL") =>
   "INSERT OR IGNORE INTO events (message, id, time, name, recipient, text, data) SELECT r.message, " +
   `?4 + r.seq * 1024, ?3, '${name}', r.address, ?5, ${data} FROM recipients r WHERE ${state} AND ${CHOSEN}`;

@@ -583,6 +583,27 @@ export function queueSuite(label: string, withDatabase: WithDatabase): void {
     await queue.close();
   });
 
+  test("a message that was held and let go still waits until the time that its sender asked for", async (database) => {
+    const { clock, queue, log } = await bench(database);
+    queue.start((job) => Promise.resolve(delivered(job)));
+    const holdUntil = clock.now() + 2 * HOUR;
+    await queue.enqueue(newMessage(queue, ["bob@example.net"], { holdUntil }));
+    const expires = new Date(holdUntil + 5 * DAY).toISOString();
+    assert.equal(await queue.hold({}), 1);
+    await clock.advance(HOUR);
+    assert.equal(await queue.release({}), 1);
+    const [message] = await queue.list();
+    assert.deepEqual([message?.due, message?.recipients[0]?.expires], [new Date(holdUntil).toISOString(), expires]);
+    await queue.hold({});
+    await clock.advance(2 * HOUR);
+    assert.equal(log.count("delivery.delivered"), 0);
+    await queue.release({});
+    const [late] = await queue.list();
+    assert.equal(late?.recipients[0]?.expires, new Date(holdUntil + HOUR + 5 * DAY).toISOString());
+    await pass(clock, () => log.count("delivery.delivered") === 1, "delivery");
+    await queue.close();
+  });
+
   test("what is waiting can be cancelled, held, rescheduled and retried by id and by filter", async (database) => {
     const { store, clock, queue } = await bench(database);
     const ids: string[] = [];
