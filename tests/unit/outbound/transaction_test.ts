@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "../../../src/net/mod.ts";
 import { type Action, startFakePeer } from "../../support/fake_peer.ts";
 import { contentOf, inShort, jobFor, MESSAGE, queueConfig, relay, setUp, textOf, untilQuiet } from "./setting.ts";
 
@@ -332,6 +333,27 @@ Deno.test("a peer that hangs up in mid-message costs one attempt", async () => {
   const chunks = Array.from({ length: 64 }, () => "x".repeat(65_534) + "\r\n");
   const [outcome] = await deliver(jobFor(TO, { message: { content: contentOf(...chunks) } }));
   assert.equal(inShort(outcome), "deferred connection 0 4.4.2");
+  await delivery.close();
+});
+
+Deno.test("a message that cannot be written to its end is not delivered", async () => {
+  await using peer = await startFakePeer();
+  let written = 0;
+  const { deliver, delivery } = setUp(queueConfig([relay(peer.port)]), {
+    connect: async (options) => {
+      const made = await connect(options);
+      const write = (bytes: Uint8Array) => {
+        if (bytes.length < 60_000 || ++written < 3) return made.write(bytes);
+        made.close();
+        return Promise.reject(new Error("broken pipe"));
+      };
+      return { ...made, close: made.close, read: made.read, write };
+    },
+  });
+  const chunks = Array.from({ length: 64 }, () => "x".repeat(65_534) + "\r\n");
+  const [outcome] = await deliver(jobFor(TO, { message: { content: contentOf(...chunks) } }));
+  assert.equal(inShort(outcome), "deferred connection 0 4.4.2");
+  assert.equal(peer.messages.length, 0);
   await delivery.close();
 });
 
