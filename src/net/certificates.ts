@@ -140,6 +140,8 @@ function siblings(index: Index, fallback: string | undefined): readonly ServerCe
   return [usual, ...(index.byName.get(name) ?? []).filter(({ key }) => key !== usual.key)];
 }
 
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
 /**
  * Reads a certificate and its key.
  *
@@ -150,6 +152,12 @@ export function loadCertificate(config: CertificateConfig): ServerCertificate {
   const leaf = attempt(() => new X509Certificate(cert));
   if (leaf === undefined) {
     throw new CertificateError(id, "cert", "not a certificate; expected PEM text with BEGIN CERTIFICATE");
+  }
+  // One that clients cannot read would end their handshakes.
+  const others = cert.match(CERTIFICATES)?.slice(1) ?? [];
+  const broken = others.findIndex((pem) => attempt(() => new X509Certificate(pem)) === undefined);
+  if (broken !== -1) {
+    throw new CertificateError(id, "cert", `certificate ${broken + 2} of the chain cannot be read; expected PEM text`);
   }
   const secret = attempt(() => createPrivateKey(privateKey));
   if (secret === undefined) {

@@ -84,6 +84,17 @@ Deno.test("what is wrong with a certificate is said, and of which file", () => {
   assert.deepEqual(fault({ privateKey: plain.privateKey }), ["x", "private-key"]);
 });
 
+Deno.test("a chain with a certificate that nobody can read is refused, and which one it is", async () => {
+  const issuer = await makeCertificate({ names: ["issuer"], authority: true });
+  const leaf = await makeCertificate({ names: ["mx.example.test"], issuer });
+  createCertificateStore([certificateConfig("mx", { ...leaf, cert: `${leaf.cert}${issuer.cert}` })]);
+  const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  assert.throws(
+    () => createCertificateStore([certificateConfig("mx", { ...leaf, cert: `${leaf.cert}${issuer.cert}${broken}` })]),
+    { name: "CertificateError", key: "cert", message: /^certificate 3 of the chain cannot be read/ },
+  );
+});
+
 Deno.test("a certificate signed by an intermediate shows the chain after it", async () => {
   const root = await makeCertificate({ names: ["root"], authority: true });
   const intermediate = await makeCertificate({ names: ["intermediate"], authority: true, issuer: root });
