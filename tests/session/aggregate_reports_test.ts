@@ -243,3 +243,53 @@ Deno.test("where nobody is to get reports nothing is counted", async () => {
   await test.event("delivery.delivered");
   assert.deepEqual(await ledgerOf(test, "SELECT count(*) FROM aggregate_reports"), [[0]]);
 });
+
+Deno.test("settings say who reports, for each domain", async () => {
+  await using peer = await startFakePeer();
+  const { test, clock } = await start(
+    peer,
+    `report.submitter = "'reports.' + config_get('report.domain')"
+report.dmarc.aggregate.from-name = "'About ' + rcpt_domain"
+report.dmarc.aggregate.from-address = "'dmarc@example.org'"
+report.dmarc.aggregate.org-name = "'Org & Co'"
+report.tls.aggregate.from-name = "'TLS about ' + rcpt_domain"
+report.tls.aggregate.from-address = "'tls@example.org'"
+report.tls.aggregate.org-name = "'Org'"
+report.tls.aggregate.contact-info = "'postmaster@example.org'"
+report.dmarc.aggregate.max-size = [{ if = "rcpt_domain == 'bad.example'", then = 10 }, { else = 100000 }]
+`,
+  );
+  await using _ = test;
+  await submit(test.address("smtp"), message("smith@good.example", "someone@good.example"));
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  await test.event("delivery.delivered", ({ fields }) => String(fields.to).includes("someone"));
+  await untilReported(test, clock, peer, { counted: 3, sent: 2 });
+  const dmarc = read(peer, /^Content-Type: multipart\/mixed/m);
+  assert.equal(dmarc.field("from"), '"About good.example" <dmarc@example.org>');
+  assert.match(dmarc.field("subject"), / Submitter: reports\.example\.org /);
+  const xml = unpacked(dmarc.parts[1]).replaceAll("\n", "");
+  assert.match(xml, /<org_name>Org &amp; Co<\/org_name><email>dmarc@example\.org<\/email>/);
+  const tls = read(peer, /^Content-Type: multipart\/report; report-type=tlsrpt/m);
+  assert.equal(tls.field("from"), '"TLS about good.example" <tls@example.org>');
+  const json = JSON.parse(unpacked(tls.parts[1]));
+  assert.deepEqual([json["organization-name"], json["contact-info"]], ["Org", "postmaster@example.org"]);
+  const nobody = await test.event("outgoing-report.no-recipients-found");
+  assert.deepEqual([nobody.fields.domain, nobody.fields.reason], ["bad.example", "it is larger than anybody takes"]);
+});
+
+Deno.test("a domain that is told hourly gets its report within the hour", async () => {
+  await using peer = await startFakePeer();
+  const { test, clock } = await start(
+    peer,
+    'report.dmarc.aggregate.send = [{ if = "rcpt_domain == \'good.example\'", then = "hourly" }, { else = "weekly" }]\n',
+  );
+  await using _ = test;
+  await submit(test.address("smtp"), message("smith@good.example"));
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  // Until the day after, when the week is not over yet.
+  await untilReported(test, clock, peer, { counted: 2, sent: 1 });
+  const report = read(peer, /Report Domain: good\.example/);
+  const xml = unpacked(report.parts[1]);
+  // 2026-01-05, 12:00 to 13:00.
+  assert.match(xml, /<begin>1767614400<\/begin>\s*<end>1767617999<\/end>/);
+});

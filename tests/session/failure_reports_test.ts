@@ -162,6 +162,26 @@ Deno.test("what is refused is reported as refused, what is put off is not report
   assert.equal(report?.feedback("Delivery-Result"), "reject");
 });
 
+Deno.test("settings say who reports and how it is called; what is computed and no address is told and not used", async () => {
+  await using peer = await startFakePeer();
+  await using test = await start(
+    peer,
+    `report.dmarc.from-name = "'Reports of ' + sender_domain"
+report.dmarc.from-address = "if_then(sender_domain == 'bad.example', 'dmarc@example.org', sender_domain)"
+report.dmarc.subject = "'Failed: ' + sender_domain"
+`,
+  );
+  await submit(test.address("smtp"), message("smith@bad.example"));
+  const [report] = await reports(peer, 1);
+  assert.match(report?.content ?? "", /^From: "Reports of bad\.example" <dmarc@example\.org>\r$/m);
+  assert.equal(report?.subject, "Failed: bad.example");
+  await submit(test.address("smtp"), message("smith@part.example"));
+  const [, other] = await reports(peer, 2);
+  assert.match(other?.content ?? "", /^From: "Reports of part\.example" <noreply-dmarc@example\.org>\r$/m);
+  const wrong = test.events.find(({ name }) => name === "eval.wrong-value");
+  assert.equal(wrong?.fields.key, "report.dmarc.from-address");
+});
+
 Deno.test("not more reports to an address than report.dmarc.send says", async () => {
   await using peer = await startFakePeer();
   await using test = await start(peer);
