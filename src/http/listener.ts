@@ -6,7 +6,6 @@ import { CAN_REUSE_PORT, type CertificateStore, type Endpoint } from "../net/mod
 import type { Emit } from "../telemetry/event.ts";
 import type { HttpApp } from "./app.ts";
 import { problem } from "./problem.ts";
-import { openTlsPorts } from "./tls_ports.ts";
 
 /** A running listener. */
 export interface HttpListener {
@@ -35,9 +34,14 @@ const LAST_WORDS = 1000;
 /**
  * Binds every address of the listener and serves `app`. Port 0 takes a free port.
  *
- * @throws {Error} if an address cannot be bound (none is left bound then), or if TLS is asked for without a certificate
+ * @throws {Error} (rejects) if an address cannot be bound (none is left bound then), or if TLS is asked for without a
+ * certificate
  */
-export function startHttpListener(config: ListenerConfig, app: HttpApp, options: HttpListenerOptions): HttpListener {
+export async function startHttpListener(
+  config: ListenerConfig,
+  app: HttpApp,
+  options: HttpListenerOptions,
+): Promise<HttpListener> {
   const { emit, certificates } = options;
   const implicit = config.tls.enable && config.tls.implicit;
   const clock = options.clock ?? systemClock;
@@ -71,6 +75,8 @@ export function startHttpListener(config: ListenerConfig, app: HttpApp, options:
     }
     const onFull = (remote: Endpoint) =>
       emit("limit.concurrent-connection", { listener: config.id, remoteIp: remote.ip });
+    // Most servers speak plain HTTP on loopback, and what carries it over TLS takes megabytes.
+    const { openTlsPorts } = await import("./tls_ports.ts");
     ports = openTlsPorts(config, { certificates, clock, emit, serve, failure, onFull });
   } else {
     ports = openPlainPorts(config, { serve, failure });

@@ -195,7 +195,7 @@ async function startHttpListeners(
   const started: HttpListener[] = [];
   try {
     for (const listener of wanted) {
-      started.push(startHttpListener(listener, app, { emit: telemetry.emit, clock, certificates }));
+      started.push(await startHttpListener(listener, app, { emit: telemetry.emit, clock, certificates }));
     }
   } catch (error) {
     await Promise.all(started.map((listener) => listener.close(0)));

@@ -43,7 +43,7 @@ Deno.test("each bound address is served, and port 0 takes a free port", async ()
   const app = echo();
   const events: string[] = [];
   const bind = [{ ip: "127.0.0.1", port: 0 }, { ip: "127.0.0.1", port: 0 }];
-  const running = startHttpListener(listener({ bind }), app, {
+  const running = await startHttpListener(listener({ bind }), app, {
     emit: (name, fields) => events.push(`${name} ${fields?.address}`),
   });
   try {
@@ -67,16 +67,16 @@ Deno.test("each bound address is served, and port 0 takes a free port", async ()
   await assert.rejects(fetch(`http://${running.addresses[0]}/`));
 });
 
-Deno.test("an address that cannot be bound leaves none bound", () => {
+Deno.test("an address that cannot be bound leaves none bound", async () => {
   // RFC 5737: no host has this address.
   const bind = [{ ip: "127.0.0.1", port: 0 }, { ip: "192.0.2.1", port: 0 }];
-  assert.throws(() => startHttpListener(listener({ bind }), echo(), silent), Deno.errors.AddrNotAvailable);
+  await assert.rejects(() => startHttpListener(listener({ bind }), echo(), silent), Deno.errors.AddrNotAvailable);
 });
 
 Deno.test("over the limit of a listener requests get 503", async () => {
   let release = () => {};
   const held = new Promise<Response>((resolve) => release = () => resolve(new Response("late")));
-  const running = startHttpListener(listener({ maxConnections: 1 }), { fetch: () => held }, silent);
+  const running = await startHttpListener(listener({ maxConnections: 1 }), { fetch: () => held }, silent);
   try {
     const first = fetch(`http://${running.addresses[0]}/`);
     const second = await Promise.race([first, untilBusy(running)]);
@@ -93,7 +93,7 @@ Deno.test("over the limit of a listener requests get 503", async () => {
 
 Deno.test("closing lets a request end, and cuts it off when the grace is over", async () => {
   const clock = new FakeClock();
-  const running = startHttpListener(listener(), { fetch: () => new Promise(() => {}) }, { ...silent, clock });
+  const running = await startHttpListener(listener(), { fetch: () => new Promise(() => {}) }, { ...silent, clock });
   const asked = fetch(`http://${running.addresses[0]}/`);
   await untilBusy(running);
   const closed = running.close(500);
@@ -112,13 +112,13 @@ async function untilBusy(running: { connections(): number }): Promise<undefined>
 }
 
 Deno.test("processes share the port of a listener where socket.reuse-port lets them", async () => {
-  const first = startHttpListener(listener(), echo(), silent);
+  const first = await startHttpListener(listener(), echo(), silent);
   const port = Number(first.addresses[0]?.split(":")[1]);
   const bind = [{ ip: "127.0.0.1", port }];
-  const second = startHttpListener(listener({ bind }), echo(), silent);
+  const second = await startHttpListener(listener({ bind }), echo(), silent);
   assert.deepEqual(second.addresses, first.addresses);
   const { socket } = listener();
-  assert.throws(
+  await assert.rejects(
     () => startHttpListener(listener({ bind, socket: { ...socket, reusePort: false } }), echo(), silent),
     Deno.errors.AddrInUse,
   );

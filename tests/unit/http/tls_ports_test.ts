@@ -28,11 +28,11 @@ const CONFIG: ListenerConfig = {
 const certificate = await makeCertificate({ names: ["web.example"] });
 
 /** A listener with TLS, its certificates, and what it was asked. */
-function start(app: HttpApp["fetch"], options: { clock?: FakeClock; config?: Partial<ListenerConfig> } = {}) {
+async function start(app: HttpApp["fetch"], options: { clock?: FakeClock; config?: Partial<ListenerConfig> } = {}) {
   const certificates = createCertificateStore([certificateConfig("a", certificate)]);
   const asked: { url: string; info: RequestInfo }[] = [];
   const events: string[] = [];
-  const listener = startHttpListener({ ...CONFIG, ...options.config }, {
+  const listener = await startHttpListener({ ...CONFIG, ...options.config }, {
     fetch(request, info) {
       asked.push({ url: request.url, info });
       return app(request, info);
@@ -73,7 +73,7 @@ function client(listener: HttpListener, servername = "web.example") {
 const path: HttpApp["fetch"] = (request) => Promise.resolve(new Response(new URL(request.url).pathname));
 
 Deno.test("several requests go over one connection with TLS, and the app knows who asks", async () => {
-  const { listener, asked } = start(path);
+  const { listener, asked } = await start(path);
   const one = client(listener);
   one.ask("/first");
   await one.until("/first");
@@ -89,7 +89,7 @@ Deno.test("several requests go over one connection with TLS, and the app knows w
 });
 
 Deno.test("a body comes and goes as it is", async () => {
-  const { listener } = start(async (request) => new Response(await request.arrayBuffer()));
+  const { listener } = await start(async (request) => new Response(await request.arrayBuffer()));
   const http = Deno.createHttpClient({ caCerts: [certificate.cert] });
   const port = listener.addresses[0]?.split(":")[1];
   const body = crypto.getRandomValues(new Uint8Array(50_000));
@@ -115,7 +115,7 @@ Deno.test("a body comes and goes as it is", async () => {
 });
 
 Deno.test("a renewed certificate is shown to whoever comes then, and those who are there stay", async () => {
-  const { listener, certificates } = start(path);
+  const { listener, certificates } = await start(path);
   const before = client(listener);
   before.ask("/before");
   await before.until("/before");
@@ -134,7 +134,7 @@ Deno.test("closing lets a request end, ends idle connections, and cuts off the r
   const clock = new FakeClock();
   let release = () => {};
   const held = new Promise<void>((resolve) => release = resolve);
-  const { listener, asked } = start(async (request) => {
+  const { listener, asked } = await start(async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/slow") await held;
     if (pathname === "/never") await new Promise(() => {});
@@ -161,7 +161,7 @@ Deno.test("closing lets a request end, ends idle connections, and cuts off the r
 Deno.test("a stream reaches the client piece by piece, and ends when the client leaves", async () => {
   let send = (_: string) => {};
   const cancelled = Promise.withResolvers<void>();
-  const { listener } = start(() =>
+  const { listener } = await start(() =>
     Promise.resolve(
       new Response(
         new ReadableStream({
@@ -187,7 +187,7 @@ Deno.test("a stream reaches the client piece by piece, and ends when the client 
 
 Deno.test("whoever sends no whole request for a minute is not waited for", async () => {
   const clock = new FakeClock();
-  const { listener } = start(path, { clock });
+  const { listener } = await start(path, { clock });
   const one = client(listener);
   await one.connected;
   one.ask("/a");
@@ -199,7 +199,7 @@ Deno.test("whoever sends no whole request for a minute is not waited for", async
 });
 
 Deno.test("more connections than the listener takes are turned away", async () => {
-  const { listener, events } = start(path, { config: { maxConnections: 1 } });
+  const { listener, events } = await start(path, { config: { maxConnections: 1 } });
   const one = client(listener);
   await one.connected;
   const two = client(listener);
@@ -210,9 +210,9 @@ Deno.test("more connections than the listener takes are turned away", async () =
   await listener.close();
 });
 
-Deno.test("implicit TLS without a certificate is refused with the key that is wrong", () => {
+Deno.test("implicit TLS without a certificate is refused with the key that is wrong", async () => {
   const silent = { emit: () => {}, certificates: createCertificateStore([]) };
-  assert.throws(
+  await assert.rejects(
     () => startHttpListener(CONFIG, { fetch: () => Promise.resolve(new Response()) }, silent),
     /server\.listener\.web\.tls\.implicit needs a certificate/,
   );
