@@ -57,10 +57,13 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
   const orders: Order[] = [];
   let serial = 0x1000;
 
-  const issue = async (csr: string): Promise<string> => {
+  const issue = async (csr: string, ordered: readonly string[]): Promise<string> => {
     const request = new x509.Pkcs10CertificateRequest(Uint8Array.fromBase64(csr, { alphabet: "base64url" }));
     if (!await request.verify()) throw new Refusal(400, "badCSR", "the request is not signed");
     const names = request.getExtension("2.5.29.17");
+    const asked = names === null ? [] : new x509.SubjectAlternativeNameExtension(names.rawData).names.toJSON();
+    const wanted = asked.map(({ value }) => value).toSorted();
+    if (wanted.join() !== ordered.toSorted().join()) throw new Refusal(400, "badCSR", `it is for ${wanted.join()}`);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: (serial++).toString(16),
       subject: "CN=issued",
@@ -91,6 +94,11 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
     const header = JSON.parse(decode(head));
     if (!nonces.delete(header.nonce)) throw new Refusal(400, "badNonce", "this nonce is not good");
     if (header.url !== url || header.alg !== "ES256") throw new Refusal(400, "malformed", "the header is wrong");
+    // RFC 8555 §6.2: one of the two, the key for new accounts only.
+    if ((header.jwk === undefined) === (header.kid === undefined)) throw new Refusal(400, "malformed", "jwk or kid");
+    if ((header.jwk !== undefined) !== url.endsWith("/new-account")) {
+      throw new Refusal(400, "malformed", "not this one");
+    }
     const jwk: JsonWebKey | undefined = header.jwk ?? self.accounts.get(header.kid)?.jwk;
     if (jwk === undefined) throw new Refusal(400, "accountDoesNotExist", "there is no such account");
     const key = createPublicKey({ key: { ...jwk }, format: "jwk" });
@@ -145,6 +153,13 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
     }
     if (method !== "POST") throw new Refusal(405, "malformed", "only POST here");
     const { jwk, account, payload } = open(url, text);
+    // RFC 8555 §6.3: what is only read has an empty payload.
+    if (["order", "authz", "cert"].includes(what) !== (payload === undefined)) {
+      throw new Refusal(400, "malformed", "POST-as-GET is for reading");
+    }
+    if (["order", "authz", "cert", "challenge", "finalize"].includes(what) && orderAt(index).account !== account) {
+      throw new Refusal(403, "unauthorized", "the order of another account");
+    }
     switch (what) {
       case "new-account": {
         const known = [...self.accounts].find(([, one]) => one.jwk.x === jwk.x);
@@ -204,7 +219,7 @@ export async function createAuthority(clock: Clock): Promise<TestAuthority> {
       case "finalize": {
         const order = orderAt(index);
         if (order.proved.size < order.tokens.size) throw new Refusal(403, "orderNotReady", "prove the names first");
-        order.certificate = await issue(payload.csr);
+        order.certificate = await issue(payload.csr, order.names);
         return reply(200, orderBody(order, index));
       }
       case "cert":
