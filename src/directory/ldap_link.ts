@@ -1,7 +1,7 @@
 /** A connection to an LDAP server (RFC 4511): who it is bound as, searches, and what its failures mean. */
 
 import { connect, type Socket } from "node:net";
-import { Client, type Entry, ResultCodeError } from "ldapts";
+import type { Entry } from "ldapts";
 import type { Clock } from "../clock/mod.ts";
 import type { LdapDirectoryConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
@@ -36,6 +36,8 @@ const REFUSALS: ReadonlySet<number> = new Set([
 
 /** Opens a connection and binds it for searches. */
 export async function openLdapLink(config: LdapDirectoryConfig, clock: Clock): Promise<LdapLink> {
+  // Loaded for those who have such a directory.
+  const { Client, ResultCodeError } = await import("ldapts");
   const { hostname, protocol } = new URL(config.url);
   const host = hostname.replace(/^\[(.*)\]$/, "$1") || "localhost";
   const tls = nodeTlsOptions({ serverName: host, verify: config.tls.allowInvalidCerts ? "none" : "pki" }, clock);
