@@ -149,16 +149,35 @@ export function nodeByteStream(stream: Duplex, clock: Clock, gate?: Gate): NodeB
     return count;
   };
 
+  /** What a read gives right now; undefined if it has to wait. */
+  const ready = (buffer: Uint8Array): number | null | undefined => {
+    if (closed) throw closedError();
+    const first = arrived[0];
+    if (first !== undefined) return take(buffer, first);
+    if (failure !== undefined) throw failure;
+    return ended ? null : undefined;
+  };
+
   return {
-    async read(buffer) {
-      for (;;) {
-        if (closed) throw closedError();
-        const first = arrived[0];
-        if (first !== undefined) return take(buffer, first);
-        if (failure !== undefined) throw failure;
-        if (ended) return null;
-        await new Promise<void>((resolve) => wake = resolve);
+    read(buffer) {
+      try {
+        const count = ready(buffer);
+        if (count !== undefined) return Promise.resolve(count);
+      } catch (error) {
+        return Promise.reject(error);
       }
+      return new Promise((resolve, reject) => {
+        const retry = () => {
+          try {
+            const count = ready(buffer);
+            if (count === undefined) wake = retry;
+            else resolve(count);
+          } catch (error) {
+            reject(error);
+          }
+        };
+        wake = retry;
+      });
     },
     write(bytes) {
       if (closed) return Promise.reject(closedError());

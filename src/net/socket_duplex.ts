@@ -60,17 +60,25 @@ export function socketDuplex(
     const buffer = (grown ? spare.pop() : small) ?? Buffer.allocUnsafeSlow(grown ? LARGE_READ : SMALL_READ);
     small = undefined;
     socket.read(buffer).then((count) => {
+      if (duplex.destroyed) return;
       if (count === null) {
         duplex.push(null);
         return;
       }
       received += count;
       large = count === buffer.length;
-      duplex.push(large ? buffer : buffer.subarray(0, count));
+      const chunk = large ? buffer : buffer.subarray(0, count);
+      // Into the hands of the TLS layer while it takes everything; the way through the stream's own queue costs as much
+      // again as the rest. The stream goes on believing that it waits for this read.
+      const direct = duplex.readableFlowing === true && duplex.readableLength === 0;
+      if (direct) duplex.emit("data", chunk);
+      else duplex.push(chunk);
       // What the TLS layer has not taken at once stands in line, in this very buffer.
-      if (duplex.readableLength > 0) return;
-      if (!grown) small = buffer;
-      else if (spare.length < MOST_SPARE) spare.push(buffer);
+      if (duplex.readableLength === 0) {
+        if (!grown) small = buffer;
+        else if (spare.length < MOST_SPARE) spare.push(buffer);
+      }
+      if (direct && !duplex.destroyed) pump();
     }, (error) => duplex.destroy(error));
   };
   const duplex: Duplex = new Duplex({
@@ -103,6 +111,9 @@ export function socketDuplex(
     },
   });
   return Object.assign(duplex, {
+    // The TLS layer corks around each single write, which sends it through the queue of the stream for nothing.
+    cork() {},
+    uncork() {},
     received: () => received,
     hold() {
       held = true;
