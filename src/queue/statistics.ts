@@ -81,13 +81,19 @@ export function createStatistics(store: Store, clock: Clock): () => Promise<Queu
     return messages;
   };
 
-  const count = async (): Promise<QueueStats> => {
-    const started = clock.now();
+  /** Recipients by queue and state, and when the oldest message was accepted. */
+  const countAll = async () => {
     const groups = await store.read(GROUPS);
     const counted: Group[] = [];
     for (const [queue, state] of groups.rows) counted.push(...await countGroup(queue ?? null, state ?? null));
-    const queues = joined(counted);
-    const oldest = (await store.read(OLDEST)).rows[0]?.[0];
+    return { queues: joined(counted), oldest: (await store.read(OLDEST)).rows[0]?.[0] };
+  };
+
+  const count = async (): Promise<QueueStats> => {
+    const started = clock.now();
+    let { queues, oldest } = await countAll();
+    // What changed its state meanwhile may be counted in neither; that nothing waits is said only if it is true.
+    while (queues.length === 0 && typeof oldest === "number") ({ queues, oldest } = await countAll());
     last = {
       queues,
       recipients: queues.reduce((sum, { recipients }) => sum + recipients, 0),
