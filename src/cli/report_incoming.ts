@@ -13,6 +13,7 @@ import {
 import { type CommonOptions, withDataStore } from "./data_store.ts";
 import { type Output, printable, table } from "./output.ts";
 import { type ReportFilterOptions, toReportFilter } from "./report_filter.ts";
+import { forEachId, showFound } from "./report_ids.ts";
 
 /** Options of `list`. */
 export interface ListOptions extends CommonOptions, ReportFilterOptions {
@@ -77,31 +78,22 @@ export async function listIncoming(options: ListOptions, output: Output): Promis
 export async function showIncoming(id: string, options: CommonOptions, output: Output): Promise<number> {
   return await withReports(options, output, async (reports) => {
     const detail = await reports.show(id);
-    if (detail === undefined) return unknown(id, output);
-    if (options.json === true) output.print(JSON.stringify(detail));
-    else printDetail(detail, output);
-    return 0;
+    return showFound(detail, { unknown: unknown(id), print: printDetail, json: options.json }, output);
   });
 }
 
 /** Deletes reports; the exit status. */
 export async function removeIncoming(ids: readonly string[], options: CommonOptions, output: Output): Promise<number> {
   return await withReports(options, output, async (reports) => {
-    const removed: string[] = [];
-    let status = 0;
-    for (const id of ids) {
-      if (await reports.remove(id)) removed.push(id);
-      else status = unknown(id, output);
-    }
+    const { found: removed, status } = await forEachId(ids, (id) => reports.remove(id), unknown, output);
     if (options.json === true) output.print(JSON.stringify({ removed }));
     else for (const id of removed) output.print(`report ${printable(id)} is deleted`);
     return status;
   });
 }
 
-function unknown(id: string, output: Output): number {
-  output.error(`no report ${printable(id)}; godwit report list shows what there is`);
-  return 1;
+function unknown(id: string): string {
+  return `no report ${printable(id)}; godwit report list shows what there is`;
 }
 
 /** Prints what reports say over days; the exit status. */

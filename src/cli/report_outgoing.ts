@@ -9,6 +9,7 @@ import {
 } from "../report/mod.ts";
 import { type CommonOptions, withDataStore } from "./data_store.ts";
 import { type Output, printable, table } from "./output.ts";
+import { forEachId, showFound } from "./report_ids.ts";
 
 /** Options of `list --outgoing`. */
 export interface OutgoingListOptions extends CommonOptions {
@@ -87,31 +88,22 @@ export async function listOutgoing(options: OutgoingListOptions, output: Output)
 export async function showOutgoing(id: string, options: CommonOptions, output: Output): Promise<number> {
   return await withReports(options, output, async (reports) => {
     const detail = await reports.show(id);
-    if (detail === undefined) return unknown(id, output);
-    if (options.json === true) output.print(JSON.stringify(detail));
-    else printDetail(detail, output);
-    return 0;
+    return showFound(detail, { unknown: unknown(id), print: printDetail, json: options.json }, output);
   });
 }
 
 /** Cancels reports; the exit status. */
 export async function cancelOutgoing(ids: readonly string[], options: CommonOptions, output: Output): Promise<number> {
   return await withReports(options, output, async (reports) => {
-    const cancelled: string[] = [];
-    let status = 0;
-    for (const id of ids) {
-      if (await reports.cancel(id)) cancelled.push(id);
-      else status = unknown(id, output);
-    }
+    const { found: cancelled, status } = await forEachId(ids, (id) => reports.cancel(id), unknown, output);
     if (options.json === true) output.print(JSON.stringify({ cancelled }));
     else for (const id of cancelled) output.print(`report ${printable(id)} is cancelled`);
     return status;
   });
 }
 
-function unknown(id: string, output: Output): number {
-  output.error(`no report ${printable(id)} waits; godwit report list --outgoing shows what there is`);
-  return 1;
+function unknown(id: string): string {
+  return `no report ${printable(id)} waits; godwit report list --outgoing shows what there is`;
 }
 
 function printDetail(detail: OutgoingReportDetail, output: Output): void {
