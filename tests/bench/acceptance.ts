@@ -65,20 +65,28 @@ export function readOptions(): Comparison {
   return { load, repetitions: Number(values.repetitions) };
 }
 
-/** Measures variants, the first of which the others are compared with. */
+/**
+ * Measures variants, the first of which the others are compared with. All servers run from the beginning to the end and
+ * get the load in turns: what else the machine does from minute to minute falls on all of them.
+ */
 export async function compare(variants: readonly Variant[], comparison: Comparison): Promise<readonly Compared[]> {
-  const runs = variants.map((): Run[] => []);
-  for (let repetition = 0; repetition < comparison.repetitions; repetition++) {
-    // In turns, and each first at times: whatever else the machine does must not fall on one of them.
-    for (let turn = 0; turn < variants.length; turn++) {
-      const place = (turn + repetition) % variants.length;
-      const variant = variants[place];
-      if (variant !== undefined) runs[place]?.push(await measure(variant, comparison));
+  await using stack = new AsyncDisposableStack();
+  const { load, warmUp = 0.2, repetitions } = comparison;
+  const measured: { name: string; server: Server; runs: Run[] }[] = [];
+  for (const variant of variants) {
+    const server = await start(variant, comparison, stack);
+    await server.take(Math.ceil(load.messages * warmUp));
+    measured.push({ name: variant.name, server, runs: [] });
+  }
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    // Each is first at times.
+    for (let turn = 0; turn < measured.length; turn++) {
+      const { server, runs } = measured[(turn + repetition) % measured.length] as typeof measured[number];
+      runs.push(await server.take(load.messages));
     }
   }
-  return variants.map(({ name }, place) => {
-    const own = runs[place] ?? [];
-    return { name, runs: own, rate: median(own.map(({ rate }) => rate)), cpu: median(own.map(({ cpu }) => cpu)) };
+  return measured.map(({ name, runs }) => {
+    return { name, runs, rate: median(runs.map(({ rate }) => rate)), cpu: median(runs.map(({ cpu }) => cpu)) };
   });
 }
 
@@ -97,8 +105,12 @@ export function report(all: readonly Compared[], target = 0): boolean {
   return all.every(({ rate }) => rate >= target * bare);
 }
 
-async function measure(variant: Variant, { load, headers, warmUp = 0.2 }: Comparison): Promise<Run> {
-  await using stack = new AsyncDisposableStack();
+interface Server {
+  take(messages: number): Promise<Run>;
+}
+
+/** Starts a server, which ends with `stack`. */
+async function start(variant: Variant, { load, headers }: Comparison, stack: AsyncDisposableStack): Promise<Server> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   const nextHop = hangingNextHop();
@@ -113,15 +125,13 @@ async function measure(variant: Variant, { load, headers, warmUp = 0.2 }: Compar
     await child.status;
   });
   await greeted(port, child.status);
-  const run = async (messages: number) =>
-    headers === undefined
-      ? await send({ ...load, messages }, port)
-      : (await sendMeasured({ ...load, messages }, port, headers)).seconds;
-  await run(Math.ceil(load.messages * warmUp));
-  const before = usage(child.pid).cpuSeconds;
-  const seconds = await run(load.messages);
   return {
-    rate: load.messages / seconds,
-    cpu: (usage(child.pid).cpuSeconds - before) * 1000 / load.messages,
+    async take(messages) {
+      const before = usage(child.pid).cpuSeconds;
+      const seconds = headers === undefined
+        ? await send({ ...load, messages }, port)
+        : (await sendMeasured({ ...load, messages }, port, headers)).seconds;
+      return { rate: messages / seconds, cpu: (usage(child.pid).cpuSeconds - before) * 1000 / messages };
+    },
   };
 }
