@@ -1,6 +1,7 @@
 /** One request with all that is known about it; what Hono's handlers see as `c.env`. */
 
 import { LookupUnavailable, type Scope, type Value } from "../expression/types.ts";
+import { emitEvaluationErrors } from "../telemetry/event.ts";
 import { forwardedAddress, hasForwardingHeaders, normalizeIp } from "./client_address.ts";
 import type { HttpDependencies, RequestInfo } from "./dependencies.ts";
 
@@ -59,7 +60,7 @@ export function openExchange(request: Request, info: RequestInfo, deps: HttpDepe
     scope: {
       variables,
       functions: deps.functions,
-      onError: (error) => deps.emit("eval.error", { key: error.key, reason: error.message, event: error.event }),
+      onError: emitEvaluationErrors(deps.emit, { listener: info.listener }),
     },
   };
 }

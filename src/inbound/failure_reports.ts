@@ -66,7 +66,7 @@ async function settingsFor(
   const written = await session.evaluate(settings.fromAddress);
   const address = asAddress(written);
   if (address === undefined) {
-    session.deps.emit("eval.error", {
+    session.deps.emit("eval.wrong-value", {
       session: session.id,
       key: settings.fromAddress.key,
       reason: `'${written}' is no address; ${plainAddress} is used`,

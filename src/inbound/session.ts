@@ -8,7 +8,7 @@ import type { ServerConnection } from "../net/mod.ts";
 import type { Release } from "../throttle/mod.ts";
 import type { FilterRun } from "../filter/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";
-import { isEventName } from "../telemetry/event.ts";
+import { emitEvaluationErrors } from "../telemetry/event.ts";
 import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import type { ContentIntake } from "./intake.ts";
@@ -179,8 +179,7 @@ export class Session {
     this.scope = {
       variables: this.variables,
       functions: deps.functions,
-      onError: ({ event, key, message }) =>
-        deps.emit(isEventName(event) ? event : "eval.error", { session: id, key, reason: message }),
+      onError: emitEvaluationErrors(deps.emit, { session: id }),
     };
   }
 

@@ -4,6 +4,7 @@ import type { QueueConfig, RouteConfig } from "../config/config.ts";
 import { type FunctionHost, LookupUnavailable } from "../expression/types.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";
 import { domainToAscii } from "../smtp/mod.ts";
+import { emitEvaluationErrors } from "../telemetry/event.ts";
 import { type Answers, createAnswers } from "./answers.ts";
 import { type ConnectContext, type Connecting, connectTo } from "./connect_to.ts";
 import { chooseForHost, type HostChoice } from "./host_choice.ts";
@@ -79,9 +80,8 @@ class Attempt implements Connecting {
     readonly signal: AbortSignal,
   ) {
     this.answers = createAnswers(job.recipients.length);
-    this.#scope = hostScope(job, context.functions, context.clock.now(), ({ key, message }) => {
-      context.emit("eval.error", { key, details: message });
-    });
+    const onError = emitEvaluationErrors(context.emit);
+    this.#scope = hostScope(job, context.functions, context.clock.now(), onError);
   }
 
   abort(): void {

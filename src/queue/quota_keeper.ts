@@ -4,7 +4,7 @@ import type { Clock } from "../clock/mod.ts";
 import type { QueueConfig } from "../config/config.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { Store } from "../store/mod.ts";
-import { type Emit, isEventName } from "../telemetry/event.ts";
+import { type Emit, emitEvaluationErrors } from "../telemetry/event.ts";
 import { createQuotas, type Quotas } from "./quota.ts";
 import { createQuotaCount } from "./quota_count.ts";
 import { createTurns } from "./turns.ts";
@@ -50,12 +50,7 @@ export function createQuotaKeeper({ store, node, clock, functions, emit }: Quota
   let flight: Flight = { count: 0, whenOver: undefined };
   const turns = createTurns(clock, emit, "counting what quotas say");
 
-  const make = (config: QueueConfig["quotas"]) =>
-    createQuotas(
-      config,
-      functions,
-      ({ event, key, message }) => emit(isEventName(event) ? event : "eval.error", { key, reason: message }),
-    );
+  const make = (config: QueueConfig["quotas"]) => createQuotas(config, functions, emitEvaluationErrors(emit));
 
   /** What is on its way under the quotas before is in the store, or was given up. */
   const landed = (before: Flight) =>

@@ -1,8 +1,8 @@
 /** Evaluates the strategies of the queue, falling back to built-in definitions where a computed id is not defined. */
 
 import type { QueueConfig, ScheduleConfig } from "../config/config.ts";
-import type { EvaluationError, FunctionHost, Scope, Setting } from "../expression/types.ts";
-import { type Emit, isEventName } from "../telemetry/event.ts";
+import type { FunctionHost, Scope, Setting } from "../expression/types.ts";
+import { type Emit, emitEvaluationErrors } from "../telemetry/event.ts";
 import { queueScope, type RecipientFacts } from "./scope.ts";
 import type { MessageRecord } from "./record.ts";
 
@@ -33,9 +33,7 @@ export function createStrategy(config: QueueConfig, functions: FunctionHost, emi
   // For settings that look at nothing.
   const nowhere: Scope = { variables: {}, functions };
 
-  const onError = ({ event, key, message }: EvaluationError) => {
-    emit(isEventName(event) ? event : "eval.error", { key, reason: message });
-  };
+  const onError = emitEvaluationErrors(emit);
 
   const schedule = (id: string): ScheduleConfig => {
     const found = config.schedule.get(id);

@@ -4,7 +4,7 @@ import type { DmarcObserver } from "../authentication/mod.ts";
 import type { Clock } from "../clock/mod.ts";
 import type { AggregateReportConfig, Config } from "../config/mod.ts";
 import type { Resolver } from "../dns/mod.ts";
-import type { EvaluationError, FunctionHost, Scope } from "../expression/mod.ts";
+import type { FunctionHost, Scope } from "../expression/mod.ts";
 import type { TlsResults } from "../outbound/mod.ts";
 import {
   type AggregateKind,
@@ -19,7 +19,7 @@ import {
 } from "../report/mod.ts";
 import { asAddress } from "../smtp/mod.ts";
 import type { Store } from "../store/mod.ts";
-import { type Emit, isEventName } from "../telemetry/event.ts";
+import { type Emit, emitEvaluationErrors } from "../telemetry/event.ts";
 import type { ReportSender } from "./report_sender.ts";
 import { VERSION } from "./version.ts";
 
@@ -57,8 +57,7 @@ export function startAggregateReports(initial: Config, options: AggregateReportO
   const scopeFor = (about: string): Scope => ({
     variables: { rcpt_domain: about },
     functions,
-    onError: ({ event, key, message }: EvaluationError) =>
-      emit(isEventName(event) ? event : "eval.error", { domain: about, key, reason: message }),
+    onError: emitEvaluationErrors(emit, { domain: about }),
   });
   const recording = (kind: AggregateKind) => ({
     store,
@@ -97,7 +96,7 @@ export function startAggregateReports(initial: Config, options: AggregateReportO
     const address = asAddress(written);
     if (address !== undefined) return address;
     const plain = `noreply-${kind}@${domain}`;
-    emit("eval.error", { key, reason: `'${written}' is no address; ${plain} is used` });
+    emit("eval.wrong-value", { key, reason: `'${written}' is no address; ${plain} is used` });
     return plain;
   };
 

@@ -1,11 +1,11 @@
 /** What `report.dsn.*` comes to for one notification. */
 
 import type { Config } from "../config/mod.ts";
-import type { EvaluationError, FunctionHost, Scope, Setting } from "../expression/mod.ts";
+import type { FunctionHost, Scope, Setting } from "../expression/mod.ts";
 import { formatMessageId } from "../queue/mod.ts";
 import type { NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { addressDomain, asAddress } from "../smtp/mod.ts";
-import { type Emit, isEventName } from "../telemetry/event.ts";
+import { type Emit, emitEvaluationErrors } from "../telemetry/event.ts";
 
 /** What settings are evaluated with. */
 export interface NoticeWorld {
@@ -42,8 +42,7 @@ export function noticeScope(
       received_via_port: receivedViaPort,
     },
     functions,
-    onError: ({ event, key, message }: EvaluationError) =>
-      emit(isEventName(event) ? event : "eval.error", { id: formatMessageId(id), key, reason: message }),
+    onError: emitEvaluationErrors(emit, { id: formatMessageId(id) }),
   };
 }
 
@@ -63,7 +62,7 @@ export function senderOfNotice(
   const address = asAddress(written);
   if (address === undefined) {
     const reason = `'${written}' is no address; ${plain} is used`;
-    world.emit("eval.error", { id: formatMessageId(message.id), key: dsn.fromAddress.key, reason });
+    world.emit("eval.wrong-value", { id: formatMessageId(message.id), key: dsn.fromAddress.key, reason });
   }
   return { name: evaluateNow(dsn.fromName, scope, "Mail Delivery Subsystem"), address: address ?? plain };
 }

@@ -6,6 +6,8 @@
  * numbers, names and reasons are its fields.
  */
 
+import type { EvaluationError } from "../expression/types.ts";
+
 /** Level of an event or tracer. */
 export type Level = "error" | "warn" | "info" | "debug" | "trace";
 
@@ -466,7 +468,13 @@ export const EVENTS = {
 /** Name of an event. */
 export type EventName = keyof typeof EVENTS;
 
-/** Whether there is an event of this name. */
-export function isEventName(name: string): name is EventName {
-  return Object.hasOwn(EVENTS, name);
+/**
+ * What a scope tells the errors of its expressions: each becomes the event that it names, with the key of the setting
+ * and the reason.
+ *
+ * @param about what is known besides, such as the session
+ */
+export function emitEvaluationErrors(emit: Emit, about?: EventFields): (error: EvaluationError) => void {
+  return ({ event, key, message }) =>
+    emit(Object.hasOwn(EVENTS, event) ? event as EventName : "eval.error", { ...about, key, reason: message });
 }

@@ -80,6 +80,25 @@ queue.route.next = { type = "relay", address = "${hostname}", port = ${port}, pr
   });
 }
 
+Deno.test("settings for a host that come to nothing usable are told as the event that says so", async () => {
+  await using peer = await startTestServer();
+  const { hostname, port } = peer.address("smtp");
+  await using test = await startTestServer(`
+queue.strategy.route = "'next'"
+queue.strategy.connection = "'to-' + mx"
+queue.strategy.tls = "if_then(mx == '' || size > 'big', 'default', 'default')"
+queue.route.next = { type = "relay", address = "${hostname}", port = ${port}, tls = { implicit = false, allow-invalid-certs = true } }
+`);
+  await submit(test.address("smtp"), { from: "smith@example.net", to: ["bob@example.org"], content: CONTENT });
+  await peer.event("delivery.delivered");
+  const told = test.events.filter(({ fields }) => /^queue\.strategy\.(?:connection|tls)$/.test(String(fields.key)));
+  assert.deepEqual(told.map(({ name, fields }) => [name, fields.key]), [
+    ["smtp.id-not-found", "queue.strategy.connection"],
+    ["eval.error", "queue.strategy.tls"],
+  ]);
+  assert.match(String(told[0]?.fields.reason), /^there is no connection(?: definition)? 'to-127\.0\.0\.1'/);
+});
+
 Deno.test("what the next server refuses for good comes back to the sender as one report", async () => {
   await using peer = await startTestServer(`session.rcpt.errors.wait = "0s"\n`);
   await using test = await startTestServer(relayTo(peer.address("smtp")));

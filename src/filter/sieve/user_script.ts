@@ -18,6 +18,7 @@ import {
   type SieveMessage,
 } from "../../sieve/mod.ts";
 import { addressDomain, type FiledCopy } from "../../smtp/mod.ts";
+import { emitEvaluationErrors, type EventFields } from "../../telemetry/event.ts";
 import { createBodyRoom, type Leave } from "./body_room.ts";
 import { conclude } from "./conclusion.ts";
 import { addressLiteral } from "./environment.ts";
@@ -140,7 +141,7 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
       }
       const sending: Sending = {
         world: { ...world, config: { ...config, returnPath: constantSetting("sieve.user", "") } },
-        scope: scopeOf(world.functions, address),
+        scope: scopeOf(world, address, about),
         owner: () => address,
         about,
         envelope: {
@@ -165,8 +166,12 @@ export function createUserScripts(world: UserScriptWorld): RunUserScript {
 }
 
 /** Settings about messages see who sends them. */
-function scopeOf(functions: FunctionHost, address: string): Scope {
-  return { variables: { sender: address, sender_domain: addressDomain(address) }, functions };
+function scopeOf({ functions, emit }: UserScriptWorld, address: string, about: EventFields): Scope {
+  return {
+    variables: { sender: address, sender_domain: addressDomain(address) },
+    functions,
+    onError: emitEvaluationErrors(emit, about),
+  };
 }
 
 /** A run that ended well. */

@@ -29,6 +29,23 @@ Deno.test("probes are not counted against a rate", async () => {
   for (let i = 0; i < 5; i++) assert.equal((await ask("/readyz", {}, ELSEWHERE)).status, 200);
 });
 
+Deno.test("errors of expressions are told as the events that they are, with the listener", async () => {
+  const allowedEndpoint = {
+    key: "http.allowed-endpoint",
+    isConstant: false,
+    evaluate({ onError }: Scope) {
+      onError?.({ event: "eval.wrong-value", key: this.key, message: "expected an integer, found 'many'" });
+      return 200;
+    },
+  };
+  const { ask, events } = world({ config: httpConfig({ allowedEndpoint }) });
+  assert.equal((await ask("/robots.txt", {}, { listener: "status", ...ELSEWHERE })).status, 200);
+  assert.deepEqual(events.filter(({ name }) => name.startsWith("eval.")), [{
+    name: "eval.wrong-value",
+    fields: { listener: "status", key: "http.allowed-endpoint", reason: "expected an integer, found 'many'" },
+  }]);
+});
+
 const RATE_OF_ONE = { anonymous: { count: 1, period: 60_000 }, account: { count: 2, period: 60_000 } };
 
 Deno.test("anonymous requests are limited by address, and by /64 for IPv6", async () => {
