@@ -205,6 +205,24 @@ export function dial(port: number): Promise<Deno.TcpConn> {
   return Deno.connect({ hostname: "127.0.0.1", port });
 }
 
+/**
+ * Nobody accepts on a port: a client gets nothing there. Mostly it is refused. While a child process that is being
+ * started has not let go of the descriptors of its parent, the system still takes connections, and breaks them.
+ */
+export async function assertNobodyAccepts(port: number): Promise<void> {
+  try {
+    const client = await dial(port);
+    try {
+      assert.equal(await client.read(new Uint8Array(1)), null);
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    const isBroken = error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset;
+    if (!isBroken) throw error;
+  }
+}
+
 export function assertIncludes(text: string, part: string): void {
   assert.ok(text.includes(part), `expected ${JSON.stringify(part)} in:\n${text}`);
 }
