@@ -13,7 +13,7 @@ export function read(file: string): Promise<LoadResult> {
 /**
  * The configuration file to use, or nothing after saying why there is none.
  *
- * @param file of `--config`; without it the usual places are looked at (reference §1.1)
+ * @param file of `--config`; without it `./config.toml` and `/etc/godwit/config.toml` are looked at
  */
 export async function find(file: string | undefined, output: Output): Promise<string | undefined> {
   const found = await findConfigFile(file);

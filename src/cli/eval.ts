@@ -46,7 +46,7 @@ export async function evaluate(source: string, options: EvalOptions, output: Out
       output.error(`--var ${assignment}: expected name=value`);
       return 2;
     }
-    // A hyphen inside a name reads as an underscore (reference §1.4).
+    // A hyphen inside a name reads as an underscore, as in the configuration.
     const name = assignment.slice(0, equals).replace(/(?<=\w)-(?=\w)/g, "_");
     const value = parseVariable(name, assignment.slice(equals + 1));
     if (value === undefined) {

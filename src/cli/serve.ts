@@ -26,7 +26,7 @@ export async function serve(options: { config?: string }, output: Output): Promi
 const DEV_DATA = "data";
 
 /**
- * Runs a server that needs no configuration and takes mail for anybody (design: for a laptop).
+ * Runs a server that needs no configuration and takes mail for anybody: for a laptop.
  *
  * @returns 0 after SIGTERM or SIGINT, 1 if it could not start, 2 for a wrong command line
  */
@@ -107,7 +107,7 @@ async function runUntilSignal(
   hangUp = () => {
     reloading = reloading.then(reload);
   };
-  // A mistake in one transaction must not end the process and everybody else's with it (design: only that transaction).
+  // A mistake in one transaction must not end the process and everybody else's with it.
   const absorb = (event: ErrorEvent | PromiseRejectionEvent) => {
     event.preventDefault();
     const cause: unknown = "reason" in event ? event.reason : event.error;

@@ -1,4 +1,4 @@
-/** Certificates that are ordered from an authority (`acme.<id>`, reference §4). */
+/** Certificates that are ordered from an authority (`acme.<id>`). */
 
 /** Algorithms of TSIG (RFC 8945 §6), by the names of the format. */
 export const TSIG_ALGORITHMS = [

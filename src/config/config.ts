@@ -47,7 +47,7 @@ export interface TlsSettings {
   /** Milliseconds. */
   readonly timeout: number;
   readonly disableProtocols: readonly ("TLSv1.2" | "TLSv1.3")[];
-  /** Names as in reference §3. */
+  /** The `setting` names of `net/cipher_suites.ts`. */
   readonly disableCiphers: readonly string[];
   readonly ignoreClientOrder: boolean;
   /** Id of the default certificate (`server.tls.certificate`). */
@@ -93,7 +93,7 @@ export interface CertificateConfig {
   readonly files?: { readonly cert: string | undefined; readonly privateKey: string | undefined };
 }
 
-/** How a check is carried out (reference §6): not at all, for the record, or refusing what fails. */
+/** How a check is carried out: not at all, for the record, or refusing what fails. */
 export type Strictness = "relaxed" | "strict" | "disable";
 
 export interface SessionConfig {
@@ -123,7 +123,7 @@ export interface SessionConfig {
     readonly allowPlainText: Setting<boolean>;
     readonly errors: { readonly total: Setting<number>; readonly wait: Setting<number> };
   };
-  /** Checks of who sends (`auth.*`, reference §6). */
+  /** Checks of who sends (`auth.*`). */
   readonly checks: {
     readonly iprev: Setting<Strictness>;
     readonly spfEhlo: Setting<Strictness>;

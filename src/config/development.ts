@@ -1,4 +1,4 @@
-/** The configuration of `deno task dev` (design §10). */
+/** The configuration of `deno task dev`. */
 
 /** Ports of the development server; 0 is any free one. */
 export interface DevelopmentOptions {

@@ -1,4 +1,4 @@
-/** The parts of the configuration that are about directories (reference §11.2). */
+/** The parts of the configuration that are about directories. */
 
 export interface Principal {
   readonly name: string;

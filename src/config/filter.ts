@@ -1,4 +1,4 @@
-/** The parts of the configuration that are about milters and hooks (reference §5.2, §5.3). */
+/** The parts of the configuration that are about milters and hooks. */
 
 import type { Setting } from "../expression/types.ts";
 

@@ -108,7 +108,7 @@ function beginParsing(text: string, options: ParseOptions): Parsed {
   };
 }
 
-/** Where a configuration is looked for when none is named (reference §1.1). */
+/** Where a configuration is looked for when none is named. */
 export const USUAL_PLACES: readonly string[] = ["config.toml", "/etc/godwit/config.toml"];
 
 /**

@@ -1,4 +1,4 @@
-/** Macros in values: `%{env:NAME}%`, `%{file:PATH}%`, `%{cfg:KEY}%` and `%{NAME}%` (reference §1.3). */
+/** Macros in values: `%{env:NAME}%`, `%{file:PATH}%`, `%{cfg:KEY}%` and `%{NAME}%`. */
 
 import { createSources, defaultSource, type Machine } from "./defaults.ts";
 import { formatPath, type KeyPath, parsePath } from "./key_path.ts";
@@ -96,7 +96,7 @@ export function expandMacros(set: KeySet, sources: MacroSources, problems: Probl
 
   const readFile = (file: string, fail: (message: string) => undefined): Expansion | undefined => {
     try {
-      // Reference §1.3: one final line break is dropped.
+      // One final line break is dropped.
       return { text: sources.readFile(file).replace(/\r?\n$/, ""), secret: true };
     } catch (error) {
       return fail(`cannot read the file ${quoted(file)}: ${reasonOf(error)}`);

@@ -36,7 +36,7 @@ export function createProblems(): Problems {
 }
 
 /**
- * One line for people, key path first (design §12.9): `session.rcpt.relay: line 12: unknown variable 'foo'`. A finding
+ * One line for people, key path first: `session.rcpt.relay: line 12: unknown variable 'foo'`. A finding
  * about the file as a whole begins with its name.
  */
 export function formatProblem(problem: ConfigProblem, file = "configuration"): string {

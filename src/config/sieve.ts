@@ -1,4 +1,4 @@
-/** The part of the configuration that is about Sieve scripts (reference §9). */
+/** The part of the configuration that is about Sieve scripts. */
 
 import type { Setting } from "../expression/types.ts";
 import type { CompiledScript, SieveLimits } from "../sieve/mod.ts";

@@ -1,4 +1,4 @@
-/** The part of the configuration that is about signing (reference §6). */
+/** The part of the configuration that is about signing. */
 
 import type { KeyObject } from "node:crypto";
 import type { Setting } from "../expression/types.ts";

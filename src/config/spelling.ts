@@ -1,4 +1,4 @@
-/** Other spellings of keys (reference §1.4) and areas of the format that godwit has no part in (§1.5). */
+/** Other spellings of keys, and areas of the format that godwit has no part in. */
 
 import { formatPath, type KeyPath } from "./key_path.ts";
 import type { Problems } from "./problems.ts";
@@ -8,7 +8,7 @@ import type { Node, TableNode } from "./toml/node.ts";
 interface Spelling {
   readonly written: readonly string[];
   readonly canonical: readonly string[];
-  /** Whether the reference asks for a load warning. */
+  /** Whether it is told as a load warning. */
   readonly warn: boolean;
 }
 

@@ -63,7 +63,7 @@ export function parseAddress(text: string): string | undefined {
 
 const CRON = /^(\d{1,2})\s+(\d{1,2}|\*)\s+([1-7]|\*)$/;
 
-/** `minute hour weekday` (reference §1.2). */
+/** `minute hour weekday`: the last two may be `*`, Monday is 1. */
 export function parseCron(text: string): Cron | undefined {
   const match = CRON.exec(text.trim());
   if (match === null) return undefined;

@@ -1,4 +1,4 @@
-/** The value types of the reference (§1.2): what may be written for a key and what it becomes. */
+/** The types of values: what may be written for a key and what it becomes. */
 
 import * as v from "valibot";
 import {
@@ -281,7 +281,7 @@ function readAll<T>(nodes: readonly Node[], item: ValueType<T>, report: Report):
   return good.length === values.length ? good : undefined;
 }
 
-/** A list, or a table whose keys are the items; keys that were taken apart at dots are joined (reference §1.1). */
+/** A list, or a table whose keys are the items; keys that were taken apart at dots are joined. */
 export function listOrKeys<T>(item: ValueType<T>): ValueType<readonly T[]> {
   const items = listOf(item);
   return {
@@ -298,7 +298,7 @@ export function listOrKeys<T>(item: ValueType<T>): ValueType<readonly T[]> {
 }
 
 /**
- * A table of entries; keys that were taken apart at dots are joined (reference §1.1).
+ * A table of entries; keys that were taken apart at dots are joined.
  *
  * @param listed value of each entry where there is only a list of them; without it a list is refused
  */

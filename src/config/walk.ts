@@ -92,7 +92,7 @@ function walkItems(
   }
 }
 
-/** The tables of a list: `[[header]]`, numbered, with ids (reference §1.4), or one table alone. */
+/** The tables of a list: `[[header]]`, numbered, with ids, or one table alone. */
 function itemsOf(node: Node, schema: SchemaNode): readonly Node[] | undefined {
   if (node.kind === "array") return node.items;
   if (node.kind !== "table") return undefined;

@@ -1,4 +1,4 @@
-/** Lists that are fetched by HTTP and kept in memory (`http-lookup.<id>`, reference §11.1). */
+/** Lists that are fetched by HTTP and kept in memory (`http-lookup.<id>`). */
 
 import type { Clock, Timer } from "../clock/mod.ts";
 import type { HttpLookupConfig } from "../config/config.ts";

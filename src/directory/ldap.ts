@@ -1,4 +1,4 @@
-/** A directory that is an LDAP server (reference §11.2, `ldap`). */
+/** A directory that is an LDAP server (type `ldap`). */
 
 import type { Clock } from "../clock/mod.ts";
 import type { LdapDirectoryConfig } from "../config/config.ts";
@@ -129,7 +129,7 @@ export function createLdapDirectory(config: LdapDirectoryConfig, options: LdapDi
   };
 }
 
-/** Reference §11.2: what says that an entry is a group; everything else is a person. */
+/** Whether classes say that an entry is a group; everything else is a person. */
 function isGroup(classes: readonly string[]): boolean {
   return classes.some((word) => word.toLowerCase() === "group" || word.toLowerCase() === "posixgroup");
 }

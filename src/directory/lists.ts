@@ -1,4 +1,4 @@
-/** Lists of entries that may hold wildcards: `lookup.<name>` and `memory` stores (reference §11.1). */
+/** Lists of entries that may hold wildcards: `lookup.<name>` and `memory` stores. */
 
 import type { Value } from "../expression/types.ts";
 

@@ -1,4 +1,4 @@
-/** Whose mail an address is: sub-addressing and catch-all over any directory (reference §5.1). */
+/** Whose mail an address is: sub-addressing and catch-all over any directory. */
 
 import type { Directory } from "./directory.ts";
 

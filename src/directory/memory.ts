@@ -1,4 +1,4 @@
-/** A directory held in the configuration file (reference §11.2, `memory`). */
+/** A directory held in the configuration file (type `memory`). */
 
 import type { MemoryDirectoryConfig, Principal } from "../config/config.ts";
 import { lowerDomain } from "./address.ts";

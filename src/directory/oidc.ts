@@ -1,4 +1,4 @@
-/** A directory that asks an OpenID Connect provider about bearer tokens (reference §11.2, `oidc`). */
+/** A directory that asks an OpenID Connect provider about bearer tokens (type `oidc`). */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock/mod.ts";

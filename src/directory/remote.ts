@@ -1,4 +1,4 @@
-/** A directory that is a mail server: SMTP, LMTP or IMAP (reference §11.2). */
+/** A directory that is a mail server: SMTP, LMTP or IMAP. */
 
 import type { RemoteDirectoryConfig } from "../config/config.ts";
 import { domainOf, localPartOf, lowerDomain } from "./address.ts";

@@ -1,4 +1,4 @@
-/** A directory in a database that is asked by the administrator's own statements (reference §11.2, `sql`). */
+/** A directory in a database that is asked by the administrator's own statements (type `sql`). */
 
 import type { SqlDirectoryConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";

@@ -47,7 +47,7 @@ function syncRunOf(code: Exclude<Code, { kind: "async" }>): SyncRun {
   return () => value;
 }
 
-/** Computes a constant now, unless that fails: then the failure belongs to run time (reference §2.7). */
+/** Computes a constant now, unless that fails: then the failure belongs to run time. */
 function fold(compute: () => Value): Code {
   try {
     return constant(compute());

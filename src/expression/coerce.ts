@@ -1,4 +1,4 @@
-/** Turns the value of an expression into what its key wants (reference §2.4, last rows). */
+/** Turns the value of an expression into what its key wants. */
 
 import { suggestion } from "./nearest.ts";
 import type { Value } from "./types.ts";
@@ -50,7 +50,7 @@ export type Coerced =
   | { readonly kind: "default" }
   | {
     readonly kind: "wrong";
-    /** Event that reports it at run time (reference §2.7). */
+    /** Event that reports it at run time. */
     readonly event: string;
     readonly message: string;
     /** What is left of a list without the items that do not fit. */
@@ -182,7 +182,7 @@ function coerceList(value: Value, of: SettingType): Coerced {
     : { kind: "wrong", event: failure.event, message: failure.message, rest: values };
 }
 
-/** The event of a computed id that is not defined (reference §2.7). */
+/** The event of a computed id that is not defined. */
 function eventOf(what: string): string {
   switch (what) {
     case "directory":

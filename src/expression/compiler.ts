@@ -1,4 +1,4 @@
-/** Turns a tree into closures (design §6): names, constants and patterns are settled here, at load. */
+/** Turns a tree into closures: names, constants and patterns are settled here, at load. */
 
 import { RE2JS } from "re2js";
 import type { BinaryOperator, Node } from "./ast.ts";
@@ -100,7 +100,7 @@ export function inOrder(findings: readonly Finding[]): Finding[] {
   return [...findings].sort((a, b) => a.position - b.position);
 }
 
-/** What compiling collects; `if` and `then` of one item share it, since captures hold in both (reference §2.4). */
+/** What compiling collects; `if` and `then` of one item share it, since captures hold in both. */
 export interface Compilation {
   readonly surroundings: Surroundings;
   readonly problems: Finding[];
@@ -356,7 +356,7 @@ function compileHostCall(state: Compilation, call: Call, called: HostFunction): 
   });
 }
 
-/** Whatever a host function throws means that it could not answer (reference §2.7). */
+/** Whatever a host function throws means that it could not answer. */
 function asFailure(name: string, error: unknown): Error {
   if (error instanceof LookupUnavailable || error instanceof TypeMismatch) return error;
   const detail = error instanceof Error ? error.message : String(error);

@@ -138,7 +138,7 @@ const TRUTHS: ReadonlyMap<string, boolean> = new Map([
   ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
 ]);
 
-// Reference §2.4: IP addresses are canonical text, IPv4-mapped IPv6 appears as IPv4.
+// IP addresses are canonical text, IPv4-mapped IPv6 appears as IPv4.
 function canonicalIp(text: string): string | undefined {
   if (!ipaddr.isValid(text) || (!text.includes(":") && !ipaddr.IPv4.isValidFourPartDecimal(text))) return undefined;
   return ipaddr.process(text).toString();

@@ -1,4 +1,4 @@
-/** Cuts an expression into tokens (reference §2.2, §1.4). */
+/** Cuts an expression into tokens. */
 
 /** An operator or bracket, in its canonical spelling. */
 export type Symbol =
@@ -48,7 +48,7 @@ const SYMBOL = /<=|>=|==|!=|&&|\|\||[()[\],!\-+*/<>=^&|]/y;
 const BLANK = /\s+/y;
 const CLOSING: Readonly<Record<string, RegExp>> = { "'": /['\\]/g, '"': /["\\]/g };
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "\\": "\\", "'": "'", '"': '"' };
-// Reference §1.4: the docs show single characters too.
+// Examples of the format show single characters too.
 const SPELLINGS: Readonly<Record<string, Symbol>> = { "=": "==", "&": "&&", "|": "||" };
 
 /**

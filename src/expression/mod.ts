@@ -1,5 +1,5 @@
 /**
- * The expression language of configuration values (reference §2): lexer, parser, compiler to closures, functions,
+ * The expression language of configuration values: lexer, parser, compiler to closures, functions,
  * typed variables, and settings with their if/then/else lists and defaults. Pure: whatever an expression asks of the
  * world goes through the {@link FunctionHost} that its caller hands in.
  *

@@ -1,4 +1,4 @@
-/** Reads an expression into a tree, by precedence climbing (reference §2.3). */
+/** Reads an expression into a tree, by precedence climbing. */
 
 import type { BinaryOperator, Node } from "./ast.ts";
 import { type Symbol, SyntaxProblem, type Token, tokenize } from "./lexer.ts";
@@ -9,7 +9,7 @@ export const LONGEST_EXPRESSION = 65_536;
 /** Deepest tree: bounds the stack that parsing, compiling and evaluating need. */
 export const DEEPEST_NESTING = 200;
 
-// Reference §2.3, levels 9 to 3; a higher number binds tighter. Levels 2 and 1 are unary and postfix.
+// A higher number binds tighter. Unary operators bind tighter than all of these, calls and indexes tighter than those.
 const PRECEDENCE: Readonly<Partial<Record<Symbol, number>>> = {
   "||": 1,
   "&&": 2,

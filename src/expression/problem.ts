@@ -1,4 +1,4 @@
-/** What is wrong with an expression, found at load (reference §2.7). */
+/** What is wrong with an expression, found at load. */
 
 /** One problem. Several may be found in one setting. */
 export interface ExpressionProblem {

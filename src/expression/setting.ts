@@ -1,4 +1,4 @@
-/** Settings of type `ctx→T`: constants, expressions and if/then/else lists with a default (reference §2.1). */
+/** Settings of type `ctx→T`: constants, expressions and if/then/else lists with a default. */
 
 import { accountOf } from "./account.ts";
 import { zeroValue } from "./coerce.ts";

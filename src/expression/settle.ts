@@ -1,4 +1,4 @@
-/** From items to a value: what a setting comes to, now if it can be told, else whenever it is asked (reference §2.1). */
+/** From items to a value: what a setting comes to, now if it can be told, else whenever it is asked. */
 
 import type { Captures, Code } from "./code.ts";
 import { coerce, type Coerced, type SettingType, type SettingValue } from "./coerce.ts";
@@ -56,7 +56,7 @@ function evaluator(
     return type.orFalse === true || type.kind === "boolOrStr" ? false : useDefault(scope);
   };
 
-  // Reference §2.7: after a mismatch the condition is false, the result is `false`.
+  // After a mismatch the condition is false, the result is `false`.
   const absorb = (error: unknown, scope: Scope): false => {
     if (!(error instanceof TypeMismatch)) throw error;
     scope.onError?.({ event: "eval.error", key, message: error.message });

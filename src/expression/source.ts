@@ -1,4 +1,4 @@
-/** Reads the TOML value of a setting into conditions and results (reference §2.1). */
+/** Reads the TOML value of a setting into conditions and results. */
 
 import type { Node } from "./ast.ts";
 import { type Code, constant } from "./code.ts";
@@ -78,7 +78,7 @@ export function readSource(options: SettingOptions, source: unknown): ReadSource
     variables: VARIABLES[context],
     environment,
     ...wordsOf(type),
-    // Reference §1.4: the docs use `rcpt` where no recipient exists yet.
+    // Examples of the format have `rcpt` here, where no recipient exists yet.
     aliases: key === "session.mail.rewrite" ? { rcpt: "sender" } : {},
   };
   const reading: Reading = { type, surroundings, items: [], problems: [], warnings: [], reads: new Set() };
@@ -138,7 +138,7 @@ function readResultCode(reading: Reading, state: Compilation, source: unknown, p
   if (typeof source === "boolean" || typeof source === "number") return constant(source);
   if (typeof source === "bigint") return constant(Number(source));
   if (typeof source === "string") {
-    // Reference §2.1: "" is the empty text.
+    // "" is the empty text.
     if (source === "" || standsAlone(source, reading.type)) return constant(source.trim());
     return readExpression(reading, state, source, place);
   }
@@ -153,7 +153,7 @@ function readResultCode(reading: Reading, state: Compilation, source: unknown, p
   return constant(false);
 }
 
-/** Durations and rates are literals only as the whole result (reference §2.2). */
+/** Durations and rates are literals only as the whole result. */
 function standsAlone(source: string, type: SettingType): boolean {
   if (type.kind === "rate") return parseRate(source) !== undefined;
   return type.kind === "dur" && parseDuration(source) !== undefined;
@@ -202,7 +202,7 @@ function note(reading: Reading, message: string, place: Place, source = "", posi
   reading.problems.push({ message, position, source, ...place });
 }
 
-/** Bare words that mean themselves: the key's enum words and ids (reference §2.2). */
+/** Bare words that mean themselves: the key's enum words and ids. */
 function wordsOf(type: SettingType): Pick<Surroundings, "words" | "findWord"> {
   switch (type.kind) {
     case "enum":
@@ -220,7 +220,7 @@ export function isTable(value: unknown): value is Readonly<Record<string, unknow
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-/** A numbered list in its flattened form, `relay.0.if = …`, equals an array (reference §1.1). */
+/** A numbered list in its flattened form, `relay.0.if = …`, equals an array. */
 export function asList(source: unknown): unknown {
   if (!isTable(source)) return source;
   const keys = Object.keys(source);

@@ -2,7 +2,7 @@
 
 import type { Node } from "./ast.ts";
 
-/** Functions whose result is a boolean (reference §2.6). */
+/** Functions whose result is a boolean. */
 const TESTS: ReadonlySet<string> = new Set([
   "is_local_domain",
   "is_local_address",

@@ -26,11 +26,11 @@ export interface FunctionHost {
 export interface Scope {
   readonly variables: Readonly<Record<string, Value | undefined>>;
   readonly functions: FunctionHost;
-  /** Told of run-time errors (`eval.error` and kin, reference §2.7); optional. */
+  /** Told of run-time errors (`eval.error` and kin); optional. */
   readonly onError?: (error: EvaluationError) => void;
 }
 
-/** A run-time error of an expression that was absorbed (reference §2.7). */
+/** A run-time error of an expression that was absorbed. */
 export interface EvaluationError {
   /** `eval.error`, `eval.directory-not-found`, `smtp.id-not-found`, ... */
   readonly event: string;
@@ -41,7 +41,7 @@ export interface EvaluationError {
 
 /**
  * A function that reaches outside could not reach it. Inbound stages answer `451 4.3.0`, outbound recipients are
- * deferred; never a permanent refusal (reference §2.7).
+ * deferred; never a permanent refusal.
  */
 export class LookupUnavailable extends Error {
   override readonly name = "LookupUnavailable";
@@ -78,7 +78,7 @@ export interface SettingAccount<T> {
   readonly value: T;
   /** Items that were looked at, in order: those of the file, and those of the default if it came to that. */
   readonly steps: readonly AccountStep[];
-  /** Run-time errors that were absorbed (reference §2.7). */
+  /** Run-time errors that were absorbed. */
   readonly errors: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** Durations, rates and sizes (reference §1.2): the one place that reads and writes them. */
+/** Durations, rates and sizes: the one place that reads and writes them. */
 
 /** `count` events per `period` milliseconds. */
 export interface Rate {

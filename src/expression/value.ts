@@ -1,8 +1,8 @@
-/** What values do: truth, comparison, arithmetic and conversion (reference §2.4). */
+/** What values do: truth, comparison, arithmetic and conversion. */
 
 import type { Value } from "./types.ts";
 
-/** A value of the wrong kind at run time; settings absorb it (reference §2.7). */
+/** A value of the wrong kind at run time; settings absorb it. */
 export class TypeMismatch extends Error {
   override readonly name = "TypeMismatch";
 }

@@ -1,4 +1,4 @@
-/** Which variables exist where, and of what type (reference §2.5). */
+/** Which variables exist where, and of what type. */
 
 import type { Context, Value } from "./types.ts";
 import { nearestName } from "./nearest.ts";
@@ -73,7 +73,7 @@ export function emptyValue(type: VariableType): Value {
   }
 }
 
-/** Finds the variable that `name` means in `variables`, or undefined. Takes the spellings of reference §1.4. */
+/** Finds the variable that `name` means in `variables`, or undefined. Takes hyphens for underscores, and `ehlo_domain`. */
 export function findVariable(name: string, variables: VariableSet): string | undefined {
   if (Object.hasOwn(variables, name)) return name;
   const underscored = name.replaceAll("-", "_");

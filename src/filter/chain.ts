@@ -63,7 +63,7 @@ export interface FilterRun {
 }
 
 /**
- * Puts filters in order: milters, then scripts, then hooks, those of one kind as they come (reference §5.1).
+ * Puts filters in order: milters, then scripts, then hooks, those of one kind as they come.
  *
  * @returns nothing if there are no filters, so that sessions without any need not ask
  */
@@ -81,7 +81,7 @@ export function createFilterChain(filters: readonly Filter[]): FilterChain | und
 const ACCEPT: Verdict = { kind: "accept" };
 const NOTHING_SAID: Remark = { verdict: ACCEPT, filter: "" };
 const QUARANTINE: Verdict = { kind: "quarantine" };
-/** When a filter fails by an exception (design §4, rule 9). */
+/** When a filter fails by an exception, which costs the transaction and nothing else. */
 const FAILED: Verdict = { kind: "reply", reply: reply(451, "4.3.0", "A filter failed for now, try again later") };
 
 /** What the sessions of a chain share. */

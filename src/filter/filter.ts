@@ -8,10 +8,10 @@ import type { NewMessage } from "../queue/types.ts";
 import type { FiledCopy, MailParameters, RcptParameters } from "../smtp/envelope.ts";
 import type { Reply } from "../smtp/reply.ts";
 
-/** Where in a session filters are asked (reference §5.2, §5.3). */
+/** Where in a session filters are asked. */
 export type Stage = "connect" | "ehlo" | "mail" | "rcpt" | "data";
 
-/** The kinds of filters, in the order in which they are asked at each stage (reference §5.1). */
+/** The kinds of filters, in the order in which they are asked at each stage. */
 export const FILTER_KINDS = ["milter", "script", "hook"] as const;
 
 /** One of {@link FILTER_KINDS}. */

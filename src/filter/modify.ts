@@ -204,7 +204,7 @@ export function memoryEditable(bytes: Uint8Array): EditableContent {
   return { size: bytes.length, head: bytes, complete: true, chunks: () => [bytes], withHead: memoryEditable };
 }
 
-// What filters send is content like any other: no bare CR or LF may leave this server (design §4, rule 6).
+// What filters send is content like any other: no bare CR or LF may leave this server.
 function withCrlf(bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
   const normalizer = new NewlineNormalizer();

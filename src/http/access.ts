@@ -1,4 +1,4 @@
-/** Who may administer: the rule below the table of reference §12.2. */
+/** Who may administer, as docs/configuration.md ("Logs, metrics, HTTP") has it. */
 
 import { Buffer } from "node:buffer";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";

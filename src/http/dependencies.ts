@@ -124,8 +124,8 @@ export interface HttpDependencies {
   /** The Prometheus text. */
   metricsText(): Promise<string>;
   /**
-   * Whether `storage.directory` may hold administrators. With none there, no token and no fallback administrator, the
-   * loopback rule of reference §12.2 applies.
+   * Whether `storage.directory` may hold administrators. With none there, no token and no fallback administrator,
+   * whoever comes from a loopback address is let in.
    */
   readonly directoryHasAdministrators: boolean;
   /** Checks a login in `storage.directory`. Rejects with `LookupUnavailable` if that cannot be reached. */

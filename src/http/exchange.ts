@@ -14,7 +14,7 @@ export interface Exchange {
   readonly host: string;
   /** Client address: the peer's, or with `http.use-x-forwarded` what the proxy says. */
   readonly clientIp: string;
-  /** Variables of the context `http` (reference §2.5). */
+  /** Variables of the context `http`. */
   readonly scope: Scope;
   /** Who was let in to administer, once that is known. */
   administrator?: string;

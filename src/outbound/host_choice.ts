@@ -92,7 +92,7 @@ async function chooseForAlike(
   return { connection, localIp, tls, positions };
 }
 
-/** The definition that a strategy names; an unknown name means the built-in one (reference §2.7). */
+/** The definition that a strategy names; an unknown name means the built-in one. */
 function definitionOf<T>(
   { key }: Setting<string>,
   id: string,

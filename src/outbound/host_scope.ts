@@ -1,4 +1,4 @@
-/** What strategy settings are evaluated against: the variables of the contexts `queue` and `host` (reference §2.5). */
+/** What strategy settings are evaluated against: the variables of the contexts `queue` and `host`. */
 
 import type { FunctionHost, Scope, Value } from "../expression/types.ts";
 import type { DeliveryJob, QueuedRecipient } from "../queue/types.ts";

@@ -1,5 +1,5 @@
 /**
- * `[[queue.limiter.outbound]]` (reference §7.2): rates and numbers at the same time of attempts, counted together with
+ * `[[queue.limiter.outbound]]`: rates and numbers at the same time of attempts, counted together with
  * all other nodes.
  *
  * Recipients of one job share a transaction, but limiters may look at each of them. What they have in common is counted

@@ -1,5 +1,5 @@
 /**
- * `[[queue.quota]]` (reference §7.2): what a message counts for, and the statements that let it into the queue only where
+ * `[[queue.quota]]`: what a message counts for, and the statements that let it into the queue only where
  * there is room.
  *
  * The rows of `quota_uses` are written in the commit that queues the message and go with its recipients; triggers keep

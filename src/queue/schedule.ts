@@ -1,4 +1,4 @@
-/** When a recipient is tried again, when its sender hears of a delay, and when the queue gives up (reference §7.1). */
+/** When a recipient is tried again, when its sender hears of a delay, and when the queue gives up. */
 
 import type { ScheduleConfig } from "../config/config.ts";
 import type { MessageRecord, RecipientRecord } from "./record.ts";

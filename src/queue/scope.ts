@@ -1,4 +1,4 @@
-/** The variables that strategies see (context `queue`, reference §2.5). */
+/** The variables that strategies see (context `queue`). */
 
 import type { EvaluationError, FunctionHost, Scope } from "../expression/types.ts";
 import { domainOf, type MessageRecord, type RecipientRecord } from "./record.ts";

@@ -139,7 +139,7 @@ export async function settleDeferral(
     & Pick<Extract<Outcome, { kind: "deferred" }>, "waits" | "retryAfter" | "notBefore" | "untried">
     & { readonly limited?: boolean } = {},
 ): Promise<Settlement> {
-  // A limit of ours is not a failed attempt (reference §7.2): the schedule does not advance.
+  // A limit of ours is not a failed attempt: the schedule does not advance.
   const attempts = before.attempts + (retryAfter === undefined ? 1 : 0);
   const unattempted = retryAfter === undefined && untried === undefined ? {} : { unattempted: true } as const;
   const failed: RecipientRecord = {

@@ -16,7 +16,7 @@ export interface Strategy {
   readonly fallback: ScheduleConfig;
 }
 
-/** The schedule of reference §7.1 for other hosts; also what a file that redefines everything falls back to. */
+/** The schedule for other hosts; also what a file that redefines everything falls back to. */
 const REMOTE: ScheduleConfig = {
   id: "remote",
   queueName: "remote",

@@ -15,7 +15,7 @@ export interface NoticeWorld {
 }
 
 /**
- * The variables of the context `queue` (reference §2.5): those of the message that the notification is about, and of
+ * The variables of the context `queue`: those of the message that the notification is about, and of
  * the first recipient in it. `source` is that of the notification.
  */
 export function noticeScope(

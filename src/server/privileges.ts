@@ -1,4 +1,4 @@
-/** Gives up root after the ports are bound (reference §3: RUN_AS_USER, RUN_AS_GROUP). */
+/** Gives up root after the ports are bound (RUN_AS_USER, RUN_AS_GROUP). */
 
 import process from "node:process";
 

@@ -23,7 +23,7 @@ import { type Run, spend } from "./run.ts";
 import { threadName } from "./thread_name.ts";
 import { findVariable, variableText } from "./variable.ts";
 
-/** An expression of a script. A value of the wrong kind makes it `false`, and is logged (reference §2.7). */
+/** An expression of a script. A value of the wrong kind makes it `false`, and is logged. */
 export type ScriptExpression = (run: Run) => Value | Promise<Value>;
 
 /** What expressions of a script are evaluated against: every scope here is one. */

@@ -37,9 +37,9 @@ export interface SieveHost {
   maySendFrom?(address: string): boolean;
   /** A new right side included: `id@host`, for Message-ID. */
   messageId?(): string;
-  /** Functions of expressions that reach outside (reference §2.6). */
+  /** Functions of expressions that reach outside. */
   readonly functions?: FunctionHost;
-  /** `exec` (reference §9): true on exit status 0. Programs that are not allowed throw. */
+  /** `exec`: true on exit status 0. Programs that are not allowed throw. */
   execute?(program: string, args: readonly string[]): Answer<boolean>;
   /** Asked now and then by a run that goes on and on: a promise makes it wait while others have their turn. */
   pause?(): Promise<void> | undefined;
@@ -66,7 +66,7 @@ export interface SieveLimits {
   readonly mimeDepth: number;
 }
 
-/** Reference §9. */
+/** The defaults of `sieve.trusted.limits`. */
 export const DEFAULT_LIMITS: SieveLimits = {
   instructions: 10_000,
   milliseconds: 10_000,

@@ -23,7 +23,7 @@ export type EventFields = Readonly<Record<string, FieldValue>>;
 /** Takes one event. Never throws and never blocks. */
 export type Emit = (name: EventName, fields?: EventFields) => void;
 
-/** Every event with its default level and what it means. Names are `area.name` (reference §12.1). */
+/** Every event with its default level and what it means. Names are `area.name`. */
 export const EVENTS = {
   // server: the life of the program
   "server.startup": { level: "info", text: "godwit started" },

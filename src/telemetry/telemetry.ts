@@ -12,7 +12,7 @@ import { within } from "./within.ts";
 
 /** What {@link createTelemetry} needs. Everything but the writers and the clock can be changed by `reconfigure`. */
 export interface TelemetryOptions {
-  /** None: the console at `info` (reference §12.1). One that is not enabled: no output. */
+  /** None: the console at `info`. One that is not enabled: no output. */
   readonly tracers: readonly TracerConfig[];
   /** Levels of single events, `disable` for none; names may hold `*`. */
   readonly eventLevels: ReadonlyMap<string, string>;

@@ -1,4 +1,4 @@
-/** `[[queue.limiter.inbound]]` (reference §7.2): all that match apply, each at the first stage that knows enough. */
+/** `[[queue.limiter.inbound]]`: all that match apply, each at the first stage that knows enough. */
 
 import type { InboundLimiterConfig, LimiterStage } from "../config/config.ts";
 import type { Scope } from "../expression/types.ts";

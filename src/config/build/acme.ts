@@ -1,4 +1,4 @@
-/** Builds `acme.*`: certificates that are ordered from an authority (reference §4). */
+/** Builds `acme.*`: certificates that are ordered from an authority. */
 
 import type {
   AcmeChallengeConfig,

@@ -1,4 +1,4 @@
-/** Builds `certificate.*`: reads the PEM texts and checks that key and certificate can be used (reference §4). */
+/** Builds `certificate.*`: reads the PEM texts and checks that key and certificate can be used. */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { CertificateConfig } from "../config.ts";

@@ -31,7 +31,7 @@ export interface BuildContext {
   readonly events: readonly string[] | undefined;
 }
 
-/** The absolute form of a path in the file (reference §1.1). */
+/** The absolute form of a path in the file: relative ones start at the folder of the configuration file. */
 export function absolutePath(context: BuildContext, path: string): string {
   return isAbsolute(path) ? path : resolve(context.folder, path);
 }

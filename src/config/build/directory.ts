@@ -1,4 +1,4 @@
-/** Builds `directory.*` (reference §11.2). */
+/** Builds `directory.*`. */
 
 import { suggestion } from "../../expression/mod.ts";
 import type { DirectoryConfig, MemoryDirectoryConfig, Principal, SqlDirectoryConfig, StoreConfig } from "../config.ts";

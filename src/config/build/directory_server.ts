@@ -1,4 +1,4 @@
-/** Builds directories that ask another server: LDAP, SMTP, LMTP, IMAP, OpenID Connect (reference §11.2). */
+/** Builds directories that ask another server: LDAP, SMTP, LMTP, IMAP, OpenID Connect. */
 
 import type {
   DirectoryCacheConfig,

@@ -1,4 +1,4 @@
-/** Builds `session.milter.*` and `session.hook.*` (reference §5.2, §5.3). */
+/** Builds `session.milter.*` and `session.hook.*`. */
 
 import type { HookConfig, MilterConfig } from "../filter.ts";
 import { parseHost } from "../syntax.ts";

@@ -1,4 +1,4 @@
-/** Builds inbound limiters (reference §7.2), automatic bans (§3) and lists that are fetched (§11.1). */
+/** Builds inbound limiters, automatic bans and lists that are fetched. */
 
 import { type CompileEnvironment, compileSetting, type Context, type SettingSource } from "../../expression/mod.ts";
 import type { Rate } from "../config.ts";

@@ -1,4 +1,4 @@
-/** Builds `session.mta-sts`: the policy that is served for local domains (reference §5.1). */
+/** Builds `session.mta-sts`: the policy that is served for local domains. */
 
 import type { MtaStsConfig } from "../config.ts";
 import type { BuildContext } from "./context.ts";

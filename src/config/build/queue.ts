@@ -1,4 +1,4 @@
-/** Builds `queue.*`: strategies and what they choose among, with the built-in definitions (reference §7.1). */
+/** Builds `queue.*`: strategies and what they choose among, with the built-in definitions. */
 
 import { suggestion } from "../../expression/mod.ts";
 import type { ConnectionConfig, QueueConfig, RouteConfig, ScheduleConfig, TlsPolicyConfig } from "../config.ts";
@@ -9,7 +9,7 @@ import { absolutePath, type BuildContext } from "./context.ts";
 
 const DAY = 86_400_000;
 
-/** Reference §1.4. */
+/** Bytes. */
 const LONGEST_QUEUE_NAME = 64;
 
 /** Virtual queues that exist unless the file defines them, with their threads. */
@@ -133,7 +133,7 @@ function checkQueueNames({ reader }: BuildContext, queues: readonly string[]): v
   }
 }
 
-/** Places that a delivery fills in (reference §7.1). */
+/** What a delivery fills in where a path names it in braces. */
 const PLACES: readonly string[] = ["domain", "local", "account"];
 
 type PathKey = "queue.route.<id>.path" | "queue.route.<id>.sieve";

@@ -1,4 +1,4 @@
-/** Builds `report.*` (reference §8). */
+/** Builds `report.*`. */
 
 import type { AggregateReportConfig, FailureReportConfig, ReportConfig } from "../config.ts";
 import type { Node } from "../toml/node.ts";

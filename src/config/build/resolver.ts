@@ -1,4 +1,4 @@
-/** Builds `resolver.*` and `cache.dns.*` (reference §10). */
+/** Builds `resolver.*` and `cache.dns.*`. */
 
 import type { ResolverConfig } from "../config.ts";
 import { absolutePath, type BuildContext } from "./context.ts";

@@ -87,7 +87,7 @@ function compile(
   };
 }
 
-/** Values that came from a macro are not shown (reference §1.3), and what is quoted is a piece of one. */
+/** Values that came from a macro are not shown, and what is quoted is a piece of one. */
 function withoutQuotes(message: string): string {
   const quote = message.search(/["']/);
   return quote < 0

@@ -1,4 +1,4 @@
-/** Builds `server.*`: listeners with their sockets and TLS (reference §3). */
+/** Builds `server.*`: listeners with their sockets and TLS. */
 
 import { suggestion } from "../../expression/mod.ts";
 import type { AcmeConfig, CertificateConfig, ListenerConfig, Network, ServerConfig } from "../config.ts";
@@ -55,7 +55,7 @@ export function buildServer(
     threadPool: reader.get("global.thread-pool"),
     listeners,
     blockedIp: reader.get("server.blocked-ip"),
-    // Reference §3: the loopback addresses always belong.
+    // The loopback addresses always belong.
     allowedIp: [...allowedIp, ...LOOPBACK.filter((own) => !allowedIp.some((one) => one.address === own.address))],
     autoBan: buildAutoBan(context),
   };
@@ -110,7 +110,7 @@ function buildListener({ reader }: BuildContext, id: string): ListenerConfig | u
   };
 }
 
-/** What the runtime cannot do is accepted with a load warning (reference §3). */
+/** What the runtime cannot do is accepted with a load warning. */
 function checkSocketOptions({ reader }: BuildContext): void {
   const advise = (pattern: Pattern, ids: readonly string[], message: string) => {
     if (reader.isSet(pattern, ...ids)) reader.warning(pattern, ids, message);

@@ -1,4 +1,4 @@
-/** Builds `session.*` (reference §5). */
+/** Builds `session.*`. */
 
 import type { SessionConfig } from "../config.ts";
 import type { BuildContext } from "./context.ts";

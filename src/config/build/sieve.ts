@@ -1,4 +1,4 @@
-/** Builds `sieve.trusted.*`, `sieve.user.*` and `session.*.script` (reference §9). */
+/** Builds `sieve.trusted.*`, `sieve.user.*` and `session.*.script`. */
 
 import { isAbsolute } from "node:path";
 import type { CompileEnvironment } from "../../expression/mod.ts";

@@ -1,4 +1,4 @@
-/** Builds `signature.*`, `auth.dkim.sign` and `auth.arc.seal`: reads the keys and checks that they can sign (reference §6). */
+/** Builds `signature.*`, `auth.dkim.sign` and `auth.arc.seal`: reads the keys and checks that they can sign. */
 
 import type { KeyObject } from "node:crypto";
 import { domainToAscii } from "../../smtp/mod.ts";

@@ -1,4 +1,4 @@
-/** Builds `store.*`, `storage.*` and `lookup.*` (reference §11.1). */
+/** Builds `store.*`, `storage.*` and `lookup.*`. */
 
 import { isAbsolute, resolve } from "node:path";
 import { suggestion } from "../../expression/mod.ts";

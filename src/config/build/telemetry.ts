@@ -1,4 +1,4 @@
-/** Builds tracers, event levels and the settings of HTTP listeners (reference §12). */
+/** Builds tracers, event levels and the settings of HTTP listeners. */
 
 import type { Config, HttpConfig, TracerConfig } from "../config.ts";
 import type { Pattern } from "../schema/mod.ts";
@@ -46,7 +46,7 @@ function buildTracer(context: BuildContext, id: string): TracerConfig | undefine
   };
 }
 
-/** Areas of event names (reference §12.1). */
+/** Areas of event names: what stands before the dot. */
 const AREAS: readonly string[] =
   ("acme arc auth cluster config dane delivery dkim dmarc eval http housekeeper incoming-report iprev limit mail-auth " +
     "message-ingest milter mta-hook mta-sts network outgoing-report purge queue resource security server sieve smtp " +

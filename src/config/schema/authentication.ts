@@ -1,4 +1,4 @@
-/** Keys of reference §6: SPF, DKIM, ARC and DMARC, and the signatures godwit makes. */
+/** Keys of `auth` and `signature`: SPF, DKIM, ARC and DMARC, and the signatures godwit makes. */
 
 import { bool, choice, domain, dur, filled, listOf } from "../value_type.ts";
 import { MX, when } from "./condition.ts";

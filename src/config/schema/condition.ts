@@ -2,10 +2,10 @@
 
 import type { Source } from "./spec.ts";
 
-/** Shorthand of the reference: the session came in on the port for mail exchange. */
+/** The session came in on the port for mail exchange. */
 export const MX = "listener == 'smtp' || local_port == 25";
 
-/** Shorthand of the reference: the session came in by SMTP to submit mail. */
+/** The session came in by SMTP to submit mail. */
 export const SUBMIT = `protocol == 'smtp' && !(${MX})`;
 
 export const AUTHENTICATED = "!is_empty(authenticated_as)";

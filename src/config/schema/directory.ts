@@ -1,4 +1,4 @@
-/** Keys of reference §11.2: directories. */
+/** Keys of `directory`. */
 
 import {
   address,

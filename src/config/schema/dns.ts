@@ -1,4 +1,4 @@
-/** Keys of reference §10: the resolver, its cache, and AS numbers. */
+/** Keys of the resolver, its cache, and AS numbers. */
 
 import { bool, choice, dur, filled, int, listOf, serverAddress, size, span, text, url } from "../value_type.ts";
 import { allLater, key, later, only, optional, required } from "./spec.ts";

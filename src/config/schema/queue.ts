@@ -1,4 +1,4 @@
-/** Keys of reference §7: strategies, their definitions, limiters and quotas. */
+/** Keys of `queue`: strategies, their definitions, limiters and quotas. */
 
 import { bool, choice, dur, filled, host, hostname, int, ip, listOf, rate, size, span, text } from "../value_type.ts";
 import { asBool, asId } from "./setting_shape.ts";

@@ -1,4 +1,4 @@
-/** Keys of reference §8 (reports) and §9 (Sieve). */
+/** Keys of `report` and `sieve`. */
 
 import { bool, dur, filled, glob, hostname, int, listOf, orFalse, size, span } from "../value_type.ts";
 import {

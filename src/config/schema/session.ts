@@ -1,4 +1,4 @@
-/** Keys of reference §5: sessions, milters and hooks. */
+/** Keys of `session`: its stages, milters and hooks. */
 
 import {
   bool,

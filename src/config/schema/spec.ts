@@ -4,7 +4,7 @@ import type { Context, Setting } from "../../expression/mod.ts";
 import type { ValueType } from "../value_type.ts";
 import type { SettingShape } from "./setting_shape.ts";
 
-/** A value as TOML has it; defaults are written in this form too, just as the reference shows them. */
+/** A value as TOML has it; defaults are written in this form too. */
 export type Source = string | number | boolean | readonly Source[] | { readonly [key: string]: Source };
 
 /** What computed defaults can ask for. */

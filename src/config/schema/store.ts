@@ -1,4 +1,4 @@
-/** Keys of reference §11.1 (stores and lists) and §11.3 (cluster). */
+/** Keys of stores, lists and the cluster. */
 
 import {
   bool,

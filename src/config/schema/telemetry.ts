@@ -1,4 +1,4 @@
-/** Keys of reference §12: tracers, metrics, webhooks and HTTP. */
+/** Keys of tracers, metrics, webhooks and HTTP. */
 
 import { bool, choice, dur, entriesOf, filled, headerLine, listOf, rate, text, url } from "../value_type.ts";
 import { asInt, asText } from "./setting_shape.ts";

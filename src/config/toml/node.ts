@@ -43,7 +43,7 @@ export type Node = ScalarNode | ArrayNode | TableNode | BrokenNode;
 /** Keys of a table that stand for positions of a list: `bind.0`, `relay.1.if`. */
 const POSITION = /^(?:0|[1-9][0-9]{0,5})$/;
 
-/** The items of a table whose keys are all numbers, in numeric order, or `undefined` (reference §1.1, numbered lists). */
+/** The items of a table whose keys are all numbers, in numeric order, or `undefined`. */
 export function numberedItems(table: TableNode): readonly Node[] | undefined {
   const keys = [...table.entries.keys()];
   if (keys.length === 0 || !keys.every((key) => POSITION.test(key))) return undefined;

@@ -1,4 +1,4 @@
-/** TOML strings and keys, with the escapes that TOML does not know kept as they are (reference §1.1). */
+/** TOML strings and keys, with the escapes that TOML does not know kept as they are. */
 
 import { parse, TomlError } from "smol-toml";
 import { formatPath, type KeyPath } from "../key_path.ts";

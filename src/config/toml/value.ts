@@ -96,7 +96,7 @@ function looksLikeSet(cursor: Cursor): boolean {
 
 const REST_OF_SET = /(?:"[^"\n]*"|'[^'\n]*'|#[^\n]*|[^"'#}])*\}/y;
 
-/** Reports set braces and steps over them (reference §1.1). */
+/** Reports set braces, `{ "a", "b" }`, which other formats have, and steps over them. */
 function skipSet(cursor: Cursor, path: KeyPath, start: number): Node | undefined {
   const line = lineAt(cursor, start);
   cursor.problems.push({

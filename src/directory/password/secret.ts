@@ -1,4 +1,4 @@
-/** What a secret of a directory is, recognised by its prefix (reference §11.2), and checking one in this thread. */
+/** What a secret of a directory is, recognised by its prefix, and checking one in this thread. */
 
 import { createHash } from "node:crypto";
 import { isSame, readBase64 } from "./crypt_base64.ts";
@@ -96,7 +96,7 @@ function slow(scheme: Scheme, hash: string): Secret {
   return { kind: "slow", scheme: scheme.prefix, hash, verify: scheme.verify };
 }
 
-/** True if the secret is plain text without `{PLAIN}` or `{CLEAR}` in front: worth a warning (reference §11.2). */
+/** True if the secret is plain text without `{PLAIN}` or `{CLEAR}` in front: worth a warning. */
 export function isPlainSecret(secret: string): boolean {
   return readSecret(secret).kind === "plain" && !BRACES.test(secret);
 }

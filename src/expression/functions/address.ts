@@ -1,4 +1,4 @@
-/** Functions of mail and IP addresses (reference §2.6). */
+/** Functions of mail and IP addresses. */
 
 import ipaddr from "ipaddr.js";
 import { textOf, TypeMismatch } from "../value.ts";

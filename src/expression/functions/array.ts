@@ -1,4 +1,4 @@
-/** Functions of arrays and of any value (reference §2.6). */
+/** Functions of arrays and of any value. */
 
 import { arrayOf, compare, isArray, isEqual, isTrue } from "../value.ts";
 import type { Value } from "../types.ts";

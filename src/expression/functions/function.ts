@@ -20,7 +20,7 @@ export type PureFunction =
 /** What an argument of a host function must be. All but `value` are constants that the load checks. */
 export type ArgumentRole = "value" | "directory" | "list" | "store" | "writable" | "database" | "sql" | "record-type";
 
-/** A function that reaches outside (reference §2.6, †). Optional arguments come last and are passed as `""`. */
+/** A function that reaches outside. Optional arguments come last and are passed as `""`. */
 export interface HostFunction {
   readonly roles: readonly ArgumentRole[];
   readonly optional: number;

@@ -1,4 +1,4 @@
-/** The `hash` function (reference §2.6). */
+/** The `hash` function. */
 
 import { createHash } from "node:crypto";
 import { textOf, TypeMismatch } from "../value.ts";

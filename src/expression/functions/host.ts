@@ -1,4 +1,4 @@
-/** Functions that reach outside through the {@link FunctionHost} (reference §2.6, †). */
+/** Functions that reach outside through the {@link FunctionHost}. */
 
 import type { Value } from "../types.ts";
 import { isArray, numberOf, textOf } from "../value.ts";

@@ -1,4 +1,4 @@
-/** All functions by name (reference §2.6). `matches`, `if_then` and `config_get` need the compiler and live there. */
+/** All functions by name. `matches`, `if_then` and `config_get` need the compiler and live there. */
 
 import { ADDRESS_FUNCTIONS } from "./address.ts";
 import { ARRAY_FUNCTIONS } from "./array.ts";

@@ -1,4 +1,4 @@
-/** Functions of text (reference §2.6). */
+/** Functions of text. */
 
 import { asNumber, isArray, isEqual, numberOf, textOf, TypeMismatch } from "../value.ts";
 import type { Value } from "../types.ts";

@@ -1,4 +1,4 @@
-/** A hook of the configuration as a filter (reference §5.3). */
+/** A hook of the configuration as a filter. */
 
 import type { HookConfig } from "../../config/config.ts";
 import { reply } from "../../smtp/mod.ts";

@@ -1,4 +1,4 @@
-/** What a hook is told: the JSON of a request (reference §5.3). */
+/** What a hook is told: the JSON of a request, as docs/filters.md shows it. */
 
 import { parseHeader } from "../../message/mod.ts";
 import {

@@ -1,4 +1,4 @@
-/** What a hook answers: the JSON of a response, checked and read (reference §5.3). */
+/** What a hook answers: the JSON of a response, checked and read. */
 
 import * as v from "valibot";
 import { type EsmtpParameter, readMailParameters, readRcptParameters, type Reply, reply } from "../../smtp/mod.ts";

@@ -1,4 +1,4 @@
-/** A milter of the configuration as a filter (reference §5.2). */
+/** A milter of the configuration as a filter. */
 
 import type { MilterConfig } from "../../config/config.ts";
 import type { Emit } from "../../telemetry/event.ts";

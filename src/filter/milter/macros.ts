@@ -1,4 +1,4 @@
-/** The macros that milters are told (reference §5.2), by stage. */
+/** The macros that milters are told, by stage. */
 
 import { addressDomain, addressLocal, type Reply } from "../../smtp/mod.ts";
 import type { FilteredSession, FilteredTransaction } from "../filter.ts";

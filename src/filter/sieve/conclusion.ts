@@ -1,4 +1,4 @@
-/** What the outcome of a script comes to at a stage (the table of reference §9). */
+/** What the outcome of a script comes to at a stage. */
 
 import { eightBitClean } from "../../message/mod.ts";
 import { type Action, messageBytes, type Outcome, type SieveMessage } from "../../sieve/mod.ts";

@@ -1,4 +1,4 @@
-/** The envelope as scripts see and change it (reference §9, `envelope.*`). */
+/** The envelope as scripts see and change it (`envelope.*`). */
 
 import type { Envelope } from "../../sieve/mod.ts";
 import type { DeliverBy, MailParameters, Notify, RcptParameters } from "../../smtp/mod.ts";

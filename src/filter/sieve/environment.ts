@@ -1,4 +1,4 @@
-/** What scripts can ask of the session: `env.*` (reference §9) and the items of RFC 5183. */
+/** What scripts can ask of the session: `env.*`, and the items of RFC 5183. */
 
 import ipaddr from "ipaddr.js";
 import type { AuthResults } from "../../authentication/types.ts";

@@ -1,4 +1,4 @@
-/** The scripts of the administrator as a filter (reference §5, `session.*.script`, and §9). */
+/** The scripts of the administrator as a filter (`session.*.script`). */
 
 import type { AuthResults } from "../../authentication/types.ts";
 import type { ScriptConfig } from "../../config/config.ts";
@@ -36,7 +36,7 @@ import type { SieveWorld } from "./world.ts";
 const STAGES: readonly Stage[] = ["connect", "ehlo", "mail", "rcpt", "data"];
 
 const ACCEPT: FilterAnswer = { verdict: { kind: "accept" } };
-/** Reference §2.7: a source that cannot be reached is never the sender's fault. */
+/** A source that cannot be reached is never the sender's fault. */
 const LATER: FilterAnswer = {
   verdict: { kind: "reply", reply: reply(451, "4.3.0", "A lookup failed for now, try again later") },
 };

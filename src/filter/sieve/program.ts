@@ -1,4 +1,4 @@
-/** Running programs for scripts (`exec`, reference §9): by absolute path, without a shell, with a time limit. */
+/** Running programs for scripts (`exec`): by absolute path, without a shell, with a time limit. */
 
 import { isAbsolute } from "node:path";
 import type { Clock } from "../../clock/mod.ts";

@@ -1,4 +1,4 @@
-/** The reply that `reject` and `ereject` ask for (reference §9). */
+/** The reply that `reject` and `ereject` ask for. */
 
 import { type Reply, reply } from "../../smtp/mod.ts";
 

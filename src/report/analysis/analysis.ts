@@ -16,7 +16,7 @@ import { summarize } from "./summary.ts";
 /** Mails that may wait for their turn: each is read by itself, so that memory holds one of them. */
 const MOST_WAITING = 50;
 
-/** Settings of {@link createReportAnalysis} (reference §8, `report.analysis.*`). */
+/** Settings of {@link createReportAnalysis} (`report.analysis.*`). */
 export interface ReportAnalysisOptions {
   /** Globs; empty: nothing is examined. */
   readonly addresses: readonly string[];
