@@ -73,7 +73,7 @@ export function emptyValue(type: VariableType): Value {
   }
 }
 
-/** Finds the variable that `name` means in `variables`, or undefined. Takes hyphens for underscores, and `ehlo_domain`. */
+/** Finds the variable that `name` means, or undefined. Takes hyphens for underscores, and `ehlo_domain`. */
 export function findVariable(name: string, variables: VariableSet): string | undefined {
   if (Object.hasOwn(variables, name)) return name;
   const underscored = name.replaceAll("-", "_");

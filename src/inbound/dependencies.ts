@@ -26,7 +26,7 @@ export interface Intake {
   nextId(): MessageId;
   contentWriter(): ContentWriter;
   /**
-   * Resolves once the message is durable; only then may 250 be answered (design §4, rule 1). Or with the quotas that leave
+   * Resolves once the message is durable; only then may 250 be answered. Or with the quotas that leave
    * no room for it: then nothing was queued, and the content may be used again.
    *
    * @param others messages that come with it, in the same commit
@@ -39,7 +39,7 @@ export interface Intake {
   readonly hasRoom?: ((arrival: Arrival) => Promise<boolean>) | undefined;
 }
 
-/** What checks of who sends are carried out with (`auth.*`, reference §6). */
+/** What checks of who sends are carried out with (`auth.*`). */
 export interface Checks {
   readonly context: CheckContext;
   readonly verifySignatures: VerifySignatures;

@@ -116,7 +116,7 @@ function limit(name: string, value: number): readonly string[] {
 
 /**
  * What MAIL and RCPT parameters this session takes now. Evaluated when a client uses one, so that a value which depends
- * on `authenticated_as` works without a second EHLO (reference §5.1).
+ * on `authenticated_as` works without a second EHLO.
  */
 export async function offeredNow(session: Session): Promise<Offered> {
   if (!session.extended) return NOTHING_OFFERED;

@@ -3,7 +3,7 @@
 import { type ContentWriter, type SpooledContent, StoreUnavailable } from "../queue/mod.ts";
 import { type BareNewlineScanner, type NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
 
-/** Reply for a store that could not take the message (design §5). */
+/** Reply for a store that could not take the message. */
 export function storeFailure(error: StoreUnavailable): Reply {
   return error.full
     ? reply(452, "4.3.1", "Insufficient system storage, try again later")

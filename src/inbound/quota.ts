@@ -5,7 +5,7 @@ import { type NewRecipient, type QuotaRefusal, StoreUnavailable } from "../queue
 import { reply } from "../smtp/mod.ts";
 import type { Session, Transaction } from "./session.ts";
 
-/** The answer where a quota leaves no room (reference §7.2; RFC 3463 X.3.1, mail system full). */
+/** The answer where a quota leaves no room (RFC 3463 X.3.1, mail system full). */
 export const QUOTA_FULL = reply(452, "4.3.1", "Too much mail is waiting, try again later");
 
 /** Whether there is room for what a RCPT leads to; what cannot be told now is told at the end of data. */

@@ -35,7 +35,7 @@ export async function rcpt(session: Session, command: RcptCommand): Promise<Repl
     answer = await judge(session, command, transaction);
     return answer;
   } finally {
-    // Later stages see the last recipient that was accepted (reference §2.5).
+    // Later stages see the last recipient that was accepted.
     if (answer?.code !== 250) Object.assign(session.variables, { rcpt, rcpt_domain });
   }
 }

@@ -1,4 +1,4 @@
-/** Mail for the addresses that reports of others go to (reference §8, `report.analysis`). */
+/** Mail for the addresses that reports of others go to (`report.analysis`). */
 
 import type { Content } from "../message/content.ts";
 import type { MessageId } from "../queue/mod.ts";

@@ -190,7 +190,7 @@ async function startTls(session: Session, command: Command): Promise<void> {
   if (!session.connection.canStartTls) return refuse(reply(502, "5.5.1", "STARTTLS is not offered here"));
   session.send(reply(220, "2.0.0", "Ready to start TLS"));
   await session.flush();
-  // RFC 3207 §4.2 and design §4 rule 7: whatever was sent in clear text behind STARTTLS is dropped, not obeyed later.
+  // RFC 3207 §4.2: whatever was sent in clear text behind STARTTLS is dropped, not obeyed later.
   session.input.clear();
   session.resetAll();
   const fields = { session: session.id, listener: session.connection.listener, remoteIp: session.connection.remote.ip };

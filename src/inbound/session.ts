@@ -193,7 +193,7 @@ export class Session {
     return setting.evaluate(this.scope);
   }
 
-  /** Evaluates the three limits that hold for the session as a whole (reference §5.1). */
+  /** Evaluates the three limits that hold for the session as a whole. */
   async refreshLimits(): Promise<void> {
     const { config } = this.deps;
     this.timeout = await this.evaluate(config.timeout);

@@ -11,7 +11,7 @@ export interface CipherSuite {
   readonly code: number;
   /** IANA name, such as `TLS_AES_256_GCM_SHA384`. */
   readonly name: string;
-  /** Name in `server.tls.disable-ciphers` (reference §3). */
+  /** Name in `server.tls.disable-ciphers`. */
   readonly setting: string;
   readonly version: TlsVersion;
   /** Kind of key the certificate must have; `undefined`: any. */

@@ -1,4 +1,4 @@
-/** Logins with hashes that other programs have made, one account for each (reference §11.2). */
+/** Logins with hashes that other programs have made, one account for each. */
 
 import assert from "node:assert/strict";
 import { run, withServer } from "./server.ts";

@@ -161,7 +161,7 @@ Deno.test("a peer that cannot be reached is tried again after the first pause of
   const [waiting] = await test.server.queue.list({});
   assert.equal(waiting?.recipients[0]?.attempts, 1);
   assert.equal(waiting?.recipients[0]?.lastError, "connection");
-  // Reference §7.1: the first pause is two minutes.
+  // The first pause is two minutes.
   assert.equal(Date.parse(waiting?.due ?? "") - clock.now(), 120_000);
   await clock.advance(120_000);
   await test.event("delivery.deferred");

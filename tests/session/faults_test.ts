@@ -365,7 +365,7 @@ Deno.test("of a hundred mail hosts no more are tried than the limits say", async
   await withZone(zone, async (test, clock) => {
     await send(test);
     await pass(test, clock, "delivery.deferred");
-    // Reference §7.1: five hosts, two addresses each.
+    // The limits of a route: five hosts, two addresses each.
     assert.ok(test.events.filter(({ name }) => name === "delivery.connect-error").length <= 10);
   });
 });

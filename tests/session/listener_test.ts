@@ -161,7 +161,7 @@ server.listener.proxied = { bind = "127.0.0.1:0", protocol = "smtp", proxy.trust
 
 Deno.test("a blocked address is refused unless it is allowed", async () => {
   await using open = await startTestServer(`server.blocked-ip = ["127.0.0.0/8"]\n`);
-  // Reference §3: the loopback addresses always belong to the allowed ones.
+  // The loopback addresses always belong to the allowed ones.
   using client = await connectClient(open.address("smtp"));
   assert.match(await client.reply(), /^220 /);
   await using closed = await startTestServer(`

@@ -128,7 +128,7 @@ queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${port}, tls = 
   const [, second] = await test.server.queue.list({});
   assert.equal(second?.recipients[0]?.lastError, "connection");
   assert.equal(second?.recipients[0]?.attempts, 1);
-  // Reference §7.1: the first pause is two minutes; by then the address is tried again.
+  // The first pause is two minutes; by then the address is tried again.
   await clock.advance(108_000);
   await test.event("delivery.deferred");
   assert.equal(connects(), 2);

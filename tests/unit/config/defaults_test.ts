@@ -1,4 +1,4 @@
-/** The defaults of the reference, each as it stands there. */
+/** The defaults of all keys. */
 
 import assert from "node:assert/strict";
 import { compileSetting, EMPTY_ENVIRONMENT, type SettingSource } from "../../../src/expression/mod.ts";

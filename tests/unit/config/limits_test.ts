@@ -77,7 +77,7 @@ Deno.test("what limiters and quotas without a limit are advised to have is under
   }
 });
 
-Deno.test("loopback addresses are never banned, and the rates of the reference hold without any setting", () => {
+Deno.test("loopback addresses are never banned, and the default rates hold without any setting", () => {
   const { server } = configOf("");
   assert.deepEqual(server.autoBan.auth, { count: 100, period: 86_400_000 });
   assert.deepEqual(server.autoBan.abuse, { count: 35, period: 86_400_000 });
@@ -87,7 +87,7 @@ Deno.test("loopback addresses are never banned, and the rates of the reference h
   assert.deepEqual(server.allowedIp.map(({ address }) => address).sort(), ["127.0.0.1", "::1"]);
 });
 
-Deno.test("a list that is fetched has the defaults of the reference, and its separator is one character", () => {
+Deno.test("a list that is fetched has defaults, and its separator is one character", () => {
   const { httpLookups } = configOf('http-lookup.l = { url = "https://x.example/l", format = "csv" }');
   assert.deepEqual(httpLookups.get("l"), {
     id: "l",

@@ -1,4 +1,4 @@
-/** Scripts in the configuration (reference §9). */
+/** Scripts in the configuration. */
 
 import assert from "node:assert/strict";
 import { configOf, load, MINIMAL, problemsOf, valueOf } from "./loading.ts";
@@ -10,7 +10,7 @@ function scriptProblems(text: string, files: Readonly<Record<string, string>> = 
     .map(({ severity, key, line, message }) => `${severity} ${key}:${line}: ${message}`);
 }
 
-Deno.test("settings of trusted scripts have the defaults of the reference", () => {
+Deno.test("the defaults of trusted scripts", () => {
   const { sieve } = configOf('report.domain = "example.net"');
   assert.equal(sieve.scripts.size, 0);
   for (const stage of ["connect", "ehlo", "mail", "rcpt", "data"] as const) {

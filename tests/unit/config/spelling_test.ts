@@ -26,7 +26,7 @@ Deno.test("other spellings of keys mean the same", () => {
   }
 });
 
-Deno.test("the older spellings that the reference names bring a warning, the others none", () => {
+Deno.test("some older spellings bring a warning, the others none", () => {
   for (
     const [text, key] of [
       ["session.rcpt.subaddressing = false", ""],

@@ -5,7 +5,7 @@ import { problemsOf } from "./loading.ts";
 
 const schema: Readonly<Record<string, Key>> = SCHEMA;
 
-/** Areas of the reference that are not supported yet, by what their patterns begin with. */
+/** Areas of the format that are not supported yet, by what their patterns begin with. */
 const AREAS = [
   "asn.",
   "webhook.",

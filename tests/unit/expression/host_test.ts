@@ -126,7 +126,7 @@ Deno.test("directory, store, list and SQL arguments are constants", () => {
   }
 });
 
-Deno.test("dns_query takes the record types of the reference", () => {
+Deno.test("dns_query names the record types that it takes", () => {
   assert.match(
     problemOf("dns_query('a.example', 'srv')"),
     /'srv' is no record type \(a, aaaa, mx, txt, ptr, ns, cname\)/,

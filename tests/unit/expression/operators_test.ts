@@ -23,7 +23,7 @@ Deno.test("literals: numbers, texts, booleans and arrays stand for themselves", 
   ]);
 });
 
-Deno.test("escapes: the six of the reference are read, a backslash before anything else stays", () => {
+Deno.test("escapes: six are read, a backslash before anything else stays", () => {
   assertValues([
     ["'a\\nb'", "a\nb"],
     ["'a\\rb\\tc'", "a\rb\tc"],
@@ -172,7 +172,7 @@ Deno.test("single characters of the docs read as ==, && and ||", () => {
   ]);
 });
 
-Deno.test("precedence: each level of the reference binds tighter than the next", () => {
+Deno.test("precedence: each level binds tighter than the next", () => {
   assertValues([
     // 1 before 2: index before negation
     ["-[1, 2][1]", -2],

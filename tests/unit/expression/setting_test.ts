@@ -441,7 +441,7 @@ Deno.test("constantSetting gives its value and ignores the scope", () => {
   assert.deepEqual(setting.evaluate(scopeOf()), { count: 1, period: 2 });
 });
 
-Deno.test("the examples of the reference compile and decide as they read", () => {
+Deno.test("examples compile and decide as they read", () => {
   const relay = settingOf<boolean>({
     type: { kind: "bool" },
     source: "!is_empty(authenticated_as) || key_exists('relay-nets', remote_ip)",

@@ -3,7 +3,7 @@ import { compileExpression, type Context, VARIABLES } from "../../../src/express
 
 const CONTEXTS = Object.keys(VARIABLES) as Context[];
 
-/** Reference §2.5, by variable: type and the contexts that offer it. */
+/** By variable: type and the contexts that offer it. */
 const TABLE: readonly (readonly [names: string, type: string, contexts: string])[] = [
   ["listener protocol country", "str", "conn ehlo mail rcpt data http"],
   ["remote_ip local_ip", "ip", "conn ehlo mail rcpt data http host"],
@@ -23,7 +23,7 @@ const TABLE: readonly (readonly [names: string, type: string, contexts: string])
   ["headers", "list", "http"],
 ];
 
-Deno.test("every context offers exactly the variables of the reference, with their types", () => {
+Deno.test("every context offers exactly its variables, with their types", () => {
   for (const context of CONTEXTS) {
     const expected: Record<string, string> = {};
     for (const [names, type, contexts] of TABLE) {

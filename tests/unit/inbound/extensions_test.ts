@@ -47,7 +47,7 @@ Deno.test("what is offered changes with TLS and login, and what is not offered i
   assert.deepEqual(await offer(client), [...always, "AUTH PLAIN", "CHUNKING", "BINARYMIME", "REQUIRETLS", ...tail]);
   assert.match(await client.say("STARTTLS"), /^503 /);
   assert.match(await client.say("AUTH PLAIN AGFuYQBzZWNyZXQ="), /^235 /);
-  // Usable without a second EHLO (reference §5.1).
+  // Usable without a second EHLO.
   await dialogue(client, ["MAIL FROM:<ana@example.org> RET=FULL HOLDFOR=1", "250"], ["RSET", "250"]);
   assert.deepEqual((await offer(client)).slice(5), [
     "AUTH PLAIN",

@@ -1,4 +1,4 @@
-/** A store that fails: the client hears 451 or 452, and nothing is left behind (design §4, rule 1, and §5). */
+/** A store that fails: the client hears 451 or 452, and nothing is left behind. */
 
 import assert from "node:assert/strict";
 import { dialogue, greeted, memoryQueue, sendMessage, sessionWorld } from "../../support/session.ts";

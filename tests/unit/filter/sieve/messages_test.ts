@@ -1,4 +1,4 @@
-/** What scripts do with messages, and the messages that they send (reference §9). */
+/** What scripts do with messages, and the messages that they send. */
 
 import assert from "node:assert/strict";
 import type { NewMessage } from "../../../../src/queue/mod.ts";

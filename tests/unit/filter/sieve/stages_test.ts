@@ -1,4 +1,4 @@
-/** What scripts do at each stage of a session (reference §9). */
+/** What scripts do at each stage of a session. */
 
 import assert from "node:assert/strict";
 import { dialogue, greeted, openSession, sendMessage } from "../../../support/session.ts";
