@@ -1,6 +1,7 @@
 /**
  * `deno task test:crash [--rounds 10] [--connections 8]`: kills the server at random moments under load, starts it
- * again, and accounts for every message at the end: none lost, none twice but for the one being handed over when the server dies. 200 rounds are the full run.
+ * again, and accounts for every message at the end: no acknowledged one is lost, and none comes twice but what was being
+ * handed over when the server died. 200 rounds are the full run.
  *
  * @module
  */

@@ -165,7 +165,7 @@ Deno.test("the right side of && and || is evaluated only if the left does not de
   assert.throws(() => valueOf("is_tls && 1 / 0", { is_tls: true }), TypeMismatch);
 });
 
-Deno.test("single characters of the docs read as ==, && and ||", () => {
+Deno.test("=, & and | are read as ==, && and ||", () => {
   assertValues([
     ["1 = 1 & 2 = 2", true],
     ["1 = 2 | 2 = 2", true],
