@@ -55,9 +55,6 @@ const MOST_NONCES = 5;
 /** Nonces that are kept; an order needs one at a time. */
 const KEPT_NONCES = 10;
 
-/** Longest pause that an authority can ask for, in milliseconds: an error of theirs must not last for ever. */
-const LONGEST_PAUSE = 7 * 86_400_000;
-
 /**
  * Reads the directory of an authority.
  *
@@ -162,7 +159,7 @@ export function retryAfter(answer: HttpAnswer, now: number): number | undefined 
   const text = answer.header("retry-after")?.trim();
   if (text === undefined) return undefined;
   const time = /^\d+$/.test(text) ? now + Number(text) * 1000 : Date.parse(text);
-  return Number.isNaN(time) ? undefined : Math.min(time, now + LONGEST_PAUSE);
+  return Number.isNaN(time) ? undefined : time;
 }
 
 function refusal(answer: HttpAnswer, url: string, clock: Clock): AcmeError {

@@ -13,7 +13,7 @@ import { generateKey, readAccountKey } from "./jws.ts";
 import { orderCertificate } from "./order.ts";
 import { AcmeError, problemName } from "./problem.ts";
 import type { AcmeRecords, CertificateRecord } from "./records.ts";
-import { pauseAfter, renewalTime, type RenewalWindow, spreadOf } from "./schedule.ts";
+import { LONGEST_PAUSE, longestPause, pauseAfter, renewalTime, type RenewalWindow, spreadOf } from "./schedule.ts";
 import {
   certificateRequest,
   type CertificateWithKey,
@@ -58,6 +58,9 @@ const LOOK = 30_000;
 
 /** Limit of an order, without what `propagation-timeout` allows, in milliseconds. */
 const ORDER_LIMIT = 600_000;
+
+/** By how much the clocks of nodes may differ, in milliseconds. */
+const CLOCKS_APART = 3_600_000;
 
 /** How often an authority is asked when it wants a renewal, if it does not say so itself (RFC 9773 §4.3). */
 const USUAL_CHECK = 6 * 3_600_000;
@@ -125,10 +128,9 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
 
   const dueTime = (record: CertificateRecord | undefined, now: number): number => {
     const { next = 0, barred = 0, failures = 0 } = record ?? {};
-    if (barred > now) return barred;
-    if (isImpatient && failures > 0) return now;
-    if (failures > 0 || held === undefined) return next;
-    return Math.min(next, ownTime(held));
+    if (isPause(barred, now)) return barred;
+    if (failures > 0) return isPause(next, now) && !isImpatient ? next : now;
+    return held === undefined ? now : Math.min(next, ownTime(held));
   };
 
   const look = async (world: KeeperWorld): Promise<void> => {
@@ -155,10 +157,13 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
       if (error instanceof StoreUnavailable) throw error;
       const failed = asAcmeError(error);
       report(failed);
-      const pause = pauseAfter(failed, failures + 1, clock.now(), world.random());
-      const again = clock.now() + pause;
+      const since = clock.now();
+      const longest = longestPause(held?.notAfter, since);
+      const pause = pauseAfter(failed, failures + 1, { now: since, random: world.random(), longest });
+      const again = since + pause.length;
       emit("acme.renew-backoff", { ...fields, attempts: failures + 1, next: new Date(again).toISOString() });
-      await records.release(digest, nodeId, { next: again, barred: failed.notBefore ?? 0, failures: failures + 1 });
+      const plan = { next: again, barred: since + pause.asked, failures: failures + 1 };
+      await records.release(digest, nodeId, plan);
     }
   };
 
@@ -400,6 +405,11 @@ function holding(certificate: CertificateWithKey | undefined, domains: readonly 
     // For other names, or spoiled: as good as none.
     return undefined;
   }
+}
+
+/** Whether a time is still to come. One beyond all pauses was written by a clock that was wrong. */
+function isPause(time: number, now: number): boolean {
+  return now < time && time <= now + LONGEST_PAUSE + CLOCKS_APART;
 }
 
 function readWindow(start: string, end: string): RenewalWindow | undefined {

@@ -47,9 +47,10 @@ const AuthorizationSchema = v.object({
 });
 type Authorization = v.InferOutput<typeof AuthorizationSchema>;
 
-/** Pauses between two looks at what the authority does, in milliseconds. */
+/** Pauses between two looks at what the authority does, in milliseconds; the last is the longest it can ask for. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+const LONGEST_WISH = 300_000;
 
 /** What an authority sends that is taken for a token; anything else could end up in a path or a record (RFC 8555 §8.1). */
 const TOKEN = /^[\w-]{16,256}$/;
@@ -167,10 +168,11 @@ function refused({ identifier, status, challenges }: Authorization): AcmeError {
   return new AcmeError(`${identifier.value}: ${words}`, { kind: "authorization", problem });
 }
 
-/** As long as the authority asks for, within bounds; without a wish longer each time. */
+/** As long as the authority asks for (RFC 8555 §7.4, §7.5.1), within bounds; without a wish longer each time. */
 async function pause(answer: HttpAnswer, round: number, clock: Clock, signal: AbortSignal): Promise<void> {
   const wish = retryAfter(answer, clock.now());
-  const usual = FIRST_PAUSE * 1.5 ** Math.min(round, 20);
-  const length = wish === undefined ? usual : Math.max(wish - clock.now(), FIRST_PAUSE);
-  await wait(clock, Math.min(length, LONGEST_PAUSE), signal);
+  const length = wish === undefined
+    ? Math.min(FIRST_PAUSE * 1.5 ** Math.min(round, 20), LONGEST_PAUSE)
+    : Math.min(Math.max(wish - clock.now(), FIRST_PAUSE), LONGEST_WISH);
+  await wait(clock, length, signal);
 }

@@ -46,16 +46,47 @@ const AFTER_NETWORK = MINUTE;
 const LONGEST = 12 * HOUR;
 const LONGEST_NETWORK = HOUR;
 
+/** Longest pause after an order that failed, whoever wants it, in milliseconds. */
+export const LONGEST_PAUSE = 24 * HOUR;
+
+/** A certificate that is about to end, or has just done so, is cared for at least so often. */
+const LEAST_CARE = HOUR;
+
 /**
- * How long to wait after an order that failed: twice as long each time, and as long as the authority wants.
+ * The longest pause that leaves time to renew: half of what is left of a certificate. After its end pauses grow again
+ * with the time that nobody has missed it.
+ *
+ * @param end when the certificate in use expires, if there is one
+ */
+export function longestPause(end: number | undefined, now: number): number {
+  if (end === undefined) return LONGEST_PAUSE;
+  return Math.min(Math.max((end - now) / 2, now - end, LEAST_CARE), LONGEST_PAUSE);
+}
+
+/** How long an order waits that failed, in milliseconds. */
+export interface Pause {
+  /** Until it is tried again. */
+  readonly length: number;
+  /** So much of it because the authority wants it, which nobody here can cut short. */
+  readonly asked: number;
+}
+
+/**
+ * How long to wait after an order that failed: twice as long each time, and as long as the authority wants
+ * (RFC 8555 §6.6), but no longer than `longest`.
  *
  * @param failures how many have failed in a row, this one included
  * @param random from 0 to 1
  */
-export function pauseAfter(error: AcmeError, failures: number, now: number, random: number): number {
+export function pauseAfter(
+  error: AcmeError,
+  failures: number,
+  { now, random, longest }: { readonly now: number; readonly random: number; readonly longest: number },
+): Pause {
   const isLimit = error.problem !== undefined && problemName(error.problem) === "rateLimited";
-  const [first, longest] = error.kind === "network" ? [AFTER_NETWORK, LONGEST_NETWORK] : [AFTER_REFUSAL, LONGEST];
+  const [first, most] = error.kind === "network" ? [AFTER_NETWORK, LONGEST_NETWORK] : [AFTER_REFUSAL, LONGEST];
   const least = isLimit && error.notBefore === undefined ? HOUR : first;
-  const pause = Math.min(least * 2 ** Math.min(failures - 1, 20), longest) * (1 + random / 4);
-  return Math.max(pause, (error.notBefore ?? now) - now);
+  const own = Math.min(least * 2 ** Math.min(failures - 1, 20), most) * (1 + random / 4);
+  const asked = Math.min(Math.max((error.notBefore ?? now) - now, 0), longest);
+  return { length: Math.max(Math.min(own, longest), asked), asked };
 }

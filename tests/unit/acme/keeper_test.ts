@@ -373,14 +373,16 @@ Deno.test("a refusal is told with the problem as it is, and tried again later ea
   assert.equal(orders(authority), 4);
 });
 
+const busy = (seconds: number) => ({
+  status: 429,
+  headers: { "retry-after": String(seconds) },
+  body: { type: "urn:ietf:params:acme:error:rateLimited", detail: "too many certificates" },
+});
+
 Deno.test("the pause that an authority asks for is kept, whatever else is wanted", async () => {
   await using here = await world();
   const { authority, log } = here;
-  authority.instead.set("/new-order", [{
-    status: 429,
-    headers: { "retry-after": String(36 * 3600) },
-    body: { type: "urn:ietf:params:acme:error:rateLimited", detail: "too many certificates" },
-  }]);
+  authority.instead.set("/new-order", [busy(20 * 3600)]);
   const node = await here.node();
   await passes(here, () => log.count("acme.renew-backoff") === 1);
   assert.match(
@@ -388,13 +390,52 @@ Deno.test("the pause that an authority asks for is kept, whatever else is wanted
     /rateLimited: too many/,
   );
   node.keeper.retry();
-  await later(here, 35 * HOUR);
+  await later(here, 19 * HOUR);
   assert.equal(authority.asked.filter((line) => line === "POST /new-order").length, 1);
   // Nor does a restart make it forget.
   const again = await here.node();
   await later(here, 30 * MINUTE);
   assert.equal(authority.asked.filter((line) => line === "POST /new-order").length, 1);
   await passes(here, () => issued(again), MINUTE);
+});
+
+Deno.test("an authority that asks for a week is asked again each day, and more often when the certificate is to end", async () => {
+  await using here = await world();
+  const { clock, authority } = here;
+  authority.lifetime = 6 * DAY;
+  const node = await here.node();
+  await passes(here, () => issued(node));
+  const end = clock.now() + 6 * DAY;
+  authority.instead.set("/new-order", Array(100).fill(busy(7 * 86_400)));
+  await later(here, 6 * DAY - 2 * HOUR);
+  assert.equal(here.pauses[0], 24 * 60);
+  // Half of what is left.
+  const [last = 0] = here.pauses.slice(-1);
+  assert.ok(here.pauses.length >= 5 && last >= 60 && last < 8 * 60, here.pauses.join(" "));
+  assert.ok(clock.now() < end);
+  authority.instead.clear();
+  await passes(here, () => node.changed.length === 2, 10 * MINUTE);
+  assert.ok(clock.now() < end, "it has expired");
+});
+
+Deno.test("a pause that a clock wrote which was ahead by years holds nobody", async () => {
+  await using here = await world();
+  const far = here.clock.now() + 10 * 365 * DAY;
+  let written = false;
+  const node = await here.node(here.config(), {
+    wrap: (records) => ({
+      ...records,
+      async certificate(id) {
+        if (!written) {
+          await records.claim(id, "b", 0, 1);
+          await records.release(id, "b", { next: far, barred: far, failures: 3 });
+        }
+        written = true;
+        return await records.certificate(id);
+      },
+    }),
+  });
+  await passes(here, () => issued(node));
 });
 
 Deno.test("an authority that cannot be reached is tried again after a minute", async () => {

@@ -6,6 +6,7 @@ import { orderCertificate } from "../../../src/acme/order.ts";
 import { certificateRequest } from "../../../src/acme/x509.ts";
 import { createAuthority, type TestAuthority } from "../../support/authority.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { until } from "../../support/store.ts";
 
 const { signal } = new AbortController();
 const DOMAINS = ["mx.example.net", "*.example.net"];
@@ -24,6 +25,7 @@ async function world() {
     withdraw: (proofs) => Promise.resolve(void withdrawn.push(...proofs)),
   };
   return {
+    clock,
     authority,
     shown,
     withdrawn,
@@ -82,6 +84,24 @@ Deno.test("a token that could end up elsewhere is none (RFC 8555 §8.3)", async 
     });
     await assert.rejects(order(), /gave a token that is none/);
     assert.deepEqual(shown, []);
+  }
+});
+
+Deno.test("an authority that is at work is asked again when it wants that, within five minutes", async () => {
+  for (const [wish, seconds] of [["120", 120], ["86400", 300], ["0", 1]] as const) {
+    const { clock, authority, order } = await world();
+    const asked = () => authority.asked.filter((line) => line === "POST /order/0").length;
+    authority.instead.set("/order/0", [{
+      status: 200,
+      headers: { "content-type": "application/json", "retry-after": wish },
+      body: { status: "processing", authorizations: [], finalize: "https://ca.example/finalize/0" },
+    }]);
+    const ordered = order();
+    await until(() => asked() === 1);
+    await clock.advance(seconds * 1000 - 1);
+    assert.equal(asked(), 1);
+    await clock.advance(1);
+    assert.match(await ordered, /^-----BEGIN CERTIFICATE-----/);
   }
 });
 
