@@ -67,7 +67,8 @@ export function createDns01(provider: DnsProvider, settings: Dns01Settings, worl
         emit("acme.dns-record-propagated", { id, domain: proof.domain, name });
         return;
       }
-      if (clock.now() + pollingInterval > until) {
+      const left = until - clock.now();
+      if (left <= 0) {
         emit("acme.dns-record-propagation-timeout", { id, domain: proof.domain, name, reason: missing });
         throw new AcmeError(
           `${proof.domain}: the record ${name} was not visible within ${propagationTimeout / 1000} s: ${missing}`,
@@ -75,7 +76,8 @@ export function createDns01(provider: DnsProvider, settings: Dns01Settings, worl
         );
       }
       emit("acme.dns-record-not-propagated", { id, domain: proof.domain, name, reason: missing });
-      await wait(clock, pollingInterval, signal);
+      // The last look is when the time is over, however long the intervals are.
+      await wait(clock, Math.min(pollingInterval, left), signal);
     }
   };
 

@@ -1,4 +1,4 @@
-/** Keys of reference §3 (server) and §4 (certificates). */
+/** Keys of `server`, `certificate` and `acme`. */
 
 import {
   bind,
@@ -128,7 +128,7 @@ export const certificateKeys = {
   "acme.<id>.provider": only(DNS, required(choice("rfc2136-tsig", "cloudflare"))),
   "acme.<id>.secret": only(DNS, required(filled)),
   "acme.<id>.polling-interval": only(DNS, key(dur, "15s")),
-  "acme.<id>.propagation-timeout": only(DNS, key(dur, "1m")),
+  "acme.<id>.propagation-timeout": only(DNS, key(span, "1m")),
   "acme.<id>.ttl": only(DNS, key(dur, "5m")),
   "acme.<id>.origin": only(DNS, optional(filled)),
   "acme.<id>.host": only(DNS, optional(host)),
@@ -154,5 +154,5 @@ export const certificateKeys = {
     ),
   ),
   "acme.<id>.email": only(DNS, optional(filled)),
-  "acme.<id>.timeout": only(DNS, key(dur, "30s")),
+  "acme.<id>.timeout": only(DNS, key(span, "30s")),
 };

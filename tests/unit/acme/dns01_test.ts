@@ -49,7 +49,8 @@ async function world(more: Readonly<Record<string, ZoneEntry>> = {}, servers: re
     records,
     provider,
     solver: createDns01(provider, settings, options),
-    solverOf: (other: DnsProvider) => createDns01(other, settings, options),
+    solverOf: (other: DnsProvider, more: Partial<typeof settings> = {}) =>
+      createDns01(other, { ...settings, ...more }, options),
     [Symbol.asyncDispose]: () => dns[Symbol.asyncDispose](),
   };
 }
@@ -84,6 +85,18 @@ Deno.test("a record that does not come to be seen in time ends the order, and is
   assert.equal(log.count("acme.dns-record-propagation-timeout"), 1);
   await solver.withdraw([PROOF]);
   assert.deepEqual(records, []);
+});
+
+Deno.test("with an interval that is longer than the time for it, a record is looked for a second time all the same", async () => {
+  await using here = await world();
+  const { clock, dns, log, visible } = here;
+  const solver = here.solverOf(here.provider, { pollingInterval: 300_000 });
+  const presented = solver.present([PROOF], signal);
+  await until(() => log.count("acme.dns-record-not-propagated") === 1);
+  visible.add(VALUE);
+  await clock.advance(60_000);
+  await presented;
+  assert.equal(dns.queries.length, 2);
 });
 
 Deno.test("where no server of the zone answers, the resolver is asked", async () => {

@@ -144,6 +144,16 @@ for (
       [...TSIG, 'polling-interval = "1ms"'],
       /polling-interval: line \d+: expected 1s or more/,
     ],
+    [
+      "no time for a record to be seen",
+      [...TSIG, 'propagation-timeout = "0s"'],
+      /propagation-timeout: line \d+: expected a duration .*, longer than 0, found "0s"/,
+    ],
+    [
+      "no time for an answer",
+      ['challenge = "dns-01"', 'provider = "cloudflare"', 'secret = "token"', "timeout = 0"],
+      /timeout: line \d+: expected a duration .*, longer than 0, found 0/,
+    ],
   ] as const
 ) {
   Deno.test(`an error: ${what}`, () => {
