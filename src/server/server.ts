@@ -19,7 +19,7 @@ import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } fr
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder, outgoingReports, receivedReports } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
-import { createDialogueTrace, createTelemetry } from "../telemetry/mod.ts";
+import { createDialogueTrace, createTelemetry, rawLog } from "../telemetry/mod.ts";
 import { openThrottle, WATCHED_EVENTS } from "../throttle/mod.ts";
 import { startAggregateReports } from "./aggregate_reports.ts";
 import { startFailureReports } from "./failure_reports.ts";
@@ -229,6 +229,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     undo.push(() => throttle.close());
     undo.push(telemetry.observe(WATCHED_EVENTS, throttle.abuse.observe));
     const trace = createDialogueTrace(clock);
+    trace.logTo(rawLog(emit, telemetry.isLogged));
     const generationOf = (next: Config, queue: Queue, filterMakers: FilterMakers): Generation => {
       const made = createGeneration(next, {
         stores,
@@ -454,6 +455,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
           eventLevels: next.eventLevels,
           disabledMetricEvents: next.disabledMetricEvents,
         });
+        trace.logTo(rawLog(emit, telemetry.isLogged));
         emit("server.reload", {});
       },
       stop: () => stopping ??= stop(),

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../clock/mod.ts";
-import type { Wire, WireLine } from "./wire.ts";
+import type { Wire, WireLine, WireTap } from "./wire.ts";
 
 /** Which dialogues to follow; what is left out matches all. */
 export interface TraceFilter {
@@ -42,6 +42,8 @@ export interface DialogueTrace {
   readonly wire: Wire;
   /** Begins to follow; undefined if too many do already. */
   follow(filter: TraceFilter): Follower | undefined;
+  /** From now on `log` hears everything; undefined: nobody but those who follow does. */
+  logTo(log: WireTap | undefined): void;
   /** Ends all that follow, and lets nobody begin. */
   close(): void;
 }
@@ -55,12 +57,17 @@ const MOST_HELD = 50;
 
 /** Makes a trace that nobody follows yet. */
 export function createDialogueTrace(clock: Clock): DialogueTrace {
-  const wire: { tap: Wire["tap"] } = { tap: undefined };
+  const wire: { tap: WireTap | undefined } = { tap: undefined };
+  let log: WireTap | undefined;
   const followers = new Set<{ take(line: WireLine): void; close(): void }>();
   let closed = false;
 
   const tap = (line: WireLine) => {
+    log?.(line);
     for (const follower of followers) follower.take(line);
+  };
+  const settle = () => {
+    wire.tap = followers.size === 0 ? log : tap;
   };
 
   return {
@@ -69,11 +76,15 @@ export function createDialogueTrace(clock: Clock): DialogueTrace {
       if (closed || followers.size >= MOST_FOLLOWERS) return undefined;
       const follower = createFollower(filter, clock, () => {
         followers.delete(follower);
-        if (followers.size === 0) wire.tap = undefined;
+        settle();
       });
       followers.add(follower);
-      wire.tap = tap;
+      settle();
       return follower;
+    },
+    logTo(next) {
+      log = next;
+      settle();
     },
     close() {
       closed = true;

@@ -32,4 +32,5 @@ export {
   type TelemetryOptions,
   type TelemetrySettings,
 } from "./telemetry.ts";
+export { rawLog } from "./raw_log.ts";
 export type { Wire, WireLine, WireTap } from "./wire.ts";

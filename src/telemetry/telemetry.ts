@@ -55,6 +55,8 @@ export interface Telemetry {
    * @returns a function that ends it
    */
   observe(events: readonly string[], observer: (event: ObservedEvent) => void): () => void;
+  /** Whether an event of this name would be written to any log. */
+  isLogged(name: EventName): boolean;
   /** How often an event happened; 0 for one that is not counted. */
   count(name: EventName): number;
   /** Resolves when the lines so far are written, after two seconds at the latest. Never rejects. */
@@ -295,6 +297,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         for (const entry of observed) entry.observers = entry.observers.filter((other) => other !== observer);
       };
     },
+    isLogged: (name) => entries.get(name)?.logged === true,
     count(name) {
       const entry = entries.get(name);
       return entry !== undefined && entry.counted ? entry.count : 0;

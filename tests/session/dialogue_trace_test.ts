@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { run } from "../../src/cli/mod.ts";
 import { connectClient, submit } from "../support/client.ts";
 import { startFakePeer } from "../support/fake_peer.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer, testConfiguration, type TestServer } from "../support/server.ts";
 
 const CONTENT = "Subject: plans\r\n\r\nsecret plans\r\n";
 const HTTP = `server.listener.http = { bind = "127.0.0.1:0", protocol = "http" }\n`;
@@ -111,6 +111,46 @@ session.auth.errors.wait = "0s"
     "in client QUIT",
   ]);
   assert.deepEqual(lines.filter((line) => line.startsWith("in server 334")), Array(3).fill("in server 334 ***"));
+});
+
+Deno.test("dialogues are events while a log wants them, without secrets and content", async () => {
+  await using peer = await startFakePeer();
+  const settings = (level: string) => `
+tracer.all = { type = "log", path = "{folder}/log", level = "${level}" }
+session.rcpt.relay = true
+session.auth.mechanisms = ["plain"]
+session.auth.allow-plain-text = true
+queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${peer.port}, tls = { implicit = false, allow-invalid-certs = true } }
+`;
+  await using test = await startTestServer(settings("debug"));
+  await using finer = await startTestServer(settings("trace"));
+  const raw = ({ events }: TestServer) => events.filter(({ name }) => /\.raw-(?:in|out)put$/.test(name));
+  for (const server of [test, finer]) {
+    using client = await connectClient(server.address("smtp"));
+    await client.reply();
+    await client.say("EHLO client.example.net");
+    await client.say(`AUTH PLAIN ${btoa("\0ana\0secret")}`);
+    await client.say("QUIT");
+    await submit(server.address("smtp"), { from: "ana@example.org", to: ["x@elsewhere.example"], content: CONTENT });
+    await server.event("delivery.delivered");
+  }
+  assert.deepEqual(raw(test), []);
+  const lines = raw(finer).map(({ name, fields }) => `${name} ${fields.host ?? "-"} ${fields.text}`);
+  for (
+    const expected of [
+      "smtp.raw-input - AUTH ***",
+      "smtp.raw-output - 235 2.7.0 Authentication succeeded",
+      `smtp.raw-input - (${CONTENT.length} octets of content)`,
+      "delivery.raw-input 127.0.0.1 220 peer.example ready",
+      "delivery.raw-output 127.0.0.1 RCPT TO:<x@elsewhere.example>",
+    ]
+  ) assert.ok(lines.includes(expected), `${expected} is missing in\n${lines.join("\n")}`);
+  assert.doesNotMatch(lines.join("\n"), /secret|AGFuYQ/);
+
+  await finer.server.reload(testConfiguration(settings("info"), finer));
+  const before = raw(finer).length;
+  await submit(finer.address("smtp"), { from: "ana@example.org", to: ["x@elsewhere.example"], content: CONTENT });
+  assert.equal(raw(finer).length, before);
 });
 
 Deno.test("a recipient chooses what is followed", async () => {

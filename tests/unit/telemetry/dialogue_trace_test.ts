@@ -44,6 +44,18 @@ Deno.test("sessions are asked to speak up only while somebody follows", () => {
   assert.equal(trace.wire.tap, undefined);
 });
 
+Deno.test("a log hears everything beside those who follow, until it is taken away", () => {
+  const { trace, follower, say } = setUp({ direction: "out" });
+  const heard: string[] = [];
+  trace.logTo(({ text }) => void heard.push(...text));
+  say(...lines("a", ["EHLO x"]));
+  follower.close();
+  say(...lines("a", ["QUIT"]));
+  assert.deepEqual(heard, ["EHLO x", "QUIT"]);
+  trace.logTo(undefined);
+  assert.equal(trace.wire.tap, undefined);
+});
+
 Deno.test("whoever follows everything hears everything, with times", async () => {
   const { clock, say, follower } = setUp();
   say(...lines("a", ["EHLO x"]));
