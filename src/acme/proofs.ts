@@ -30,6 +30,9 @@ export interface BoardOptions {
 /** What no node takes away, because the one that showed it died, is shown for so long, in milliseconds. */
 const LONGEST_SHOWN = 3_600_000;
 
+/** What became of the proof of a name is told once in so many milliseconds. */
+const TELL = 60_000;
+
 /** RFC 8555 §8.3: base64url. */
 const TOKEN = /^[\w-]{16,256}$/;
 
@@ -39,11 +42,26 @@ export function createProofBoard({ clock, emit, records, tlsNames }: BoardOption
   const shown = new Map<string, string>();
   const certificates = new Map<string, Promise<CertificateWithKey>>();
 
+  /** When it was told last what became of a proof, by event and name. */
+  const told = new Map<string, number>();
+  let reading: Promise<unknown> | undefined;
+  let next: Promise<ReadonlyMap<string, string> | undefined> | undefined;
+
+  /** What the nodes show. All who ask while the store is read share the read after that: strangers may ask, too. */
+  const shownByNodes = (): NonNullable<typeof next> =>
+    next ??= (async () => {
+      await reading;
+      next = undefined;
+      const read = records()?.proofs(clock.now());
+      reading = read?.catch(() => {});
+      return await read;
+    })();
+
   const find = async (name: string): Promise<string | undefined> => {
     const own = shown.get(name);
     if (own !== undefined) return own;
     try {
-      return await records()?.proof(name, clock.now());
+      return (await shownByNodes())?.get(name);
     } catch {
       // Another node may have it; without the store nobody here can know.
       return undefined;
@@ -82,7 +100,7 @@ export function createProofBoard({ clock, emit, records, tlsNames }: BoardOption
         // Only names of ours are worth a look into the store.
         const answer = tlsNames().has(domain) ? await find(`tls-alpn-01 ${domain}`) : undefined;
         if (answer === undefined) {
-          emit("acme.tls-alpn-error", { domain, reason: "no proof of this name is wanted" });
+          emit("acme.token-not-found", { domain });
           return undefined;
         }
         let made = certificates.get(answer);
@@ -95,8 +113,12 @@ export function createProofBoard({ clock, emit, records, tlsNames }: BoardOption
       },
       shown(serverName, failure) {
         const domain = serverName.toLowerCase();
-        if (failure === undefined) emit("acme.tls-alpn-received", { domain });
-        else emit("acme.tls-alpn-error", { domain, reason: failure });
+        const name = failure === undefined ? "acme.tls-alpn-received" : "acme.tls-alpn-error";
+        // Anybody can come while an order is under way, and as often as they like.
+        const now = clock.now();
+        if (now < (told.get(`${name} ${domain}`) ?? -Infinity) + TELL) return;
+        told.set(`${name} ${domain}`, now);
+        emit(name, { domain, reason: failure });
       },
     },
   };

@@ -41,8 +41,8 @@ export interface AcmeRecords {
   keepKey(id: string, key: KeyRecord): Promise<KeyRecord>;
   /** Forgets that the authority knows the key. */
   forgetAccount(id: string): Promise<void>;
-  /** A proof by kind and name or token, such as `http-01 <token>`. */
-  proof(name: string, now: number): Promise<string | undefined>;
+  /** The proofs of the moment, by kind and name or token, such as `http-01 <token>`. */
+  proofs(now: number): Promise<ReadonlyMap<string, string>>;
   showProofs(proofs: readonly (readonly [name: string, answer: string])[], until: number): Promise<void>;
   /** Removes proofs, and all whose time is over. */
   hideProofs(names: readonly string[], now: number): Promise<void>;
@@ -67,6 +67,11 @@ const KEEP_KEY = `INSERT INTO acme_keys (id, private_key, url) VALUES (?, ?, ?)
 
 const SHOW = `INSERT INTO acme_proofs (name, answer, until) VALUES (?, ?, ?)
   ON CONFLICT (name) DO UPDATE SET answer = excluded.answer, until = excluded.until`;
+
+const PROOFS = "SELECT name, answer FROM acme_proofs WHERE until > ? ORDER BY until DESC LIMIT ?";
+
+/** Proofs that are read; an order has a hundred at most with authorities that are in use. */
+const MOST_PROOFS = 10_000;
 
 /** The tables in a store. */
 export function acmeRecords(store: Store): AcmeRecords {
@@ -107,12 +112,9 @@ export function acmeRecords(store: Store): AcmeRecords {
     async forgetAccount(id) {
       await store.write([{ sql: "UPDATE acme_keys SET url = '' WHERE id = ?", args: [id] }]);
     },
-    async proof(name, now) {
-      const { rows: [row] } = await store.read("SELECT answer FROM acme_proofs WHERE name = ? AND until > ?", [
-        name,
-        now,
-      ]);
-      return row === undefined ? undefined : String(row[0]);
+    async proofs(now) {
+      const { rows } = await store.read(PROOFS, [now, MOST_PROOFS]);
+      return new Map(rows.map(([name, answer]) => [String(name), String(answer)]));
     },
     async showProofs(proofs, until) {
       await store.write(proofs.map(([name, answer]) => ({ sql: SHOW, args: [name, answer, until] })));

@@ -29,7 +29,8 @@ const LARGEST_BODY = 64 * 1024;
 /** Longest time a response may take to begin, in milliseconds. */
 const ANSWER_WITHIN = 30_000;
 
-const UNLIMITED_PATHS = /^\/(?:healthz(?:\/live|\/ready)?|readyz)$/;
+/** Not counted: probes, and proofs of names, since an authority may ask for many from one address, or through a proxy. */
+const UNLIMITED_PATHS = /^\/(?:healthz(?:\/live|\/ready)?|readyz|\.well-known\/acme-challenge\/[^/]*)$/;
 const PUBLIC_PATHS = /^\/(?:robots\.txt|metrics|metrics\/prometheus|\.well-known\/.*)$/;
 
 /** Builds the app for one configuration. A reload makes a new one. */

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { X509Certificate } from "@peculiar/x509";
 import { createProofBoard } from "../../../src/acme/proofs.ts";
-import { acmeRecords } from "../../../src/acme/records.ts";
+import { type AcmeRecords, acmeRecords } from "../../../src/acme/records.ts";
 import { checkCertificate, renewalId } from "../../../src/acme/x509.ts";
 import { StoreUnavailable } from "../../../src/store/mod.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { eventLog, openTemporaryStore, temporaryFolder } from "../../support/store.ts";
+import { eventLog, openTemporaryStore, temporaryFolder, until } from "../../support/store.ts";
 
 const PROOF = { domain: "mx.example.net", token: "abcdefghijklmnop", keyAuthorization: "abcdefghijklmnop.thumb" };
 const { signal } = new AbortController();
@@ -91,9 +91,63 @@ Deno.test("names that are proved in another way, or not at all, and odd tokens, 
     assert.equal(await counting.httpAnswer(token), undefined);
   }
   assert.equal(reads, 0);
-  assert.equal(log.count("acme.token-not-found"), 4);
-  assert.equal(log.count("acme.tls-alpn-error"), 1);
+  assert.equal(log.count("acme.token-not-found"), 5);
+  assert.equal(log.count("acme.tls-alpn-error"), 0);
   assert.equal(one.tls.expected(), true);
+});
+
+Deno.test("strangers who come as often as they like write a line a minute for each name, and what fails is told", async () => {
+  await using here = await nodes();
+  const { clock, log, one } = here;
+  await one.solver("tls-alpn-01").present([PROOF], signal);
+  for (let i = 0; i < 10; i++) {
+    await one.tls.certificate("mx.example.net");
+    one.tls.shown("mx.example.net", "the client left during the handshake");
+    one.tls.shown("mx.example.net", undefined);
+    await clock.advance(6_000);
+  }
+  assert.equal(log.count("acme.tls-alpn-error"), 1);
+  assert.equal(log.count("acme.tls-alpn-received"), 1);
+  one.tls.shown("mx.example.net", "the client does not offer TLS 1.3");
+  one.tls.shown("www.example.net", "the client left during the handshake");
+  assert.deepEqual(
+    log.events.filter(({ name }) => name === "acme.tls-alpn-error").map(({ fields }) => Object.values(fields)),
+    [
+      ["mx.example.net", "the client left during the handshake"],
+      ["mx.example.net", "the client does not offer TLS 1.3"],
+      ["www.example.net", "the client left during the handshake"],
+    ],
+  );
+});
+
+Deno.test("whoever asks for a proof while the store is read shares the next read, and misses nothing", async () => {
+  const reads: PromiseWithResolvers<ReadonlyMap<string, string>>[] = [];
+  const board = createProofBoard({
+    clock: new FakeClock(),
+    emit: () => {},
+    records: () => ({
+      proofs() {
+        const read = Promise.withResolvers<ReadonlyMap<string, string>>();
+        reads.push(read);
+        return read.promise;
+      },
+    } as Partial<AcmeRecords> as AcmeRecords),
+    tlsNames: () => new Set(),
+  });
+  const first = board.httpAnswer(PROOF.token);
+  await until(() => reads.length === 1);
+  const later = Array.from({ length: 20 }, () => board.httpAnswer(PROOF.token));
+  await until(() => reads.length === 1);
+  reads[0]?.resolve(new Map());
+  assert.equal(await first, undefined);
+  await until(() => reads.length === 2);
+  // Another node has begun to show it after the first read.
+  reads[1]?.resolve(new Map([[`http-01 ${PROOF.token}`, PROOF.keyAuthorization]]));
+  assert.deepEqual(await Promise.all(later), later.map(() => PROOF.keyAuthorization));
+  const last = board.httpAnswer(PROOF.token);
+  await until(() => reads.length === 3);
+  reads[2]?.reject(new StoreUnavailable("lost", false));
+  assert.equal(await last, undefined);
 });
 
 Deno.test("without a store a node answers for itself", async () => {

@@ -29,6 +29,22 @@ Deno.test("probes are not counted against a rate", async () => {
   for (let i = 0; i < 5; i++) assert.equal((await ask("/readyz", {}, ELSEWHERE)).status, 200);
 });
 
+Deno.test("proofs of names are not counted either, and nothing else is found in their folder", async () => {
+  const { ask } = world({
+    config: httpConfig({ rateLimit: RATE_OF_ONE }),
+    wellKnown: (path) => ({ contentType: "application/octet-stream", body: path }),
+  });
+  const folder = "/.well-known/acme-challenge/";
+  for (let i = 0; i < 5; i++) {
+    const response = await ask(`${folder}token${i}`, {}, ELSEWHERE);
+    assert.equal(await response.text(), `${folder}token${i}`);
+  }
+  assert.equal((await ask(`${folder}x`, { method: "POST" }, ELSEWHERE)).status, 405);
+  assert.equal((await ask(`${folder}x/y`, {}, ELSEWHERE)).status, 200);
+  assert.equal((await ask(`${folder}../mta-sts.txt`, {}, ELSEWHERE)).status, 429);
+  assert.equal((await ask(`${folder}../../api/status`, {}, ELSEWHERE)).status, 429);
+});
+
 Deno.test("errors of expressions are told as the events that they are, with the listener", async () => {
   const allowedEndpoint = {
     key: "http.allowed-endpoint",
