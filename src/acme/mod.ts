@@ -112,9 +112,14 @@ export async function openAcme(initial: readonly AcmeConfig[], { clock, emit }: 
       }
     }
     if (world === undefined) return;
-    for (const keeper of next) if (!before.includes(keeper)) start(keeper, world);
+    const here = world;
+    const fresh = next.filter((keeper) => !before.includes(keeper));
+    // A node has one turn in the store, and shows one proof for a name: who goes must not take them from who comes.
+    Promise.all(closing).then(() => {
+      for (const keeper of fresh) if (keepers.includes(keeper)) start(keeper, here);
+    });
     // What has arrived since the plan was made.
-    world.onChange();
+    here.onChange();
   };
 
   const plan = async (configs: readonly AcmeConfig[]): Promise<AcmePlan> => {
