@@ -40,6 +40,24 @@ Deno.test("signatures with SHA-1 and with keys of 512 and 2048 bits", () => {
   }
 });
 
+Deno.test("a number that is the signature modulo the key is no signature", () => {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const read = key(`p=${publicKey.export({ type: "spki", format: "der" }).toString("base64")}`);
+  const { n = "" } = publicKey.export({ format: "jwk" });
+  const modulus = BigInt(`0x${Buffer.from(n, "base64url").toString("hex")}`);
+  for (let i = 0;; i++) {
+    const data = Buffer.from(`${i}`);
+    const signature = sign("sha256", data, privateKey);
+    const more = (BigInt(`0x${signature.toString("hex")}`) + modulus).toString(16);
+    // It must be as long as a signature is.
+    if (more.length > 512) continue;
+    const digest = createHash("sha256").update(data).digest();
+    assert.ok(read.verify("sha256", digest, signature));
+    assert.ok(!read.verify("sha256", digest, Buffer.from(more, "hex")));
+    break;
+  }
+});
+
 Deno.test("an Ed25519 key", () => {
   const read = key(ED25519.record);
   assert.deepEqual([read.type, read.bits], ["ed25519", 256]);
