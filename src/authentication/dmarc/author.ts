@@ -1,5 +1,6 @@
 /** Whose message it is: the domains in the From field (RFC 7489 §6.6.1, RFC 5322 §3.4). */
 
+import { decodeHeaderText } from "../../message/mod.ts";
 import { domainToAscii, isDomain } from "../../smtp/mod.ts";
 
 /** Characters of a From field that are read. */
@@ -12,7 +13,7 @@ const MOST_DOMAINS = 4;
 export interface Authors {
   /** In lower case as A-labels, in order, each once. */
   readonly domains: readonly string[];
-  /** There are more domains than are told apart, or addresses that cannot be read. */
+  /** There are more domains than are told apart, or addresses that cannot be read, or could be read in another way. */
   readonly dubious: boolean;
 }
 
@@ -25,9 +26,9 @@ export function authorDomains(values: readonly string[]): Authors {
   const domains: string[] = [];
   let dubious = false;
   for (const value of values) {
-    const list = value.length > LONGEST ? { addresses: [], balanced: false } : readList(value);
-    const candidates = list.balanced ? list.addresses : [...list.addresses, ...likelyAddresses(value)];
-    dubious ||= !list.balanced;
+    const list = value.length > LONGEST ? { addresses: [], clear: false } : readList(value);
+    const candidates = list.clear ? list.addresses : [...list.addresses, ...likelyAddresses(value)];
+    dubious ||= !list.clear;
     for (const address of candidates) {
       // The part of a name before a comma that should have been quoted.
       if (!address.includes("@")) continue;
@@ -46,52 +47,81 @@ export function authorDomains(values: readonly string[]): Authors {
 // What most fields hold: one address in angle brackets, behind a name without anything that would have to be read.
 const ONE_ADDRESS = /^[^()<>,;:\\"[\]]*<([^\s()<>,;:\\"[\]]+)>\s*$/;
 
-/** The addresses of a list, without names, comments and blanks; what stands in quotes keeps only its quotes. */
-function readList(value: string): { readonly addresses: readonly string[]; readonly balanced: boolean } {
+/** The addresses of a list, and whether there is only one way to read it. */
+interface AddressesOfList {
+  /** Without names, comments and blanks; what stands in quotes keeps only its quotes. */
+  readonly addresses: readonly string[];
+  readonly clear: boolean;
+}
+
+function readList(value: string): AddressesOfList {
   const [, only] = ONE_ADDRESS.exec(value) ?? [];
-  if (only !== undefined) return { addresses: [only], balanced: true };
+  if (only?.includes("@")) return { addresses: [only], clear: hasOneDomain(only) };
   const addresses: string[] = [];
-  let balanced = true;
-  // The text of an entry outside of angle brackets, and inside.
+  let clear = true;
+  // Where an entry began; its text outside of angle brackets, and inside.
+  let start = 0;
   let plain = "";
   let angle: string | undefined;
   let closed = false;
+  let named = false;
   const put = (text: string) => {
     if (angle === undefined) plain += text;
     else angle += text;
   };
-  const end = () => {
-    if (plain !== "" && (!closed || plain.includes("@"))) addresses.push(plain);
+  const add = (address: string) => {
+    addresses.push(address);
+    if (address.includes("@")) named = true;
+    if (!hasOneDomain(address)) clear = false;
+  };
+  const end = (at: number) => {
+    if (plain !== "" && (!closed || plain.includes("@"))) add(plain);
+    // What is not an address stands where readers look for one.
+    if (!named && looksLikeAddress(value.slice(start, at))) clear = false;
+    start = at + 1;
     plain = "";
-    closed = false;
+    closed = named = false;
   };
   for (let i = 0; i < value.length; i++) {
     const char = value[i] as string;
     if (char === "(" || char === '"') {
       i = char === "(" ? commentEnd(value, i) : quoteEnd(value, i);
-      if (i === value.length) balanced = false;
+      if (i === value.length) clear = false;
       if (char === '"') put('""');
     } else if (angle !== undefined && char === ">") {
-      addresses.push(angle);
+      add(angle);
       angle = undefined;
       closed = true;
     } else if (angle === undefined && char === "<") {
       // A name, which may look like an address.
       plain = "";
       angle = "";
-    } else if (angle === undefined && (char === "," || char === ";")) end();
-    // What stands before a colon is the name of a group, except in an address literal.
-    else if (angle === undefined && char === ":" && !plain.includes("[")) plain = "";
-    else if (!/\s/.test(char)) put(char);
+    } else if (angle === undefined && (char === "," || char === ";")) end(i);
+    else if (angle === undefined && char === ":" && !plain.includes("[")) {
+      // What stands before a colon is the name of a group, except in an address literal.
+      plain = "";
+      end(i);
+    } else if (!/\s/.test(char)) put(char);
   }
-  if (angle !== undefined) balanced = false;
-  end();
-  return { addresses, balanced };
+  if (angle !== undefined) clear = false;
+  end(value.length);
+  return { addresses, clear };
+}
+
+/** Whether an address names one domain alone; the hosts of a route of old (RFC 5322 §4.4) do not count. */
+function hasOneDomain(address: string): boolean {
+  const from = address.startsWith("@") ? address.lastIndexOf(":") + 1 : 0;
+  return address.indexOf("@", from) === address.lastIndexOf("@");
+}
+
+/** Whether a reader who is shown a name, decoded (RFC 2047), may take it for an address. */
+function looksLikeAddress(name: string): boolean {
+  return name.includes("@") || (name.includes("=?") && decodeHeaderText(name).includes("@"));
 }
 
 /** Everything that a less careful reader could take for an address. */
 function likelyAddresses(value: string): readonly string[] {
-  return value.slice(0, LONGEST).match(/[^\s<>,;:()"@]@[^\s<>,;:()"@]+/g) ?? [];
+  return decodeHeaderText(value.slice(0, LONGEST)).match(/[^\s<>,;:()"@]@[^\s<>,;:()"@]+/g) ?? [];
 }
 
 /** Where the comment ends that starts at `start`; the length of the text if it does not. */

@@ -90,6 +90,50 @@ Deno.test("whoever can be read as an author in some way is one", () => {
   }
 });
 
+Deno.test("what is shown as an address where there is none puts the author in doubt", () => {
+  // "admin@example.com" and "<admin@example.com>" in Base64.
+  const encoded = ["=?utf-8?b?YWRtaW5AZXhhbXBsZS5jb20=?=", "=?utf-8?q?=3Cadmin=40example.com=3E?="];
+  for (
+    const value of [
+      "admin@example.com <>",
+      "admin@example.com <root>",
+      '"admin@example.com" <root>',
+      "(admin@example.com)",
+      '"admin@example.com"',
+      ...encoded,
+      `${encoded[0]} <>`,
+    ]
+  ) assert.deepEqual(one(value), { domains: ["example.com"], dubious: true }, value);
+  for (
+    const value of [
+      "admin@example.com <root>, a@example.org",
+      "a@example.org, admin@example.com <>",
+      `${encoded[0]}, <a@example.org>`,
+      `<a@example.org>, ${encoded[1]}`,
+      "admin@example.com: a@example.org;",
+      "<admin@example.com@example.org>",
+      "admin@example.com(comment)@example.org",
+    ]
+  ) {
+    const { domains, dubious } = one(value);
+    assert.deepEqual([[...domains].sort(), dubious], [["example.com", "example.org"], true], value);
+  }
+  // A name is a name beside an address.
+  for (const name of ["admin@example.com", '"admin@example.com"', encoded[0]]) {
+    assert.deepEqual(one(`${name} <a@example.org>`), certain("example.org"), name);
+  }
+  for (
+    const value of [
+      "MAILER-DAEMON <>",
+      "Alice <root>",
+      "=?utf-8?q?J=C3=BCrg?= <root>",
+      "=?utf-8?q?Smith?=, Al <a@b.org>",
+    ]
+  ) {
+    assert.equal(one(value).dubious, false, value);
+  }
+});
+
 Deno.test("several fields are read one by one", () => {
   assert.deepEqual(authorDomains(["a@example.org", "b@example.com"]), certain("example.org", "example.com"));
   assert.deepEqual(authorDomains(['"open a@example.org', "b@example.com"]).domains, ["example.org", "example.com"]);
