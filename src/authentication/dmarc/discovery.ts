@@ -65,7 +65,8 @@ async function lookUp(resolver: CheckResolver, domain: string): Promise<PolicyLo
 export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Promise<Policy> {
   const suffixes = loadPublicSuffixes();
   const organizationalDomain = suffixes instanceof Promise ? await suffixes : suffixes;
-  let found = await lookUpPolicy(domain);
+  const own = await lookUpPolicy(domain);
+  let found = own;
   if (found.kind === "none") {
     const organization = organizationalDomain(domain);
     if (organization !== domain) found = await lookUpPolicy(organization);
@@ -80,7 +81,18 @@ export async function findPolicy(domain: string, lookUpPolicy: LookUpPolicy): Pr
     };
   }
   const walk = await walkUp(domain, lookUpPolicy);
-  if ("kind" in walk) return walk;
+  if ("kind" in walk) {
+    if (own.kind !== "record") return walk;
+    // RFC 9989 §4.10.1: nothing above takes the place of a domain's own record. Only who else belongs to the organization
+    // is not known for now.
+    const { reason } = walk;
+    return {
+      kind: "policy",
+      found: own.found,
+      discovery: "treewalk",
+      isSameOrganization: () => Promise.reject(new DnsError(reason, "servfail")),
+    };
+  }
   // Whoever publishes above does not ask for this way of looking: to others the record is not there.
   if (!walk.some(({ walks }) => walks)) return { kind: "none" };
   const root = organizationOf(domain, walk);

@@ -29,8 +29,8 @@ const remembered = createMemory<PolicyRecord | string>(1000);
 const LONGEST_REMEMBERED = 2048;
 
 /**
- * Reads a record. What is wrong in it is taken for not written, except in `p=` and `sp=`: then the record asks for
- * nothing but reports, and without an address for those it is no record (§6.6.3, step 6).
+ * Reads a record. What is wrong in it is taken for not written, except in `p=`, `sp=` and `np=`: then the record asks
+ * for nothing but reports, and without an address for those it is no record (§6.6.3, step 6; RFC 9989 §4.10.1).
  *
  * @param domain where it was found, without `_dmarc.`
  * @returns a text that says why there is no record
@@ -49,13 +49,14 @@ function read(domain: string, text: string): PolicyRecord | string {
   const tags = readTags(text);
   const aggregateReports = uris(tags.get("rua"));
   let policy = policyOf(tags.get("p"));
-  const subdomainTag = tags.get("sp");
-  let subdomainPolicy = policyOf(subdomainTag);
-  if (policy === undefined || (subdomainTag !== undefined && subdomainPolicy === undefined)) {
-    if (aggregateReports.length === 0) {
-      return `the record has no valid policy in ${policy === undefined ? "p=" : "sp="}`;
-    }
-    policy = subdomainPolicy = "none";
+  let subdomainPolicy = policyOf(tags.get("sp"));
+  let nonexistentPolicy = policyOf(tags.get("np"));
+  const wrong = policy === undefined
+    ? "p"
+    : ["sp", "np"].find((name) => tags.has(name) && policyOf(tags.get(name)) === undefined);
+  if (policy === undefined || wrong !== undefined) {
+    if (aggregateReports.length === 0) return `the record has no valid policy in ${wrong}=`;
+    policy = subdomainPolicy = nonexistentPolicy = "none";
   }
   subdomainPolicy ??= policy;
   const psd = tags.get("psd")?.toLowerCase();
@@ -64,7 +65,7 @@ function read(domain: string, text: string): PolicyRecord | string {
       domain,
       policy,
       subdomainPolicy,
-      nonexistentPolicy: policyOf(tags.get("np")) ?? subdomainPolicy,
+      nonexistentPolicy: nonexistentPolicy ?? subdomainPolicy,
       dkimAlignment: alignment(tags.get("adkim")),
       spfAlignment: alignment(tags.get("aspf")),
       percent: numberUpTo(tags.get("pct"), 100) ?? 100,

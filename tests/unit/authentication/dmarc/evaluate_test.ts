@@ -230,6 +230,15 @@ Deno.test("the tree walk asks for at most eight names, however many labels there
   assert.equal(names.includes("TXT _dmarc.l35.l36.l37.l38.l39.example.org"), true);
 });
 
+Deno.test("trouble with DNS further up does not take a domain's own record away (RFC 9989 §4.10.1)", async () => {
+  const zone: Zone = { ...policies({ "example.org": "v=DMARC1; p=reject; t=n" }), "_dmarc.org": { error: "servfail" } };
+  assert.equal((await evaluate("a@example.org", dkim("example.org"), zone)).result, "pass");
+  assert.equal(verdict(await evaluate("a@example.org", {}, zone)), "fail reject reject");
+  // Whether these belong together cannot be told.
+  assert.equal((await evaluate("a@example.org", dkim("mail.example.org"), zone)).result, "temperror");
+  assert.equal((await evaluate("a@mail.example.org", dkim("mail.example.org"), zone)).result, "temperror");
+});
+
 Deno.test("several authors: the worst result counts (RFC 7489 §6.6.1)", async () => {
   const zone = policies({ "example.org": "v=DMARC1; p=none", "example.com": "v=DMARC1; p=reject" });
   const result = await evaluate("a@example.org, b@example.com", dkim("example.org"), zone);
@@ -256,6 +265,8 @@ Deno.test("a message whose author is in doubt is told apart from one that nothin
   assert.equal(await inDoubt([]), true);
   assert.equal(await inDoubt("a@example.com, b@[192.0.2.1]"), true);
   assert.equal(await inDoubt('"a@example.org'), true);
+  assert.equal(await inDoubt("a@example.org <>"), true);
+  assert.equal(await inDoubt("a@example.org <root>, a@example.com"), true);
   // The fifth domain is not looked at, so nothing can pass.
   assert.equal(await inDoubt("a@a.info, a@b.info, a@c.info, a@d.info, a@example.org"), true);
   // A policy that fails without asking for a refusal does not take the doubt away.

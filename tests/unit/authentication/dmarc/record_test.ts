@@ -54,22 +54,26 @@ Deno.test("blanks, capitals and empty places between semicolons do not cost a do
 
 Deno.test("what is wrong in other tags counts as not written", () => {
   const { record, psd } = read(
-    "v=DMARC1; p=none; adkim=x; pct=101; ri=often; fo=z; np=burn; psd=maybe; rua=here,,; t=n",
+    "v=DMARC1; p=none; adkim=x; pct=101; ri=often; fo=z; psd=maybe; rua=here,,; t=n",
   );
   assert.deepEqual(
-    [record.dkimAlignment, record.percent, record.reportInterval, record.failureOptions, record.nonexistentPolicy],
-    ["relaxed", 100, 86_400, ["0"], "none"],
+    [record.dkimAlignment, record.percent, record.reportInterval, record.failureOptions],
+    ["relaxed", 100, 86_400, ["0"]],
   );
   assert.deepEqual([record.aggregateReports, record.testing, psd], [[], false, "u"]);
 });
 
-Deno.test("without a valid policy a record asks for reports only, or is none (RFC 7489 §6.6.3)", () => {
+Deno.test("without a valid policy a record asks for reports only, or is none (RFC 7489 §6.6.3, RFC 9989 §4.10.1)", () => {
   const { record } = read("v=DMARC1; p=delete; rua=mailto:a@example.org");
   assert.deepEqual([record.policy, record.subdomainPolicy], ["none", "none"]);
   assert.equal(read("v=DMARC1; rua=mailto:a@example.org").record.policy, "none");
   assert.equal(read("v=DMARC1; p=reject; sp=x; rua=mailto:a@example.org").record.policy, "none");
   assert.equal(readDmarcRecord("example.org", "v=DMARC1"), "the record has no valid policy in p=");
   assert.equal(readDmarcRecord("example.org", "v=DMARC1; p=reject; sp=x"), "the record has no valid policy in sp=");
+  const wrongNp = "v=DMARC1; p=reject; sp=quarantine; np=x";
+  const { policy, subdomainPolicy, nonexistentPolicy } = read(`${wrongNp}; rua=mailto:a@example.org`).record;
+  assert.deepEqual([policy, subdomainPolicy, nonexistentPolicy], ["none", "none", "none"]);
+  assert.equal(readDmarcRecord("example.org", wrongNp), "the record has no valid policy in np=");
 });
 
 Deno.test("the first of a tag that stands twice counts", () => {
