@@ -68,7 +68,7 @@ export function readChain(fields: FieldsByName): ArcChain {
     return { kind: "broken", instance: 0, reason: `there are more than ${MOST_INSTANCES} sets` };
   }
   const read = {
-    results: byInstance(results, instanceOfResults),
+    results: byInstance(results, (value) => ({ instance: instanceOfResults(value), tags: NO_TAGS })),
     signatures: byInstance(signatures, instanceOfTags),
     seals: byInstance(seals, instanceOfTags),
   };
@@ -167,8 +167,9 @@ function byInstance(
   return found;
 }
 
-function instanceOfResults(value: string): { readonly instance: number; readonly tags: Tags } {
-  return { instance: Number(INSTANCE_OF_RESULTS.exec(value)?.[1] ?? "0"), tags: NO_TAGS };
+/** The instance of an ARC-Authentication-Results field (§4.1.1); 0 if it has none. */
+export function instanceOfResults(value: string): number {
+  return Number(INSTANCE_OF_RESULTS.exec(value)?.[1] ?? "0");
 }
 
 function instanceOfTags(value: string): { readonly instance: number; readonly tags: Tags } {

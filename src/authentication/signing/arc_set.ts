@@ -1,6 +1,7 @@
 /** Makes ARC sets (RFC 8617 §5.1). */
 
 import { foldField } from "../../message/mod.ts";
+import { instanceOfResults } from "../arc/chain.ts";
 import { parseTagList } from "../dkim/tag_list.ts";
 import type { ArcVerdict } from "../types.ts";
 import type { PreparedSignature, SigningInput } from "./dkim_signature.ts";
@@ -101,8 +102,9 @@ function setsOf(fields: FieldsByName): Map<number, Set> {
   const sets = new Map<number, Set>();
   NAMES.forEach((name, place) => {
     for (const field of fields.get(name) ?? []) {
-      const instance = instanceOf(field);
-      if (instance === undefined) continue;
+      const value = valueOf(field);
+      const instance = place === 0 ? instanceOfResults(value) : instanceOfTags(value);
+      if (instance === 0) continue;
       const set: Set = sets.get(instance) ?? [undefined, undefined, undefined];
       set[place] = field;
       sets.set(instance, set);
@@ -111,11 +113,10 @@ function setsOf(fields: FieldsByName): Map<number, Set> {
   return sets;
 }
 
-function instanceOf(field: Uint8Array): number | undefined {
-  // It is the first tag of results, and may stand anywhere in the other two.
-  const [, digits] = /(?:^|;)\s*i\s*=\s*([0-9]{1,4})\s*(?:;|$)/.exec(valueOf(field)) ?? [];
-  const instance = Number(digits ?? 0);
-  return instance >= 1 ? instance : undefined;
+/** Also of a field that is malformed: the next set must not take its number. */
+function instanceOfTags(value: string): number {
+  const [, digits] = /(?:^|;)\s*i\s*=\s*([0-9]{1,4})\s*(?:;|$)/.exec(value) ?? [];
+  return Number(digits ?? 0);
 }
 
 function tagOf(field: Uint8Array | undefined, name: string): string | undefined {

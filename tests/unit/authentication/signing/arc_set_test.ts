@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { verify } from "node:crypto";
+import { sign, verify } from "node:crypto";
 import { type ArcVerdict, verifySignatures } from "../../../../src/authentication/mod.ts";
 import { memoryContent, parseHeader } from "../../../../src/message/mod.ts";
 import { NOW, octets, RSA, signature, signerOf, text, zoneOf } from "./signing_keys.ts";
@@ -81,6 +81,20 @@ Deno.test("a further set seals all sets before it", async () => {
   const octetsOfBoth = sealed([[results1!, signed1!, own1!], [results!, signed!, own!]]);
   assert.ok(verify("sha256", octets(octetsOfBoth), RSA.publicKey, parted(own!).value));
   assert.deepEqual(await chainOf(twice.message), ["pass", 2]);
+});
+
+Deno.test("results of another handler are sealed, however they are written", async () => {
+  const mark = "ARC-Authentication-Results: i=1;";
+  for (const start of ["(a; i=3;) i=1;", "\r\n (a)\r\n\ti = 1 (b) ;"]) {
+    const { message } = await seal(MESSAGE, "none");
+    const [own, signed, results] = fieldsOf(message);
+    const written = results!.replace(mark, `ARC-Authentication-Results: ${start}`);
+    const octetsOfOne = sealed([[written, signed!, own!]]);
+    const value = sign("sha256", octets(octetsOfOne), RSA.privateKey).toString("base64");
+    const once = `${parted(own!).bare}${value}\r\n${signed}${written}${MESSAGE}`;
+    assert.deepEqual(await chainOf(once), ["pass", 1]);
+    assert.deepEqual(await chainOf((await seal(once, "pass")).message), ["pass", 2], start);
+  }
 });
 
 Deno.test("the message signature covers DKIM signatures, those just made too, and nothing of ARC", async () => {
