@@ -210,6 +210,27 @@ Deno.test("--verify tells what is missing, wrong or cannot be looked up, and end
   });
 });
 
+Deno.test("--verify looks at the key itself: capitals count, and what kind of key it is said to be (RFC 6376 §3.6.1)", async () => {
+  const names = ["r1._domainkey.example.net", "e1._domainkey.example.net"] as const;
+  const [rsaRecord, edRecord] = [publicKeyText(rsa), publicKeyText(ed)];
+  const [, spoiled] = await states({
+    ...PUBLISHED,
+    [names[0]]: { txt: [rsaRecord.toLowerCase().replace("dkim1", "DKIM1")] },
+    [names[1]]: { txt: [edRecord.replace("k=ed25519; ", "")] },
+  });
+  assert.deepEqual(names.map((name) => spoiled[`${name} TXT`]), ["wrong", "wrong"]);
+  // Verifiers try each of several keys.
+  const [, several] = await states({
+    ...PUBLISHED,
+    [names[0]]: { txt: ["v=DKIM1; p=AAAA", rsaRecord.replace("; ", ";")] },
+  });
+  assert.equal(several[`${names[0]} TXT`], "ok");
+  const lowered = rsaRecord.toLowerCase().replace("dkim1", "DKIM1");
+  const { out } = await verified(SIGNED, createZone({ ...PUBLISHED, [names[0]]: { txt: [lowered] } }), "--json");
+  const all: { name: string; difference: string }[] = JSON.parse(out.join("\n"));
+  assert.match(all.find(({ name }) => name === names[0])?.difference ?? "", /^it has p=.*, not .*: signatures that/);
+});
+
 Deno.test("--verify prints a table in which nothing from DNS is taken for more than text", async () => {
   const { out } = await verified(
     SIGNED,
