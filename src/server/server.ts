@@ -16,6 +16,7 @@ import {
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import { type FilterMakers, loadFilterMakers } from "../filter/mod.ts";
 import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
+import type { HttpApp } from "../http/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder, outgoingReports, receivedReports } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
@@ -173,6 +174,18 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lock = changesUser ? undefined : await lockNode(config);
     undo.push(() => lock?.release());
     open(config);
+    // A reload replaces the app, not its listeners. Requests wait for the first one.
+    let app: HttpApp | undefined;
+    const appGate = Promise.withResolvers<HttpApp>();
+    appGate.promise.catch(() => {});
+    const http = createHttpListeners({
+      fetch: async (request, info) => await (app ?? await appGate.promise).fetch(request, info),
+    }, { telemetry, clock, certificates });
+    undo.push(() => {
+      appGate.reject(new Error("the server did not start"));
+      return http.close();
+    });
+    await http.use(config);
     const watch = watchCertificates(config.certificates, {
       clock,
       emit,
@@ -374,22 +387,16 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       loginRefused: (account) => throttle.abuse.loginRefused(account),
       ...(options.mailboxRoot === undefined ? {} : { mailboxRoot: options.mailboxRoot }),
     };
-    // A reload replaces the app, not its listeners.
     // The store says when it is lost and when it works again; readiness follows.
     const lost = new Set<unknown>();
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
-    let app = createApp(config, world);
-    const http = createHttpListeners({ fetch: (request, info) => app.fetch(request, info) }, {
-      telemetry,
-      clock,
-      certificates,
-    });
+    app = createApp(config, world);
+    appGate.resolve(app);
     undo.push(() => http.close());
     registerReportGauges(telemetry, received);
     // Streams without end would hold up their listeners.
     undo.push(() => trace.close());
-    await http.use(config);
     registerGauges(telemetry, { listeners: list, certificates: () => certificates.certificates, queue });
     if (config.http.prometheus.enable) await telemetry.collectDurations();
 
