@@ -47,13 +47,11 @@ interface Entry {
 
 type Waiting = Extract<Outcome, { kind: "deferred" }>;
 
-/** Milliseconds after which a wait is recorded, and from one review to the next. */
+/** Milliseconds after which a wait is recorded, and from one review to the next at most. */
 const PATIENCE = 5000;
 const NEXT_REVIEW = 15_000;
 const SWEEP = 1000;
 const TOGETHER = 100;
-/** How what stays is settled: it is due all the time. */
-const AT_ONCE = { limited: true, retryAfter: 0 };
 
 /** Nobody waits yet. */
 export function createParking(context: ParkingContext): Parking {
@@ -64,7 +62,8 @@ export function createParking(context: ParkingContext): Parking {
 
   const park = (job: Job, wait: LocalWait, outcomes: readonly Waiting[]) => {
     job.state = "ready";
-    job.reviewAt ??= clock.now() + PATIENCE;
+    const expires = job.recipients.map((recipient) => recipient.expires ?? Infinity);
+    job.reviewAt ??= Math.min(clock.now() + PATIENCE, ...expires);
     const entry: Entry = {
       job,
       wait,
@@ -86,25 +85,35 @@ export function createParking(context: ParkingContext): Parking {
     const { job, details } = entry;
     // Those who have all places hand them on among themselves, and may as well have the mail.
     const leaves = job.waitTold && entry.wait.isElsewhere;
-    const how = leaves ? { waits: entry.wait } : AT_ONCE;
     const settlements: Settlement[] = [];
     for (const recipient of job.recipients) {
       const detail = details.get(recipient.seq);
       if (detail === undefined) continue;
-      settlements.push(await settleDeferral(job.message, recipient, detail, context.strategy(), clock.now(), how));
+      const now = clock.now();
+      // What stays, or leaves for a moment only to tell of the delay, keeps the time that gives it its place.
+      const how = leaves
+        ? { waits: entry.wait }
+        : { limited: true, retryAfter: Math.min(0, recipient.attemptAt - now) };
+      settlements.push(await settleDeferral(job.message, recipient, detail, context.strategy(), now, how));
     }
     // It may have gone on meanwhile, or have been cancelled.
     if (entries.get(job) !== entry) return;
     const present = new Map(job.recipients.map((one) => [one.seq, one]));
     const staying: Extract<Settlement, { kind: "deferred" }>[] = [];
     const going: Settlement[] = [];
+    let next = clock.now() + NEXT_REVIEW;
     for (const settlement of settlements) {
       const { kind, recipient } = settlement;
       if (!present.has(recipient.seq)) continue;
       const stays = kind === "deferred" && !leaves && !settlement.delayed && recipient.queue === job.queue;
-      if (!stays) going.push(settlement);
-      else if (settlement.repeated !== true) staying.push(settlement);
+      if (!stays) {
+        going.push(settlement);
+        continue;
+      }
+      next = Math.min(next, settlement.change);
+      if (settlement.repeated !== true) staying.push(settlement);
     }
+    job.reviewAt = next;
     if (going.length > 0) {
       takeOut(job, going.flatMap(({ recipient }) => present.get(recipient.seq) ?? []));
       if (job.recipients.length === 0) {

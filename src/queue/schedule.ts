@@ -68,8 +68,14 @@ export function countNotice(
 
 /** When the scheduler has to look at a waiting recipient: attempt, end of life or next delay notice. */
 export function nextLook(recipient: RecipientRecord, message: MessageRecord, schedule: ScheduleConfig): number {
-  let next = recipient.attemptAt;
-  if (recipient.expires !== undefined) next = Math.min(next, recipient.expires);
-  const notice = noticeTimes(message, schedule)[recipient.notified];
-  return notice === undefined ? next : Math.min(next, notice);
+  return Math.min(recipient.attemptAt, nextChange(recipient, message, schedule));
+}
+
+/** When something becomes of a recipient that only waits: its end of life or next delay notice; Infinity for never. */
+export function nextChange(
+  { expires = Infinity, notified }: RecipientRecord,
+  message: MessageRecord,
+  schedule: ScheduleConfig,
+): number {
+  return Math.min(expires, noticeTimes(message, schedule)[notified] ?? Infinity);
 }

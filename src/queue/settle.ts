@@ -2,7 +2,16 @@
 
 import type { ScheduleConfig } from "../config/config.ts";
 import { FLAG, type MessageRecord, type RecipientRecord } from "./record.ts";
-import { countNotice, deadlineOf, expiryOf, isExhausted, isTooOld, nextLook, pauseAfter } from "./schedule.ts";
+import {
+  countNotice,
+  deadlineOf,
+  expiryOf,
+  isExhausted,
+  isTooOld,
+  nextChange,
+  nextLook,
+  pauseAfter,
+} from "./schedule.ts";
 import type { Strategy } from "./strategy.ts";
 import type { FailureDetail, Outcome } from "./types.ts";
 
@@ -28,6 +37,8 @@ export type Settlement =
     readonly detail: FailureDetail;
     /** When the scheduler looks at it again. */
     readonly look: number;
+    /** When something becomes of it even without an attempt, Infinity for never. */
+    readonly change: number;
     /** Whether the sender is to be told of the delay now. */
     readonly delayed: boolean;
     readonly unattempted?: true;
@@ -169,8 +180,9 @@ export async function settleDeferral(
   recipient.notified = notified;
   const same = before.lastError === detail.lastError && (limited || before.lastDetail?.text === detail.text);
   const repeated = retryAfter !== undefined && same ? { repeated: true } as const : {};
-  const look = nextLook(recipient, message, schedule);
-  return { kind: "deferred", recipient, detail, look, delayed, ...unattempted, ...repeated };
+  const change = nextChange(recipient, message, schedule);
+  const look = Math.min(recipient.attemptAt, change);
+  return { kind: "deferred", recipient, detail, look, change, delayed, ...unattempted, ...repeated };
 }
 
 async function scheduleOf(

@@ -23,6 +23,7 @@ const MINUTE = 60_000;
 function limit(room = 100) {
   const waiting: (() => boolean)[] = [];
   const state = { open: false, elsewhere: false };
+  const dues: number[] = [];
   const wait: LocalWait = {
     get hasRoom() {
       return waiting.length < room;
@@ -30,7 +31,8 @@ function limit(room = 100) {
     get isElsewhere() {
       return state.elsewhere;
     },
-    enter(_who, go) {
+    enter({ due }, go) {
+      dues.push(due);
       waiting.push(go);
       return () => {
         const at = waiting.indexOf(go);
@@ -42,6 +44,8 @@ function limit(room = 100) {
   return {
     state,
     waiting,
+    /** What those who waited were due at, which is their place among others. */
+    dues,
     /** Lets one go on who wants to. */
     wake() {
       while (waiting.length > 0) if (waiting.shift()?.() === true) return;
@@ -211,7 +215,15 @@ Deno.test("a sender hears of a delay, and of the end, while mail waits for a lim
     await pass(() => log.count("queue.expired") === 1, "the end");
     assert.deepEqual((await history()).filter((name) => name !== "deferred"), ["queued", "delay-notice", "expired"]);
     assert.equal((await history()).filter((name) => name === "deferred").length, 1);
-    assert.equal((await queue.show(message?.id ?? ""))?.message.recipients[0]?.attempts, 0);
+    const shown = await queue.show(message?.id ?? "");
+    assert.equal(shown?.message.recipients[0]?.attempts, 0);
+    const created = Date.parse(message?.created ?? "");
+    assert.deepEqual(one.dues, [created, created], "its place is the same after the notice");
+    for (const [name, minutes] of [["delay-notice", 2], ["expired", 4]] as const) {
+      const event = shown?.events.find((one) => one.name === name);
+      const late = Date.parse(event?.time ?? "") - created - minutes * MINUTE;
+      assert.ok(late >= 0 && late <= 2000, `${name} is ${late} ms late`);
+    }
   }, { expire: 4 * MINUTE, notify: [2 * MINUTE] });
 });
 
