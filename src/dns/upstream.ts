@@ -97,7 +97,10 @@ export function createUpstream(
       try {
         return await overStream(server, question, edns, outer);
       } catch (second) {
-        if (recased && !outer.aborted) withoutSpelling.add(server);
+        if (recased && !outer.aborted) {
+          withoutSpelling.add(server);
+          return await exchange(server, question, edns, outer);
+        }
         // "Nothing listens on TCP" hides what was wrong with the first answer.
         throw !truncated && second instanceof DnsError && second.reason === "network" ? error : second;
       }

@@ -540,6 +540,25 @@ Deno.test("a server that changes the letters is asked over TCP, and in small let
   }
 });
 
+Deno.test("a server that changes the letters and is silent over TCP answers a single attempt, and is remembered", async () => {
+  await withServer(
+    ({ name, packet: query, transport }) => {
+      if (transport === "tcp") return undefined;
+      const questions = query.questions.map((question) => ({ ...question, name: name.toUpperCase() }));
+      const answers = [record(name, "A", "192.0.2.17")];
+      return new Uint8Array(packet.encode({ id: query.id, type: "response", questions, answers }));
+    },
+    async ({ resolver, server, clock }) => {
+      const transports = () => server.queries.map(({ transport }) => transport).join(" ");
+      assert.deepEqual((await passing(clock, resolver.a("some.long.name.example.net"))).records, ["192.0.2.17"]);
+      assert.equal(transports(), "udp tcp udp");
+      assert.deepEqual((await resolver.a("other.long.name.example.net")).records, ["192.0.2.17"]);
+      assert.equal(transports(), "udp tcp udp udp");
+    },
+    { attempts: 1 },
+  );
+});
+
 Deno.test("a broken message is malformed", async () => {
   await withServer(
     ({ packet: query }) => {
