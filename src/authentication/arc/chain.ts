@@ -142,11 +142,11 @@ export function readMessageSignature(field: HeaderField): readonly MessageSignat
   if (list.kind === "malformed") return list.reason;
   const base = readSignatureBase(list.tags);
   if (base.kind === "bad") return base.reason;
-  const message = readMessageTags(list.tags);
+  const message = readMessageTags(list.tags, base.signature);
   if (message.kind === "bad") return message.reason;
   // §4.1.2: a seal comes after the signature and cannot be under it.
   if (message.signature.signedFields.includes(SEAL)) return "it covers a seal";
-  const signature = { ...base.signature, ...message.signature };
+  const { signature } = message;
   if (list.tags.has("c")) return [signature];
   return [signature, { ...signature, headerCanonicalization: "relaxed", bodyCanonicalization: "relaxed" }];
 }
