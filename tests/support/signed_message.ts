@@ -63,14 +63,15 @@ export function seal(
   message: string,
   key: TestKey,
   instance: number,
-  tags: { readonly signature?: Tags; readonly seal?: Tags; readonly results?: string } = {},
+  tags: { readonly signature?: Tags; readonly seal?: Tags; readonly sealKey?: TestKey; readonly results?: string } = {},
 ): string {
+  const sealKey = tags.sealKey ?? key;
   const results = `ARC-Authentication-Results: i=${instance}; mx.example.org; ${tags.results ?? "none"}`;
   const signed = sign(message, key, { i: String(instance), ...tags.signature }, "ARC-Message-Signature");
   const [fields] = splitMessage(signed);
   const list = Object.entries({
     i: String(instance),
-    a: key.algorithm,
+    a: sealKey.algorithm,
     d: "example.org",
     s: "mail",
     cv: instance === 1 ? "none" : "pass",
@@ -86,7 +87,7 @@ export function seal(
   }
   covered.push(results, fields[0] ?? "", field);
   const data = covered.map((one) => canonicalField("relaxed", one)).join("\r\n");
-  return `${field}${signData(key, "sha256", data)}\r\n${results}\r\n${signed}`;
+  return `${field}${signData(sealKey, "sha256", data)}\r\n${results}\r\n${signed}`;
 }
 
 /** A message as the checks take it. */

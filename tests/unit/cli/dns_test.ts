@@ -88,6 +88,13 @@ Deno.test("the records of a domain: MX, SPF, DMARC, TLS reports, and DKIM for ea
   ]);
 });
 
+Deno.test("a domain that is the name of the host has one SPF record", async () => {
+  const { out } = await records("", "--domain", "mx.example.net", "--json");
+  const all: { name: string; type: string; value: string }[] = JSON.parse(out.join("\n"));
+  const own = all.filter(({ name, type }) => name === "mx.example.net" && type === "TXT");
+  assert.deepEqual(own.map(({ value }) => value), ["v=spf1 mx -all"]);
+});
+
 const MX_NAMES = 'session.mta-sts.mx = ["mx.example.net", "*.example.org"]\n';
 
 Deno.test("a policy to publish is announced by an id that changes with it, and by the name of its host", async () => {
@@ -125,7 +132,8 @@ Deno.test("a domain that others sign for publishes that they may (RFC 6541 §4)"
   const found = await published(
     signature("plain", ed, "one.example.net", third) +
       signature("hashed", ed, "two.example.net", `${third}, third-party-algo = "sha1"`) +
-      signature("one", ed, "one.example.net", `${third}, third-party-algo = "sha1"`),
+      signature("one", ed, "one.example.net", `${third}, third-party-algo = "sha1"`) +
+      signature("long", ed, "example.org", `${third}, third-party-algo = "sha256"`),
     "example.com",
   );
   const names = [...found].filter(([name]) => name.includes("._atps.")).map(([name, value]) => [name, value]);
@@ -133,6 +141,7 @@ Deno.test("a domain that others sign for publishes that they may (RFC 6541 §4)"
     ["one.example.net._atps.example.com TXT", "v=ATPS1; d=one.example.net"],
     ["ZTZGRRV3F45A4U6HLDKBF3ZCOW4V2AJX._atps.example.com TXT", "v=ATPS1; d=two.example.net"],
     ["QSP4I4D24CRHOPDZ3O3ZIU2KSGS3X6Z6._atps.example.com TXT", "v=ATPS1; d=one.example.net"],
+    ["X6V4G5BSSWFQMM3A2OWWIYOJYRZVVZ7Y5XKGLEVF4DYBIUVS4S2Q._atps.example.com TXT", "v=ATPS1; d=example.org"],
   ]);
 });
 

@@ -403,6 +403,14 @@ Deno.test("each signature is an event, and all of them together are one", async 
   assert.deepEqual(names, ["dkim.fail", "dkim.pass", "smtp.dkim-pass", "smtp.arc-pass"]);
 });
 
+Deno.test("a signature that counts for nothing is neutral, and there is no event for a chain that is not there", async () => {
+  const none = { ...ARC, result: "none", instance: 0 } as const;
+  const world = checkingWorld({ signatures: { ...of("policy", "neutral"), arc: none } });
+  await sendMessage(await greeted(world));
+  const names = eventNames(world).filter((name) => /^(?:smtp\.)?(?:dkim|arc)/.test(name));
+  assert.deepEqual(names, ["dkim.neutral", "dkim.neutral", "smtp.dkim-fail"]);
+});
+
 const FORGED = "Authentication-Results: MX.example.org; dkim=pass header.d=bank.example\r\n" +
   "Subject: x\r\n" +
   "authentication-results: other.example;\r\n\tspf=pass\r\n" +

@@ -194,6 +194,11 @@ Deno.test("SHA-1 and short keys are worth nothing, strict or not", async () => {
     assert.match((await verify(old, strict)).reason ?? "", /message signature 1: it is made with SHA-1/);
     const result = await verify(seal(MESSAGE, SHORT, 1, { signature: short, seal: short }), strict);
     assert.match(result.reason ?? "", /message signature 1: the key has only 512 bits/);
+    // Those that only the seal is made with.
+    const sealed = await verify(seal(MESSAGE, RSA, 1, { sealKey: SHORT, seal: short }), strict);
+    assert.equal(sealed.reason, "seal 1: the key has only 512 bits");
+    const oldSeal = await verify(seal(MESSAGE, RSA, 1, { seal: { a: "rsa-sha1" } }), strict);
+    assert.equal(oldSeal.reason, "seal 1: it is made with SHA-1");
   }
 });
 

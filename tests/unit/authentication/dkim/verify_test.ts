@@ -140,6 +140,8 @@ Deno.test("a signature may cover another signature, never itself", async () => {
   assert.deepEqual((await verify(second, zone)).map(({ result }) => result), ["pass", "pass"]);
   const touched = second.replace("h=from:to:subject", "h=from:to:subject ");
   assert.deepEqual((await verify(touched, zone)).map(({ result }) => result), ["fail", "fail"]);
+  // With no other signature there the name stands for nothing.
+  assert.equal(await signed({ h: "from:dkim-signature:dkim-signature" }), "pass");
 });
 
 Deno.test("names in h= are told apart without case, and blanks around them do not count", async () => {
@@ -170,6 +172,7 @@ Deno.test("a signature that cannot be read is neutral", async () => {
     [{ t: "yesterday" }, /t= is not/],
     [{ x: "" }, /x= is not/],
     [{ t: "200", x: "100" }, /expires before/],
+    [{ t: "200", x: "200" }, /expires before/],
     [{ i: "example.org" }, /i= is not/],
     [{ "a b": "c" }, /malformed/],
     [{ n: "a;a=b" }, /malformed: the tag a stands twice/],
@@ -289,6 +292,12 @@ Deno.test("of several keys at one name any may fit", async () => {
   const other = rsaKey();
   assert.equal(await signed({}, { [KEY]: { txt: ["v=spf1 -all", other.record, RSA.record] } }), "pass");
   assert.equal(await signed({}, { [KEY]: { txt: [other.record] } }), "fail: the signature does not fit");
+  // The first three are looked at, and the first of them says what is wrong if none is a key.
+  const more = ["v=spf1 -all", "x", "v=DKIM1; p="];
+  assert.equal(
+    await signed({}, { [KEY]: { txt: [...more, RSA.record] } }),
+    "permerror: the key record is not of version DKIM1",
+  );
 });
 
 Deno.test("names may be U-labels in an internationalized message", async () => {

@@ -225,9 +225,26 @@ Deno.test("the tree walk asks for at most eight names, however many labels there
   const context = checkContext(policies({ "example.org": "v=DMARC1; p=reject; psd=n" }));
   const header = received(`From: a@${labels}.example.org\r\n\r\n`).header;
   assert.equal(verdict(await evaluateDmarc(header, {}, context)), "fail reject reject");
-  const names = context.zone.asked.filter((question) => question.startsWith("TXT"));
-  assert.ok(names.length <= 8);
-  assert.equal(names.includes("TXT _dmarc.l35.l36.l37.l38.l39.example.org"), true);
+  const walked = ["l35.l36.l37.l38.l39", "l36.l37.l38.l39", "l37.l38.l39", "l38.l39", "l39"];
+  // The organization of the public suffix list is asked for first, and not again.
+  assert.deepEqual(context.zone.asked.filter((question) => question.startsWith("TXT")), [
+    `TXT _dmarc.${labels}.example.org`,
+    "TXT _dmarc.example.org",
+    ...walked.map((name) => `TXT _dmarc.${name}.example.org`),
+  ]);
+});
+
+Deno.test("the walk ends at a public suffix, whatever stands above it", async () => {
+  const zone = policies({
+    "b.example": "v=DMARC1; p=reject; psd=y",
+    "example": "v=DMARC1; p=none; psd=y",
+  });
+  assert.equal(verdict(await evaluate("a@a.shop.b.example", {}, zone)), "fail reject reject");
+  assert.equal((await evaluate("a@a.shop.b.example", dkim("other.b.example"), zone)).result, "fail");
+  assert.equal((await evaluate("a@a.shop.b.example", dkim("shop.b.example"), zone)).result, "pass");
+  // A suffix that sends itself.
+  assert.equal(verdict(await evaluate("a@b.example", {}, zone)), "fail reject reject");
+  assert.equal((await evaluate("a@b.example", dkim("shop.b.example"), zone)).result, "fail");
 });
 
 Deno.test("trouble with DNS further up does not take a domain's own record away (RFC 9989 §4.10.1)", async () => {
@@ -237,6 +254,12 @@ Deno.test("trouble with DNS further up does not take a domain's own record away 
   // Whether these belong together cannot be told.
   assert.equal((await evaluate("a@example.org", dkim("mail.example.org"), zone)).result, "temperror");
   assert.equal((await evaluate("a@mail.example.org", dkim("mail.example.org"), zone)).result, "temperror");
+  // Nor can it where the trouble is with the name that has signed.
+  const signer: Zone = {
+    ...policies({ "example.org": "v=DMARC1; p=reject; t=n" }),
+    "_dmarc.mail.example.org": { error: "timeout" },
+  };
+  assert.equal((await evaluate("a@example.org", dkim("mail.example.org"), signer)).result, "temperror");
 });
 
 Deno.test("several authors: the worst result counts (RFC 7489 §6.6.1)", async () => {

@@ -81,6 +81,7 @@ Deno.test("a further set seals all sets before it", async () => {
   const octetsOfBoth = sealed([[results1!, signed1!, own1!], [results!, signed!, own!]]);
   assert.ok(verify("sha256", octets(octetsOfBoth), RSA.publicKey, parted(own!).value));
   assert.deepEqual(await chainOf(twice.message), ["pass", 2]);
+  assert.deepEqual(await chainOf((await seal(twice.message, "pass")).message), ["pass", 3]);
 });
 
 Deno.test("results of another handler are sealed, however they are written", async () => {

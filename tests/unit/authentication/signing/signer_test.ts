@@ -233,6 +233,16 @@ Deno.test("each signature stands on its own; one that is not defined is an event
   assert.equal((await signer.sign({ content, signatures: [], about: {} })).length, 0);
 });
 
+Deno.test("who asks for the whole body gets no l=, and further fields are signed beside the configured ones", async () => {
+  const { signer } = signerOf(signature("r", { setBodyLength: true, headers: ["From", "to"] }));
+  const content = memoryContent(octets(MESSAGE));
+  const make = async (more: { wholeBody?: true; fields?: readonly string[] }) =>
+    tagsOf(text(await signer.sign({ content, signatures: ["r"], about: {}, ...more })));
+  assert.equal((await make({})).l, "22");
+  const tags = await make({ wholeBody: true, fields: ["TO", "Received"] });
+  assert.deepEqual([tags.l, tags.h], [undefined, "From:From:to:to:to:Received"]);
+});
+
 function bySignature(a: { fields: { signature?: unknown } }, b: { fields: { signature?: unknown } }): number {
   return String(a.fields.signature).localeCompare(String(b.fields.signature));
 }

@@ -131,6 +131,13 @@ Deno.test("mx matches the addresses of mail hosts, and never the domain itself (
   assert.equal((await ask(without)).result, "fail");
 });
 
+Deno.test("a target may end in a dot; the host of a null MX is not asked for", async () => {
+  assert.equal(await verdict("v=spf1 a:mail.example.net. -all", { "mail.example.net": { a: ["192.0.2.7"] } }), "pass");
+  const zone = zoneOf({ "example.net": { txt: ["v=spf1 mx -all"], mx: [[0, "."]] } });
+  assert.equal((await ask(zone)).result, "fail");
+  assert.deepEqual(zone.asked, ["TXT example.net", "MX example.net"]);
+});
+
 Deno.test("more than ten MX records are an error (RFC 7208 §4.6.4)", async () => {
   const mx = Array.from({ length: 11 }, (_, index) => [10, `mx${index}.example.net`] as const);
   const hosts = Object.fromEntries(mx.map(([, name]) => [name, { a: ["192.0.2.7"] }]));
