@@ -1,6 +1,6 @@
 /** `godwit queue retry|reschedule|hold|release|cancel`: what is done to some messages or to many. */
 
-import type { QueueAction, QueueFilter, QueueInspection } from "../queue/mod.ts";
+import type { QueueAction, QueueFilter, QueueInspection, Stopped } from "../queue/mod.ts";
 import { parseMessageId } from "../queue/mod.ts";
 import { DURATION_SYNTAX, parseDuration } from "../expression/mod.ts";
 import { type Output, printable, table } from "./output.ts";
@@ -56,15 +56,28 @@ export async function changeSome(
     }
     const which = ids.length === 0 ? filter : { ...filter, ids };
     if (options.dryRun === true) return await preview(queue, action, which, options, output);
-    const count = await apply(queue, action, which, time);
-    output.print(
-      options.json === true ? JSON.stringify({ action, recipients: count }) : `${recipients(count)} ${DONE[action]}`,
-    );
+    const changed = await apply(queue, action, which, time);
+    const { recipients: count, inHand } = typeof changed === "number" ? { recipients: changed, inHand: 0 } : changed;
+    if (options.json === true) {
+      output.print(JSON.stringify({ action, recipients: count, ...(inHand === 0 ? {} : { inHand }) }));
+      return 0;
+    }
+    if (count > inHand || inHand === 0) output.print(`${recipients(count - inHand)} ${DONE[action]}`);
+    if (inHand > 0) {
+      const are = inHand === 1 ? "is" : "are";
+      const unless = "unless an attempt that is under way succeeds";
+      output.print(`${recipients(inHand)} ${are} in the hands of a node, and will be ${DONE[action]} ${unless}`);
+    }
     return 0;
   });
 }
 
-function apply(queue: QueueInspection, action: QueueAction, which: QueueFilter, time: number): Promise<number> {
+function apply(
+  queue: QueueInspection,
+  action: QueueAction,
+  which: QueueFilter,
+  time: number,
+): Promise<number | Stopped> {
   const by = whoAsks();
   return action === "reschedule" ? queue.reschedule(which, time, by) : queue[action](which, by);
 }

@@ -5,7 +5,7 @@ import type { HttpConfig } from "../config/config.ts";
 import type { LoginResult } from "../directory/directory.ts";
 import type { FunctionHost } from "../expression/types.ts";
 import type { Endpoint } from "../net/connection.ts";
-import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview } from "../queue/mod.ts";
+import type { ExportedMessage, QueueAction, QueueFilter, QueuePreview, Stopped } from "../queue/mod.ts";
 import type { EventView, MessageView, RecipientState } from "../queue/types.ts";
 import type { OutgoingReports, ReceivedReports } from "../report/mod.ts";
 import type { Emit } from "../telemetry/event.ts";
@@ -56,9 +56,10 @@ export interface QueueAdministration {
    *
    * @param by who asks, for history
    * @param time milliseconds since the epoch, for `reschedule`
-   * @returns number of recipients concerned
+   * @returns number of recipients concerned; for those that shall not be tried any more also how many of them a node
+   * has in hand
    */
-  change(action: QueueAction, which: QueueFilter, by: string, time: number): Promise<number>;
+  change(action: QueueAction, which: QueueFilter, by: string, time: number): Promise<number | Stopped>;
   /** What an action would concern. */
   preview(action: QueueAction, which: QueueFilter): Promise<QueuePreview>;
   /** A message as it was accepted, with its envelope. */

@@ -145,8 +145,9 @@ export function queueRoutes(queue: QueueAdministration, now: () => number): Hono
       if (query(c).has("dry-run")) {
         return c.json({ action, dryRun: true, ...await queue.preview(action, filter.value) });
       }
-      const recipients = await queue.change(action, filter.value, whoAsks(c.env), time.value);
-      return c.json({ action, recipients });
+      const changed = await queue.change(action, filter.value, whoAsks(c.env), time.value);
+      const { recipients, inHand } = typeof changed === "number" ? { recipients: changed, inHand: 0 } : changed;
+      return c.json({ action, recipients, ...(inHand === 0 ? {} : { inHand }) });
     });
   }
   return app;

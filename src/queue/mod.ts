@@ -13,7 +13,7 @@ export { type AccompanyingRows, openQueue, openQueueOffline, type Queue, type Qu
 export { LAST_ERRORS, SOURCES } from "./record.ts";
 export type { Envelope, ExportedMessage } from "./export.ts";
 export type { QueueInspection, QueuePage, RecentDelivery } from "./inspect.ts";
-export type { QueueAction, QueueOperations, QueuePreview } from "./operate.ts";
+export type { QueueAction, QueueOperations, QueuePreview, Stopped } from "./operate.ts";
 export type { Arrival, QuotaRefusal } from "./quota.ts";
 export type { QueueFilter } from "./search.ts";
 export type { QueueStats } from "./statistics.ts";

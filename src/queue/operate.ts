@@ -26,6 +26,14 @@ export interface QueuePreview {
   }[];
 }
 
+/** What has become of recipients that shall not be tried any more. */
+export interface Stopped {
+  /** How many are concerned. */
+  readonly recipients: number;
+  /** Of these, how many a node has in hand: it lets them go, but for an attempt that is under way and succeeds. */
+  readonly inHand: number;
+}
+
 /**
  * The actions. Each gives the number of recipients concerned.
  *
@@ -37,10 +45,10 @@ export interface QueueOperations {
   /** Sets the next attempt of waiting recipients to `time`, milliseconds since the epoch. */
   reschedule(which: QueueFilter, time: number, by?: string): Promise<number>;
   /** Stops attempts until `release`; one that is being delivered is held if that attempt fails. */
-  hold(which: QueueFilter, by?: string): Promise<number>;
+  hold(which: QueueFilter, by?: string): Promise<Stopped>;
   release(which: QueueFilter, by?: string): Promise<number>;
   /** Removes recipients, without notice; one that is being delivered is removed if that attempt fails. */
-  cancel(which: QueueFilter, by?: string): Promise<number>;
+  cancel(which: QueueFilter, by?: string): Promise<Stopped>;
   /** What an action would concern, without doing anything; at most `samples` examples. */
   preview(action: QueueAction, which: QueueFilter, samples?: number): Promise<QueuePreview>;
 }
@@ -55,8 +63,9 @@ const RESCHEDULE = "UPDATE recipients AS r SET due = CASE r.state WHEN 0 THEN ?3
   "expires = max(expires, ?3 + 3600000), extended = extended + max(0, coalesce(?3 + 3600000 - expires, 0)), " +
   `flags = flags | CASE r.state WHEN 0 THEN ${FLAG.timed} ELSE ${FLAG.timed | FLAG.moved} END ` +
   `WHERE ${WAITS} AND ${CHOSEN}`;
-const FLAG_CANCEL = `UPDATE recipients AS r SET flags = flags | 1 WHERE r.state = 1 AND ${CHOSEN}`;
-const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND ${CHOSEN}`;
+// What is cancelled is not held any more, nor again.
+const FLAG_CANCEL = `UPDATE recipients AS r SET flags = (flags | 1) & ~2 WHERE r.state = 1 AND ${CHOSEN}`;
+const FLAG_HOLD = `UPDATE recipients AS r SET flags = flags | 2 WHERE r.state = 1 AND NOT flags & 1 AND ${CHOSEN}`;
 const UNFLAG_HOLD = `UPDATE recipients AS r SET flags = flags & ~2 WHERE r.state = 1 AND flags & 2 AND ${CHOSEN}`;
 const REMOVE = `DELETE FROM recipients AS r WHERE r.state <> 1 AND ${CHOSEN}`;
 const HOLD = `UPDATE recipients AS r SET state = 2, due = ?3 WHERE r.state = 0 AND ${CHOSEN}`;
@@ -104,6 +113,9 @@ interface Page {
   readonly now: number;
 }
 
+/** What a statement has done to the recipients that it has changed; undefined if nothing. */
+type Counted = "done" | "in hand" | undefined;
+
 /** States of recipients, as {@link SHOWN_STATE}, that an action changes something for. */
 const CONCERNED: Readonly<Record<QueueAction, readonly number[]>> = {
   retry: [STATE.queued],
@@ -126,74 +138,85 @@ export interface OperationContext {
 export function operateQueue({ store, clock, onChange, emit }: OperationContext): QueueOperations {
   const ids = createIdSource(clock, COMMAND_SLOT);
 
-  /** Runs `statements` on pages of matching recipients; counts what the statements with a `true` did. */
+  /** Runs `statements` on pages of matching recipients; counts what those of a kind did. */
   const each = async (
     which: QueueFilter,
     event: EventName,
     by: string,
-    statements: (page: Page) => readonly (readonly [Statement, boolean])[],
-  ): Promise<number> => {
-    let total = 0;
+    statements: (page: Page) => readonly (readonly [Statement, Counted])[],
+  ): Promise<Stopped> => {
+    const counts = { done: 0, "in hand": 0 };
     for await (const found of pages(store, clock, which)) {
       const chosen = JSON.stringify(found.map(({ message, seq }) => [message, seq]));
       const state = which.state === undefined ? null : stateNumber(which.state) ?? -1;
       const messages = JSON.stringify([...new Set(found.map(({ message }) => message))]);
       const work = statements({ chosen: [chosen, state], messages, now: clock.now() });
       const results = await store.write(work.map(([statement]) => statement));
-      for (const [index, [, counts]] of work.entries()) if (counts) total += results[index]?.changes ?? 0;
+      for (const [index, [, kind]] of work.entries()) {
+        if (kind !== undefined) counts[kind] += results[index]?.changes ?? 0;
+      }
     }
+    const { done, "in hand": inHand } = counts;
+    const total = done + inHand;
     if (total > 0) {
       onChange();
-      emit(event, { ...(which.ids?.length === 1 ? { id: which.ids[0] } : {}), total, by });
+      emit(event, {
+        ...(which.ids?.length === 1 ? { id: which.ids[0] } : {}),
+        total,
+        ...(inHand === 0 ? {} : { inHand }),
+        by,
+      });
     }
-    return total;
+    return { recipients: total, inHand };
   };
+  const count = async (done: Promise<Stopped>) => (await done).recipients;
 
-  const doing = (sql: string, { chosen }: Page, ...more: number[]): readonly [Statement, boolean] => [
+  const doing = (sql: string, { chosen }: Page, ...more: number[]): readonly [Statement, Counted] => [
     { sql, args: [...chosen, ...more] },
-    true,
+    "done",
   ];
-  const noting = (sql: string, { chosen, now }: Page, text: string): readonly [Statement, boolean] => [
+  const asking = (sql: string, { chosen }: Page): readonly [Statement, Counted] => [{ sql, args: chosen }, "in hand"];
+  const noting = (sql: string, { chosen, now }: Page, text: string): readonly [Statement, Counted] => [
     { sql, args: [...chosen, now, ids.next(), text] },
-    false,
+    undefined,
   ];
   const byWhom = (by: string) => by === "" ? "" : `by ${by}`;
 
   return {
     retry: (which, by = "") =>
-      each(which, "queue.rescheduled", by, (page) => [
+      count(each(which, "queue.rescheduled", by, (page) => [
         noting(RETRY_NOTED, page, byWhom(by)),
         doing(RESCHEDULE, page, page.now),
-        [POKE, false],
-      ]),
+        [POKE, undefined],
+      ])),
     reschedule: (which, time, by = "") =>
-      each(which, "queue.rescheduled", by, (page) => [
+      count(each(which, "queue.rescheduled", by, (page) => [
         noting(RESCHEDULED, page, `to ${new Date(time).toISOString()}${by === "" ? "" : ` by ${by}`}`),
         doing(RESCHEDULE, page, time),
-        [POKE, false],
-      ]),
+        [POKE, undefined],
+      ])),
     hold: (which, by = "") =>
       each(which, "queue.held", by, (page) => [
         noting(HOLD_NOTED, page, byWhom(by)),
-        doing(FLAG_HOLD, page),
+        asking(FLAG_HOLD, page),
         noting(HELD, page, byWhom(by)),
         doing(HOLD, page, page.now),
-        [POKE, false],
+        [POKE, undefined],
       ]),
     release: (which, by = "") =>
-      each(which, "queue.released", by, (page) => [
+      count(each(which, "queue.released", by, (page) => [
         noting(RELEASED, page, byWhom(by)),
         doing(UNFLAG_HOLD, page),
         doing(UNHOLD, page, page.now),
-      ]),
+      ])),
     cancel: (which, by = "") =>
       each(which, "queue.cancelled", by, (page) => [
         noting(CANCEL_NOTED, page, byWhom(by)),
-        doing(FLAG_CANCEL, page),
+        asking(FLAG_CANCEL, page),
         noting(CANCELLED, page, byWhom(by)),
         doing(REMOVE, page),
         ...finishing(page, ids),
-        [POKE, false],
+        [POKE, undefined],
       ]),
     async preview(action, which, samples = USUAL_SAMPLES) {
       const states = CONCERNED[action];
@@ -234,11 +257,11 @@ async function* pages(store: Store, clock: Clock, which: QueueFilter): AsyncGene
 }
 
 /** What removes messages without recipients. */
-function finishing({ messages, now }: Page, ids: IdSource): readonly (readonly [Statement, boolean])[] {
+function finishing({ messages, now }: Page, ids: IdSource): readonly (readonly [Statement, Counted])[] {
   return [
-    [{ sql: DROP_ORPHANS, args: [messages] }, false],
-    [{ sql: COMPLETED, args: [messages, ids.next(), now] }, false],
-    [{ sql: REMOVE_BLOBS, args: [messages] }, false],
-    [{ sql: REMOVE_MESSAGES, args: [messages] }, false],
+    [{ sql: DROP_ORPHANS, args: [messages] }, undefined],
+    [{ sql: COMPLETED, args: [messages, ids.next(), now] }, undefined],
+    [{ sql: REMOVE_BLOBS, args: [messages] }, undefined],
+    [{ sql: REMOVE_MESSAGES, args: [messages] }, undefined],
   ];
 }

@@ -74,6 +74,27 @@ Deno.test("what is done over HTTP is in the log with the name of whoever did it"
   assert.deepEqual(await test.server.queue.list(), []);
 });
 
+Deno.test("what is being delivered is not said to be removed or held, but to be unless that succeeds", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using test = await startTestServer(`
+server.listener.web = { bind = "127.0.0.1:0", protocol = "http" }
+session.rcpt.relay = true
+queue.route.mx = { type = "relay", address = "127.0.0.1", port = ${silent.addr.port}, tls = { implicit = false } }
+`);
+  await send(test, "x@elsewhere.example");
+  using connection = await silent.accept();
+  const { port } = test.address("web");
+  const held = await fetch(`http://127.0.0.1:${port}/api/queue/hold?all=true`, { method: "POST" });
+  assert.deepEqual(await held.json(), { action: "hold", recipients: 1, inHand: 1 });
+  assert.deepEqual(await godwit(test, "cancel", "--all"), [
+    "1 recipient is in the hands of a node, and will be removed unless an attempt that is under way succeeds",
+  ]);
+  assert.deepEqual(await godwit(test, "cancel", "--all", "--json"), ['{"action":"cancel","recipients":1,"inHand":1}']);
+  connection.close();
+  await test.event("queue.cancelled", ({ fields }) => fields.to === "x@elsewhere.example");
+  assert.deepEqual(await godwit(test, "cancel", "--all"), ["0 recipients removed"]);
+});
+
 Deno.test("a reload moves what waits to the queue and the route that the new configuration has for it", async () => {
   const clock = new FakeClock();
   await using test = await startTestServer(UNREACHABLE, { clock });

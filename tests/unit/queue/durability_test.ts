@@ -157,8 +157,8 @@ Deno.test("a stopped server's queue can be looked at and changed", async () => {
   const store = await openTemporaryStore(folder.path);
   const offline = openQueueOffline({ store, clock });
   const [a, b] = await offline.list();
-  assert.equal(await offline.hold({ ids: [a?.id ?? ""] }), 1);
-  assert.equal(await offline.cancel({ ids: [b?.id ?? ""] }), 1);
+  assert.equal((await offline.hold({ ids: [a?.id ?? ""] })).recipients, 1);
+  assert.equal((await offline.cancel({ ids: [b?.id ?? ""] })).recipients, 1);
   assert.equal((await offline.show(a?.id ?? ""))?.message.state, "held");
   assert.equal((await offline.show(b?.id ?? ""))?.message.state, "failed");
   const content = await offline.content(a?.id ?? "");

@@ -95,7 +95,7 @@ export function quotaSuite(label: string, withDatabase: WithDatabase): void {
     assert.deepEqual(await totals(store), await recounted(store));
 
     const [first] = await queue.list();
-    assert.equal(await queue.cancel({ ids: [first?.id ?? ""] }), 1);
+    assert.equal((await queue.cancel({ ids: [first?.id ?? ""] })).recipients, 1);
     assert.equal(await queue.enqueue(refused), undefined);
     assert.deepEqual((await totals(store)).map(([messages]) => messages), [2]);
 
