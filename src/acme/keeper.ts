@@ -87,11 +87,12 @@ export async function createKeeper(config: AcmeConfig, clock: Clock, emit: Emit)
   const fields = { id, domains };
 
   let held = holding(cache.certificate(certificateFile), domains);
-  const instead = async () =>
-    formerCertificate(config, cache, clock.now()) ??
-      // With the key that records such as TLSA tell of, where there is one.
-      await selfSigned(domains, clock.now(), usableKey(cache.key(keyFile)) ?? generateKey());
-  let current = configOf(config, held?.certificate ?? await instead());
+  const known = held?.certificate ?? formerCertificate(config, cache, clock.now());
+  let current = known !== undefined ? configOf(config, known) : {
+    // With the key that records such as TLSA tell of, where there is one.
+    ...configOf(config, await selfSigned(domains, clock.now(), usableKey(cache.key(keyFile)) ?? generateKey())),
+    temporary: true,
+  };
   let onChange = () => {};
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;

@@ -89,6 +89,8 @@ export interface CertificateConfig {
   readonly privateKey: string;
   readonly subjects: readonly string[];
   readonly default: boolean;
+  /** Nobody vouches for it: it stands in until the one that was ordered arrives. */
+  readonly temporary?: boolean;
   /** Absolute paths of the files that the texts are from. */
   readonly files?: { readonly cert: string | undefined; readonly privateKey: string | undefined };
 }

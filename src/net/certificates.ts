@@ -41,6 +41,7 @@ export interface CertificateStore {
   /**
    * The certificate for a name sent by SNI: exact name first, then a wildcard of one label, then the default one. Of
    * several for one name it is one that the client can check: with an elliptic key, which is cheaper, before an RSA key.
+   * A temporary one is chosen by name only where no other has it.
    *
    * @param serverName name asked for, `undefined` or `""` if none was
    * @param fallback id of the certificate to use as default here (`server.tls.certificate`)
@@ -114,19 +115,28 @@ interface Index {
 function buildIndex(configs: readonly CertificateConfig[]): Index {
   const all = configs.map(loadCertificate);
   const byName = new Map<string, readonly ServerCertificate[]>();
-  for (const certificate of all) {
-    for (const name of certificate.names) {
+  const enter = (certificate: ServerCertificate, names: readonly string[]) => {
+    for (const name of names) {
       const others = byName.get(name) ?? [];
       // The first of several of one kind wins, so the order in the file decides.
       if (!others.some(({ key }) => key === certificate.key)) byName.set(name, [...others, certificate]);
     }
+  };
+  const standIns = new Set(all.filter((_, index) => configs[index]?.temporary === true));
+  for (const certificate of all) if (!standIns.has(certificate)) enter(certificate, certificate.names);
+  // What stands in for another serves only names that no certificate is for.
+  for (const certificate of standIns) {
+    enter(certificate, certificate.names.filter((name) => namedBy({ byName }, name) === undefined));
   }
   const hasKinds = byName.values().some((certificates) => certificates.length > 1);
   const marked = configs.findIndex((config) => config.default);
   return { all, byName, hasKinds, default: all[Math.max(0, marked)] };
 }
 
-function namedBy({ byName }: Index, serverName: string | undefined): readonly ServerCertificate[] | undefined {
+function namedBy(
+  { byName }: Pick<Index, "byName">,
+  serverName: string | undefined,
+): readonly ServerCertificate[] | undefined {
   if (serverName === undefined || serverName === "") return undefined;
   const name = plainName(serverName);
   return byName.get(name) ?? byName.get(`*${name.slice(name.indexOf("."))}`);

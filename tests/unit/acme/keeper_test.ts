@@ -165,12 +165,14 @@ Deno.test("until the first certificate arrives one of our own serves, then it is
   const { clock, authority, log } = here;
   const keeper = await createKeeper(here.config(), clock, log.emit);
   assert.match(issuerOf(keeper.current.cert), /temporary/);
+  assert.equal(keeper.current.temporary, true);
   assert.match(
     new X509Certificate(keeper.current.cert).subjectAltName ?? "",
     /DNS:mx\.example\.net, DNS:www\.example\.net/,
   );
   const node = await here.node();
   await passes(here, () => issued(node));
+  assert.equal(node.keeper.current.temporary, undefined);
   assert.equal(node.changed.length, 1);
   assert.deepEqual(authority.orders, [{ names: ["mx.example.net", "www.example.net"], replaces: undefined }]);
   assert.deepEqual([...authority.accounts.values()].map(({ contact }) => contact), [["mailto:postmaster@example.net"]]);

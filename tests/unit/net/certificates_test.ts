@@ -49,6 +49,23 @@ Deno.test("the default is the marked one, the listener's own before it, the firs
   assert.equal(createCertificateStore([]).select("mx.example.test"), undefined);
 });
 
+Deno.test("what stands in until another arrives serves names that no certificate is for, also by a wildcard", async () => {
+  const names = ["plain.test", "mx.example.test", "only.test"];
+  const standIn = { ...certificateConfig("ordered", await makeCertificate({ names })), temporary: true };
+  const known = [certificateConfig("plain", plain), certificateConfig("wild", wild)];
+  for (const configs of [[...known, standIn], [standIn, ...known]]) {
+    const store = createCertificateStore(configs);
+    // An elliptic key would come first.
+    assert.equal(store.select("plain.test", undefined, () => true)?.id, "plain");
+    assert.equal(store.select("mx.example.test")?.id, "wild");
+    assert.equal(store.select("only.test")?.id, "ordered");
+    assert.equal(store.size, 3);
+    store.replace(configs.map(({ temporary: _, ...config }) => config));
+    assert.equal(store.select("plain.test", undefined, () => true)?.id, "ordered");
+    assert.equal(store.select("mx.example.test")?.id, "ordered");
+  }
+});
+
 Deno.test("kind of key and end of validity are known", () => {
   const store = createCertificateStore([certificateConfig("mx", mx), certificateConfig("plain", plain)]);
   assert.deepEqual(store.certificates.map((certificate) => certificate.key), ["ec", "rsa"]);
