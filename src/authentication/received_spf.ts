@@ -19,17 +19,13 @@ export interface ReceivedSpfOptions {
 /** A complete `Received-SPF:` field, folded, with CRLF at its end. */
 export function receivedSpfField(result: SpfResult, options: ReceivedSpfOptions): Uint8Array {
   const { ip, helo, sender, receiver } = options;
-  const pairs = [
-    `receiver=${dotAtomOrQuoted(receiver)}`,
-    `client-ip=${dotAtomOrQuoted(ip)}`,
-    `envelope-from=${dotAtomOrQuoted(result.identity === "mailfrom" ? result.sender : sender)}`,
-    `helo=${dotAtomOrQuoted(helo)}`,
-    `identity=${result.identity}`,
-    ...(result.mechanism === undefined ? [] : [`mechanism=${dotAtomOrQuoted(result.mechanism)}`]),
-    ...(result.reason === undefined || !isError(result) ? [] : [`problem=${dotAtomOrQuoted(ascii(result.reason))}`]),
-  ];
+  const from = result.identity === "mailfrom" ? result.sender : sender;
+  let pairs = `receiver=${dotAtomOrQuoted(receiver)}; client-ip=${dotAtomOrQuoted(ip)}; ` +
+    `envelope-from=${dotAtomOrQuoted(from)}; helo=${dotAtomOrQuoted(helo)}; identity=${result.identity}`;
+  if (result.mechanism !== undefined) pairs += `; mechanism=${dotAtomOrQuoted(result.mechanism)}`;
+  if (result.reason !== undefined && isError(result)) pairs += `; problem=${dotAtomOrQuoted(ascii(result.reason))}`;
   const comment = commentText(`${receiver}: ${meaning(result, ip)}`);
-  return foldField("Received-SPF", `${result.result} (${comment})\r\n\t${pairs.join("; ")}`);
+  return foldField("Received-SPF", `${result.result} (${comment})\r\n\t${pairs}`);
 }
 
 function isError({ result }: SpfResult): boolean {

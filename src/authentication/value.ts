@@ -23,13 +23,20 @@ export function dotAtomOrQuoted(text: string): string {
   return text.length <= LONGEST && DOT_ATOM.test(text) ? text : quoted(text);
 }
 
+const NOTHING_TO_QUOTE = /^[ !#-[\]-~]*$/;
+
 function quoted(text: string): string {
-  return `"${text.slice(0, LONGEST).replace(/\p{Cc}/gu, "?").replace(/["\\]/g, "\\$&")}"`;
+  const short = text.slice(0, LONGEST);
+  if (NOTHING_TO_QUOTE.test(short)) return `"${short}"`;
+  return `"${short.replace(/\p{Cc}/gu, "?").replace(/["\\]/g, "\\$&")}"`;
 }
+
+const COMMENT = /^[ !-'*-[\]-~]*$/;
 
 /** A comment without its parentheses: ASCII that cannot end or nest it. */
 export function commentText(text: string): string {
-  return text.slice(0, LONGEST).replace(/[^ !-'*-[\]-~]/g, "?");
+  const short = text.slice(0, LONGEST);
+  return COMMENT.test(short) ? short : short.replace(/[^ !-'*-[\]-~]/g, "?");
 }
 
 /** A quoted string in ASCII, for reasons. */

@@ -17,6 +17,7 @@ const LONGEST = 998;
 
 // What most lines are made of, so that most lines are looked at only once.
 const PLAIN = /^[\t -~]*$/;
+const FOLD = /\r?\n(?=[ \t])/;
 
 /**
  * A complete field, folded at blanks, with CRLF at its end. The value may hold line breaks followed by a blank, which
@@ -26,14 +27,16 @@ const PLAIN = /^[\t -~]*$/;
  */
 export function foldField(name: string, value: string): Uint8Array {
   if (!isFieldName(name)) throw new TypeError(`not the name of a header field: ${JSON.stringify(name)}`);
-  const lines = value.trimEnd().split(/\r?\n(?=[ \t])/).map((line) => cleanLine(line).trimEnd());
   const out: string[] = [];
-  lines.forEach((line, index) => {
+  let first = true;
+  for (const part of value.trimEnd().split(FOLD)) {
+    const plain = PLAIN.test(part);
+    const line = (plain ? part : cleanLine(part)).trimEnd();
     // A fold of blanks alone would be an empty line to many readers.
-    if (index > 0 && line === "") return;
-    if (index === 0) foldLine(`${name}: ${line.trimStart()}`, name.length + 2, out);
-    else foldLine(line, 1, out);
-  });
+    if (first) foldLine(`${name}: ${line.trimStart()}`, plain, name.length + 2, out);
+    else if (line !== "") foldLine(line, plain, 1, out);
+    first = false;
+  }
   return encoder.encode(out.join("\r\n") + "\r\n");
 }
 
@@ -98,7 +101,8 @@ function atoms(text: string): string {
 }
 
 // Folds before blanks; a word that alone breaks the hard limit is cut, and the cut adds a blank.
-function foldLine(line: string, firstBlank: number, out: string[]): void {
+function foldLine(line: string, plain: boolean, firstBlank: number, out: string[]): void {
+  const exceeds = plain ? isLonger : takesMore;
   let rest = line;
   let least = firstBlank;
   while (exceeds(rest, WANTED)) {
@@ -138,8 +142,12 @@ function charsWithin(text: string, most: number): number {
   return at;
 }
 
+function isLonger(text: string, limit: number): boolean {
+  return text.length > limit;
+}
+
 // Without encoding long text over and over.
-function exceeds(text: string, limit: number): boolean {
+function takesMore(text: string, limit: number): boolean {
   return text.length > limit || (text.length * 3 > limit && octets(text) > limit);
 }
 
