@@ -22,18 +22,21 @@ export async function checkIprev(ip: string, { resolver }: CheckContext): Promis
     ...(reason === undefined ? {} : { reason }),
   });
   const reverse = await answerOf(() => resolver.ptr(ip));
-  if (reverse instanceof DnsError) return result("temperror", "", reverse.message);
+  // Not the message of the error: the servers that were asked are nobody's business who reads the header.
+  if (reverse instanceof DnsError) {
+    return result("temperror", "", `the name of the address could not be looked up: ${reverse.reason}`);
+  }
   const [first] = reverse.records;
   if (first === undefined) return result("permerror", "", "the address has no name");
-  let trouble: DnsError | undefined;
+  let trouble: string | undefined;
   for (const name of reverse.records.slice(0, MOST_NAMES)) {
     const forward = await answerOf(() => ip.includes(":") ? resolver.aaaa(name) : resolver.a(name));
-    if (forward instanceof DnsError) trouble = forward;
+    if (forward instanceof DnsError) trouble = `${name} could not be looked up: ${forward.reason}`;
     else if (forward.records.includes(ip)) return result("pass", name);
   }
   return trouble === undefined
     ? result("fail", first, "no name of the address leads back to it")
-    : result("temperror", first, trouble.message);
+    : result("temperror", first, trouble);
 }
 
 async function answerOf<T>(ask: () => Promise<Answer<T>>): Promise<Answer<T> | DnsError> {

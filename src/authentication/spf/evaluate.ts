@@ -108,7 +108,7 @@ function noted<T>(check: Check, answer: Answer<T>): Answer<T> {
 
 /** @param isOwn whether the record speaks for the domain that was asked about, and is not only included */
 async function checkHost(check: Check, domain: string, isOwn: boolean): Promise<Outcome> {
-  const texts = await ask(check, () => check.context.resolver.txt(domain));
+  const texts = await ask(check, domain, () => check.context.resolver.txt(domain));
   const found = texts.records.filter(isSpfRecord);
   const [text] = found;
   if (text === undefined) return { verdict: "none", reason: `${domain} has no SPF record` };
@@ -204,7 +204,7 @@ async function matchesMailHost(check: Check, mechanism: AddressMechanism, domain
   countLookup(check);
   const target = await targetOf(check, mechanism.target, domain);
   if (target === undefined) return false;
-  const found = await ask(check, () => check.context.resolver.mx(target));
+  const found = await ask(check, target, () => check.context.resolver.mx(target));
   countVoid(check, found);
   if (found.records.length > MOST_HOSTS) {
     throw new Abort("permerror", `${target} has more than ${MOST_HOSTS} MX records`);
@@ -231,7 +231,7 @@ async function exists(check: Check, mechanism: MacroText, domain: string): Promi
   countLookup(check);
   const target = await targetOf(check, mechanism, domain);
   if (target === undefined) return false;
-  const found = await ask(check, () => check.context.resolver.a(target));
+  const found = await ask(check, target, () => check.context.resolver.a(target));
   countVoid(check, found);
   return found.records.length > 0;
 }
@@ -350,7 +350,7 @@ export async function explain(outcome: Outcome, subject: Subject, context: Check
   try {
     const name = await nameOf(check, target, domain);
     if (name === undefined) return undefined;
-    const { records } = await ask(check, () => context.resolver.txt(name));
+    const { records } = await ask(check, name, () => context.resolver.txt(name));
     const [text] = records;
     if (text === undefined || records.length > 1 || /[^ -~]/.test(text)) return undefined;
     const parsed = parseMacroText(text, "explanation");
@@ -375,19 +375,22 @@ function countVoid(check: Check, answer: Answer<unknown>): void {
   }
 }
 
-/** A lookup whose failure is the end of the check. */
-async function ask<T>(check: Check, lookup: () => Promise<Answer<T>>): Promise<Answer<T>> {
+/**
+ * A lookup of a name whose failure is the end of the check. Which server did not answer is nobody's business who reads
+ * the headers of a message.
+ */
+async function ask<T>(check: Check, name: string, lookup: () => Promise<Answer<T>>): Promise<Answer<T>> {
   if (check.context.now() > check.deadline) throw new Abort("temperror", "DNS is too slow");
   try {
     return noted(check, await lookup());
   } catch (error) {
-    if (error instanceof DnsError) throw new Abort("temperror", error.message);
+    if (error instanceof DnsError) throw new Abort("temperror", `${name} could not be looked up: ${error.reason}`);
     throw error;
   }
 }
 
 function addresses(check: Check, name: string): Promise<Answer<string>> {
-  return ask(check, () => hostLookup(check, name));
+  return ask(check, name, () => hostLookup(check, name));
 }
 
 function hostLookup(check: Check, name: string): Promise<Answer<string>> {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { checkIprev } from "../../../src/authentication/mod.ts";
+import { DnsError } from "../../../src/dns/mod.ts";
 import { createZone, type ZoneEntry } from "../../support/zone.ts";
 
 async function lookUp(records: Readonly<Record<string, ZoneEntry>>, ip = "192.0.2.7") {
@@ -48,6 +49,17 @@ Deno.test("trouble with DNS is temporary unless another name passes", async () =
   const names = { "192.0.2.7": { ptr: ["a.example", "b.example"] }, "a.example": { error: "servfail" as const } };
   assert.deepEqual(await lookUp({ ...names, "b.example": { a: ["192.0.2.8"] } }), ["temperror", "a.example"]);
   assert.deepEqual(await lookUp({ ...names, "b.example": { a: ["192.0.2.7"] } }), ["pass", "b.example"]);
+});
+
+Deno.test("the reason says what could not be looked up, not which server was asked", async () => {
+  const failing = (name: string) => () =>
+    Promise.reject(new DnsError(`${name}: 10.0.0.53 port 53: no answer within 5 s`, "timeout"));
+  const zone = createZone({ "192.0.2.7": { ptr: ["a.example"] } });
+  const context = { resolver: { ...zone, ptr: failing("PTR") }, now: () => 0, random: () => 0 };
+  const { reason } = await checkIprev("192.0.2.7", context);
+  assert.equal(reason, "the name of the address could not be looked up: timeout");
+  const forward = await checkIprev("192.0.2.7", { ...context, resolver: { ...zone, a: failing("A") } });
+  assert.equal(forward.reason, "a.example could not be looked up: timeout");
 });
 
 Deno.test("only ten names are looked at", async () => {

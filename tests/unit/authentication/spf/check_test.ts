@@ -1,6 +1,7 @@
 /** What SPF comes to (RFC 7208 §4 to §6). */
 
 import assert from "node:assert/strict";
+import { DnsError } from "../../../../src/dns/mod.ts";
 import { ask, verdict, zoneOf } from "./asking.ts";
 
 Deno.test("the first directive that matches decides, by its qualifier (RFC 7208 §4.6.2)", async () => {
@@ -214,6 +215,9 @@ Deno.test("trouble with DNS is temporary, what it finds wrong is not (RFC 7208 �
     assert.equal(await verdict(`v=spf1 ${term} -all`, { "down.example": { error: "servfail" } }), "temperror", term);
   }
   assert.equal(await verdict("v=spf1 ip4:192.0.2.7 a:down.example", { "down.example": { error: "servfail" } }), "pass");
+  // Which server was asked is nobody's business who reads the header.
+  const zone = { ...zoneOf({}), txt: () => Promise.reject(new DnsError("10.0.0.53 port 53: SERVFAIL", "servfail")) };
+  assert.equal((await ask(zone)).reason, "example.net could not be looked up: servfail");
   const { reason } = await ask({ "example.net": "v=spf1 ip4:1.2.3 -all" });
   assert.match(reason ?? "", /example\.net.*ip4:1\.2\.3/);
 });
