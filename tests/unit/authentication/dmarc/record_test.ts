@@ -67,7 +67,8 @@ Deno.test("without a valid policy a record asks for reports only, or is none (RF
   const { record } = read("v=DMARC1; p=delete; rua=mailto:a@example.org");
   assert.deepEqual([record.policy, record.subdomainPolicy], ["none", "none"]);
   assert.equal(read("v=DMARC1; rua=mailto:a@example.org").record.policy, "none");
-  assert.equal(read("v=DMARC1; p=reject; sp=x; rua=mailto:a@example.org").record.policy, "none");
+  const wrongSp = read("v=DMARC1; p=reject; sp=x; np=reject; rua=mailto:a@example.org").record;
+  assert.deepEqual([wrongSp.policy, wrongSp.subdomainPolicy, wrongSp.nonexistentPolicy], ["none", "none", "none"]);
   assert.equal(readDmarcRecord("example.org", "v=DMARC1"), "the record has no valid policy in p=");
   assert.equal(readDmarcRecord("example.org", "v=DMARC1; p=reject; sp=x"), "the record has no valid policy in sp=");
   const wrongNp = "v=DMARC1; p=reject; sp=quarantine; np=x";
