@@ -78,9 +78,19 @@ private-key = '''${privateKey}'''
 `;
 }
 
-/** @param inbound TLS from the load, @param outbound TLS to the next hop */
-async function run(inbound: boolean, outbound: boolean): Promise<Run> {
+interface Server {
+  /** Sends so many messages through it and waits until the next hop has them. */
+  relay(messages: number): Promise<Run>;
+}
+
+/**
+ * Starts a server and its next hop, which end with `stack`.
+ *
+ * @param inbound TLS from the load, @param outbound TLS to the next hop
+ */
+async function start(inbound: boolean, outbound: boolean, stack: AsyncDisposableStack): Promise<Server> {
   const folder = await Deno.makeTempDir({ prefix: "godwit-bench-" });
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
   const [port, securePort, sinkPort] = [freePort(), freePort(), freePort()];
   const self = ["run", "-A", "--quiet", import.meta.filename ?? ""];
   const { cert, privateKey } = certificate;
@@ -93,6 +103,10 @@ async function run(inbound: boolean, outbound: boolean): Promise<Run> {
     stdin: "null",
     stdout: "piped",
   }).spawn();
+  stack.defer(async () => {
+    nextHop.kill("SIGKILL");
+    await nextHop.status;
+  });
   let taken = 0;
   let notify = () => {};
   (async () => {
@@ -107,54 +121,48 @@ async function run(inbound: boolean, outbound: boolean): Promise<Run> {
       notify = () => taken >= count && resolve();
       notify();
     });
-  try {
-    const config = `${folder}/config.toml`;
-    let text = configuration(port, sinkPort, freePort());
-    if (inbound) text += settings(securePort, certificate);
-    if (outbound) {
-      // A server without a name has no sessions to resume.
-      text = text.replace('address = "127.0.0.1"', 'address = "localhost"')
-        .replace("tls.implicit = false", "tls.implicit = true");
-      await Deno.writeTextFile(`${folder}/roots.pem`, authority.cert);
-    }
-    await Deno.writeTextFile(config, text);
-    const child = startGodwit({ config, cwd: folder, env: outbound ? { SSL_CERT_FILE: `${folder}/roots.pem` } : {} });
-    try {
-      await greeted(port, child.status);
-      const load = async (messages: number) => {
-        const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-          args: [
-            ...["run", "--quiet", "--allow-net", `${import.meta.dirname}/../../scripts/mail/generator.ts`],
-            ...["--port", `${inbound ? securePort : port}`, "--messages", `${messages}`],
-            ...["--connections", values.connections, "--size", values.size],
-            ...["--per-connection", values["per-connection"]],
-            ...(inbound ? [`--ca=${authority.cert}`] : []),
-          ],
-        }).output();
-        if (!success) throw new Error(`the generator failed: ${new TextDecoder().decode(stderr)}`);
-        return JSON.parse(new TextDecoder().decode(stdout)) as GeneratorResult;
-      };
-      const messages = Number(values.messages);
-      const warmUp = Math.ceil(messages / 5);
-      await load(warmUp);
-      await reached(warmUp);
+  const config = `${folder}/config.toml`;
+  let text = configuration(port, sinkPort, freePort());
+  if (inbound) text += settings(securePort, certificate);
+  if (outbound) {
+    // A server without a name has no sessions to resume.
+    text = text.replace('address = "127.0.0.1"', 'address = "localhost"')
+      .replace("tls.implicit = false", "tls.implicit = true");
+    await Deno.writeTextFile(`${folder}/roots.pem`, authority.cert);
+  }
+  await Deno.writeTextFile(config, text);
+  const child = startGodwit({ config, cwd: folder, env: outbound ? { SSL_CERT_FILE: `${folder}/roots.pem` } : {} });
+  stack.defer(async () => {
+    child.kill("SIGTERM");
+    if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
+    await child.status;
+  });
+  await greeted(port, child.status);
+  const load = async (messages: number) => {
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--allow-net", `${import.meta.dirname}/../../scripts/mail/generator.ts`],
+        ...["--port", `${inbound ? securePort : port}`, "--messages", `${messages}`],
+        ...["--connections", values.connections, "--size", values.size],
+        ...["--per-connection", values["per-connection"]],
+        ...(inbound ? [`--ca=${authority.cert}`] : []),
+      ],
+    }).output();
+    if (!success) throw new Error(`the generator failed: ${new TextDecoder().decode(stderr)}`);
+    return JSON.parse(new TextDecoder().decode(stdout)) as GeneratorResult;
+  };
+  let sent = 0;
+  return {
+    async relay(messages) {
       const before = usage(child.pid).cpuSeconds;
-      const start = performance.now();
+      const began = performance.now();
       const { refused, refusal } = await load(messages);
       if (refused > 0) throw new Error(`the server refused ${refused} messages: ${refusal}`);
-      await reached(warmUp + messages);
-      const seconds = (performance.now() - start) / 1000;
+      await reached(sent += messages);
+      const seconds = (performance.now() - began) / 1000;
       return { rate: messages / seconds, cpu: (usage(child.pid).cpuSeconds - before) * 1000 / messages };
-    } finally {
-      child.kill("SIGTERM");
-      if (await Promise.race([child.status, pause(15_000)]) === undefined) child.kill("SIGKILL");
-      await child.status;
-    }
-  } finally {
-    nextHop.kill("SIGKILL");
-    await nextHop.status;
-    await Deno.remove(folder, { recursive: true });
-  }
+    },
+  };
 }
 
 function median(runs: readonly Run[], figure: keyof Run): number {
@@ -171,10 +179,22 @@ const kinds = [
     runs: [] as Run[],
   },
 ] as const;
-for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
-  // In turns, and each first at times: whatever else the machine does must not fall on one of them.
-  for (const kind of repetition % 2 === 0 ? kinds : kinds.toReversed()) {
-    kind.runs.push(await run(kind.inbound, kind.outbound));
+const messages = Number(values.messages);
+{
+  await using stack = new AsyncDisposableStack();
+  // Both run from the beginning to the end: what else the machine does from minute to minute falls on both.
+  const servers: { readonly server: Server; readonly runs: Run[] }[] = [];
+  for (const { inbound, outbound, runs } of kinds) {
+    const server = await start(inbound, outbound, stack);
+    // The compiler of the engine is not done before some thousand messages, and a server runs for longer than that.
+    await server.relay(messages);
+    servers.push({ server, runs });
+  }
+  for (let repetition = 0; repetition < Number(values.repetitions); repetition++) {
+    // Each is first at times.
+    for (const { server, runs } of repetition % 2 === 0 ? servers : servers.toReversed()) {
+      runs.push(await server.relay(messages));
+    }
   }
 }
 const plain = kinds[0].runs;
