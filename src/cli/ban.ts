@@ -52,7 +52,7 @@ async function withStore(
   output: Output,
   action: (store: Store, config: Config) => Promise<number>,
 ): Promise<number> {
-  const config = await load(options.config, output, { warnings: false });
+  const config = await load(options.config, output);
   if (config === undefined) return 1;
   const stores = await openStores(config, { emit: () => {}, clock: systemClock }, [config.storage.data]);
   try {

@@ -1,8 +1,15 @@
 /** Finding and loading the configuration for a command. */
 
-import { type Config, findConfigFile, formatProblem, loadConfig, type LoadResult } from "../config/mod.ts";
+import {
+  type Config,
+  type ConfigProblem,
+  findConfigFile,
+  formatProblem,
+  loadConfig,
+  type LoadResult,
+} from "../config/mod.ts";
 import { secretProblem } from "../directory/mod.ts";
-import { EVENTS } from "../telemetry/mod.ts";
+import { type Emit, EVENTS } from "../telemetry/mod.ts";
 import type { Output } from "./output.ts";
 
 /** Reads a configuration file with all that is known about the names it may use. */
@@ -27,21 +34,23 @@ export async function find(file: string | undefined, output: Output): Promise<st
   return found;
 }
 
-/**
- * Loads the configuration; what is wrong with it is printed and makes it nothing.
- *
- * @param warnings whether warnings are printed too; commands that only look something up leave them out
- */
-export async function load(
-  file: string | undefined,
-  output: Output,
-  options: { readonly warnings: boolean },
-): Promise<Config | undefined> {
+/** Loads the configuration; errors in it are printed and make it nothing. Nothing is said of warnings. */
+export async function load(file: string | undefined, output: Output): Promise<Config | undefined> {
   const found = await find(file, output);
   if (found === undefined) return undefined;
   const { config, problems } = await read(found);
-  for (const problem of problems) {
-    if (problem.severity === "error" || options.warnings) output.error(formatProblem(problem, found));
-  }
+  for (const problem of problems) if (problem.severity === "error") output.error(formatProblem(problem, found));
   return config;
+}
+
+/** Tells the warnings of a configuration that is used from now on. */
+export function emitWarnings(emit: Emit, problems: readonly ConfigProblem[]): void {
+  for (const { severity, spelling, key, line, message } of problems) {
+    if (severity !== "warning") continue;
+    emit(spelling === true ? "config.parse-warning" : "config.build-warning", {
+      key,
+      line: line === 0 ? undefined : line,
+      reason: message,
+    });
+  }
 }

@@ -19,7 +19,7 @@ export async function withDataStore(
   output: Output,
   action: (store: Store, config: Config) => Promise<number>,
 ): Promise<number> {
-  const config = await load(options.config, output, { warnings: false });
+  const config = await load(options.config, output);
   if (config === undefined) return 1;
   const data = config.stores.get(config.storage.data);
   const file = data?.type === "libsql" && data.url.startsWith("file:") ? fromFileUrl(data.url) : undefined;

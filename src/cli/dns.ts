@@ -52,7 +52,7 @@ export async function records(options: RecordsOptions, output: Output, resolver?
     output.error(`--domain ${options.domain}: expected a domain such as example.net`);
     return 2;
   }
-  const config = await load(options.config, output, { warnings: false });
+  const config = await load(options.config, output);
   if (config === undefined) return 1;
   const next: DnsRecord[] = [];
   for (const file of options.nextKey ?? []) {

@@ -55,7 +55,7 @@ export async function evaluate(source: string, options: EvalOptions, output: Out
     }
     variables[name] = value;
   }
-  const config = options.config === undefined ? undefined : await load(options.config, output, { warnings: false });
+  const config = options.config === undefined ? undefined : await load(options.config, output);
   if (options.config !== undefined && config === undefined) return 1;
   const world = config === undefined ? bare() : await configured(config);
   try {

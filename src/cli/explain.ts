@@ -51,7 +51,7 @@ export async function explainCommand(options: ExplainOptions, output: Output): P
     for (const line of request.split("\n")) output.error(`--${line}`);
     return 2;
   }
-  const config = await load(options.config, output, { warnings: false });
+  const config = await load(options.config, output);
   if (config === undefined) return 1;
   const stores = await openStores(config, { emit: () => {}, clock: systemClock }, await existingStores(config));
   const resolver = createResolver(config.resolver, { clock: systemClock, random: Math.random, emit: () => {} });

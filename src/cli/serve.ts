@@ -1,23 +1,37 @@
 /** `godwit serve` and `godwit dev`: run the server until a signal ends it. */
 
-import { type Config, developmentConfig, findConfigFile, formatProblem, parseConfig } from "../config/mod.ts";
+import {
+  type Config,
+  developmentConfig,
+  findConfigFile,
+  formatProblem,
+  type LoadResult,
+  parseConfig,
+} from "../config/mod.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server/mod.ts";
-import { load, read } from "./configuration.ts";
+import { emitWarnings, find, read } from "./configuration.ts";
 import { collectGarbage } from "./memory.ts";
 import { type Output, printable } from "./output.ts";
 
 /** Runs the server of a configuration file. @returns 0 after SIGTERM or SIGINT, 1 if it could not start */
 export async function serve(options: { config?: string }, output: Output): Promise<number> {
-  const config = await load(options.config, output, { warnings: true });
-  if (config === undefined) return 1;
-  const reread = async (): Promise<Config | readonly string[]> => {
+  const found = await find(options.config, output);
+  if (found === undefined) return 1;
+  const { config, problems } = await read(found);
+  if (config === undefined) {
+    for (const problem of problems) output.error(formatProblem(problem, found));
+    return 1;
+  }
+  const reread = async (): Promise<LoadResult | readonly string[]> => {
     const file = await findConfigFile(options.config);
     if (file === undefined) return ["the configuration file is gone"];
-    const { config, problems } = await read(file);
-    return config ??
-      problems.filter((problem) => problem.severity === "error").map((problem) => formatProblem(problem, file));
+    const result = await read(file);
+    if (result.config !== undefined) return result;
+    const errors = result.problems.filter((problem) => problem.severity === "error");
+    return errors.map((problem) => formatProblem(problem, file));
   };
   return await runUntilSignal(config, reread, {
+    onTelemetry: ({ emit }) => emitWarnings(emit, problems),
     runAs: { user: Deno.env.get("RUN_AS_USER"), group: Deno.env.get("RUN_AS_GROUP") },
   }, output);
 }
@@ -71,7 +85,7 @@ Stop with Ctrl-C.
 
 async function runUntilSignal(
   config: Config,
-  reread: (() => Promise<Config | readonly string[]>) | undefined,
+  reread: (() => Promise<LoadResult | readonly string[]>) | undefined,
   options: ServerOptions,
   output: Output,
   onStart: (server: RunningServer) => void = () => {},
@@ -98,8 +112,12 @@ async function runUntilSignal(
     if (reread === undefined) return;
     try {
       const next = await reread();
-      if ("server" in next) await server.reload(next);
-      else for (const reason of next) emit("server.reload-error", { reason });
+      if (!("problems" in next)) {
+        for (const reason of next) emit("server.reload-error", { reason });
+      } else if (next.config !== undefined) {
+        await server.reload(next.config);
+        emitWarnings(emit, next.problems);
+      }
     } catch (error) {
       emit("server.reload-error", { reason: error instanceof Error ? error.message : String(error) });
     }

@@ -40,7 +40,7 @@ export async function trace(options: TraceOptions, output: Output, signal?: Abor
     output.error("--in and --out exclude each other; without either both directions are shown");
     return 2;
   }
-  const config = options.url === undefined ? await load(options.config, output, { warnings: false }) : undefined;
+  const config = options.url === undefined ? await load(options.config, output) : undefined;
   if (options.url === undefined && config === undefined) return 1;
   const stopping = new AbortController();
   const stop = () => stopping.abort();

@@ -441,6 +441,8 @@ export interface KeyPlace {
 /** One problem or warning found while loading. */
 export interface ConfigProblem {
   readonly severity: "error" | "warning";
+  /** Set for a warning about how something is written, whatever it says. */
+  readonly spelling?: true;
   /** Key path, such as `session.rcpt.relay`; `""` for the file as a whole. */
   readonly key: string;
   /** Line in the file, from 1; 0 if unknown. */

@@ -84,6 +84,7 @@ function beginParsing(text: string, options: ParseOptions): Parsed {
   const set = findKeys(root, problems);
   const machine = { hostname, cpus };
   expandMacros(set, { env, readFile: (path) => readFile(resolve(folder, path)), ...machine }, problems);
+  problems.textIsRead();
   const reader = createReader(set, { problems, ...machine });
   const hasScripts = complete && reader.names("sieve.trusted.scripts").length > 0;
   return {

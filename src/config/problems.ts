@@ -11,15 +11,19 @@ export interface Problems {
   error(path: KeyPath, line: number, message: string): void;
   warning(path: KeyPath, line: number, message: string): void;
   add(problem: ConfigProblem): void;
+  /** Later warnings are about settings, not about how they are written. */
+  textIsRead(): void;
 }
 
 /** An empty collection. */
 export function createProblems(): Problems {
   const found = new Map<string, ConfigProblem>();
   let hasErrors = false;
+  let isText = true;
   const add = ({ severity, key, line, message }: ConfigProblem) => {
     const problem = { severity, key, line, message: onOneLine(message) };
-    found.set(JSON.stringify(problem), problem);
+    const isSpelling = isText && severity === "warning";
+    found.set(JSON.stringify(problem), isSpelling ? { ...problem, spelling: true } : problem);
     if (severity === "error") hasErrors = true;
   };
   return {
@@ -32,6 +36,9 @@ export function createProblems(): Problems {
     error: (path, line, message) => add({ severity: "error", key: formatPath(path), line, message }),
     warning: (path, line, message) => add({ severity: "warning", key: formatPath(path), line, message }),
     add,
+    textIsRead() {
+      isText = false;
+    },
   };
 }
 
