@@ -65,18 +65,23 @@ async function isSafe(session: Session, { exposes }: Mechanism): Promise<boolean
 /** Runs one AUTH command to its final reply. */
 export async function authenticate(session: Session, command: AuthCommand): Promise<Reply> {
   const { config, directories } = session.deps;
-  if (!session.extended) return reply(503, "5.5.1", "Send EHLO first");
-  if (session.account !== undefined) return reply(503, "5.5.1", "Already authenticated");
+  if (!session.extended) return session.refuse("smtp.did-not-say-ehlo", reply(503, "5.5.1", "Send EHLO first"));
+  if (session.account !== undefined) {
+    return session.refuse("smtp.already-authenticated", reply(503, "5.5.1", "Already authenticated"));
+  }
   if (session.transaction !== undefined) return reply(503, "5.5.1", "AUTH is not permitted during a mail transaction");
   const name = command.mechanism.toLowerCase();
   const configured = await session.evaluate(config.auth.mechanisms);
   const directoryId = await session.evaluate(config.auth.directory);
   if (configured.length === 0 || directoryId === false) return await notOffered(session);
   const directory = directories.get(directoryId);
-  if (directory === undefined) return reply(454, "4.7.0", "Temporary authentication failure");
+  if (directory === undefined) {
+    return session.refuse("smtp.missing-auth-directory", reply(454, "4.7.0", "Temporary authentication failure"));
+  }
   const mechanism = configured.includes(name) ? MECHANISMS.get(name) : undefined;
   if (mechanism === undefined || !canCheck(directory, mechanism)) {
-    return reply(504, "5.5.4", "Authentication mechanism is not supported");
+    const answer = reply(504, "5.5.4", "Authentication mechanism is not supported");
+    return session.refuse("smtp.auth-mechanism-not-supported", answer);
   }
   if (!await isSafe(session, mechanism)) {
     // RFC 4954 §4: 538 tells the client to start TLS before it tries this mechanism.
@@ -91,7 +96,10 @@ export async function authenticate(session: Session, command: AuthCommand): Prom
 
 function encryptFirst(session: Session): Reply {
   const how = session.connection.canStartTls ? ", use STARTTLS first" : "";
-  return reply(538, "5.7.11", `Encryption is required for this mechanism${how}`);
+  return session.refuse(
+    "smtp.auth-not-allowed",
+    reply(538, "5.7.11", `Encryption is required for this mechanism${how}`),
+  );
 }
 
 /** Where AUTH is offered on encrypted sessions only, the client is told what to do. */
@@ -108,7 +116,7 @@ async function notOffered(session: Session): Promise<Reply> {
       variables.is_tls = false;
     }
   }
-  return reply(502, "5.5.1", "AUTH is not offered here");
+  return session.refuse("smtp.auth-not-allowed", reply(502, "5.5.1", "AUTH is not offered here"));
 }
 
 async function conclude(session: Session, mechanism: string, run: () => Promise<SaslResult>): Promise<Reply> {

@@ -3,7 +3,7 @@
 import { LookupUnavailable } from "../expression/mod.ts";
 import { BareNewlineScanner, type Command, NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
 import { tooMuch } from "./data.ts";
-import { ContentIntake } from "./intake.ts";
+import { BARE_NEWLINE, ContentIntake, SEND_MAIL, SEND_RCPT } from "./intake.ts";
 import { accept } from "./message.ts";
 import { releaseDataBuffer, type Session, takeDataBuffer, type Transaction } from "./session.ts";
 
@@ -32,13 +32,9 @@ export async function bdat(session: Session, command: BdatCommand): Promise<read
   if (!command.last) {
     return [intake.failure ?? reply(250, "2.0.0", `${command.size} octets received`)];
   }
-  const failure = intake.options.scanner?.finish() === true
-    ? reply(554, "5.6.0", "The message holds a bare CR or LF, lines must end with CRLF")
-    : undefined;
+  const failure = intake.options.scanner?.finish() === true ? BARE_NEWLINE : undefined;
   return await accept(session, transaction, intake, failure);
 }
-
-const SEND_MAIL = reply(503, "5.5.1", "Send MAIL first");
 
 /** Where the chunk goes, or why it is refused. Never rejects: the octets must be read first in any case. */
 async function prepare(session: Session, transaction: Transaction | undefined): Promise<ContentIntake | Reply> {
@@ -46,9 +42,9 @@ async function prepare(session: Session, transaction: Transaction | undefined): 
     if (!session.extended || !await session.evaluate(session.deps.config.extensions.chunking)) {
       return reply(502, "5.5.1", "CHUNKING is not offered here");
     }
-    if (transaction === undefined) return SEND_MAIL;
+    if (transaction === undefined) return session.refuse("smtp.mail-from-missing", SEND_MAIL);
     if (transaction.failure !== undefined) return transaction.failure;
-    if (transaction.recipients.length === 0) return reply(503, "5.5.1", "Send RCPT first, no recipient was accepted");
+    if (transaction.recipients.length === 0) return session.refuse("smtp.rcpt-to-missing", SEND_RCPT);
     return transaction.chunks ?? await begin(session, transaction);
   } catch (error) {
     if (!(error instanceof LookupUnavailable)) throw error;

@@ -1,7 +1,7 @@
 /** DATA (RFC 5321 §4.1.1.4): takes the content and hands the message over. */
 
 import { DotDecoder, NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
-import { ContentIntake } from "./intake.ts";
+import { BARE_NEWLINE, ContentIntake, SEND_MAIL, SEND_RCPT } from "./intake.ts";
 import { accept } from "./message.ts";
 import { releaseDataBuffer, type Session, SessionEnded, takeDataBuffer } from "./session.ts";
 
@@ -9,11 +9,11 @@ import { releaseDataBuffer, type Session, SessionEnded, takeDataBuffer } from ".
 export async function data(session: Session): Promise<readonly Reply[]> {
   const { config, queue } = session.deps;
   const transaction = session.transaction;
-  if (transaction === undefined) return [reply(503, "5.5.1", "Send MAIL first")];
+  if (transaction === undefined) return [session.refuse("smtp.mail-from-missing", SEND_MAIL)];
   if (transaction.chunks !== undefined || transaction.failure !== undefined) {
     return [reply(503, "5.5.1", "DATA is not permitted after BDAT")];
   }
-  if (transaction.recipients.length === 0) return [reply(503, "5.5.1", "Send RCPT first, no recipient was accepted")];
+  if (transaction.recipients.length === 0) return [session.refuse("smtp.rcpt-to-missing", SEND_RCPT)];
   // RFC 3030 §3: binary content cannot be sent by DATA.
   if (transaction.parameters.body === "binarymime") return [reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")];
 
@@ -34,9 +34,7 @@ export async function data(session: Session): Promise<readonly Reply[]> {
     intake.abort();
     throw error;
   }
-  const failure = decoder.bareNewline && !intake.normalizes
-    ? reply(554, "5.6.0", "The message holds a bare CR or LF, lines must end with CRLF")
-    : undefined;
+  const failure = decoder.bareNewline && !intake.normalizes ? BARE_NEWLINE : undefined;
   return await accept(session, transaction, intake, failure);
 }
 

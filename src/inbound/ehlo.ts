@@ -27,7 +27,9 @@ export const NOTHING_OFFERED: Offered = {
 export async function hello(session: Session, command: HelloCommand): Promise<Reply> {
   const { config } = session.deps;
   if (session.lmtp !== (command.verb === "LHLO")) {
-    return reply(500, "5.5.1", session.lmtp ? "This is LMTP, say LHLO" : "This is SMTP, say EHLO or HELO");
+    return session.lmtp
+      ? session.refuse("smtp.lhlo-expected", reply(500, "5.5.1", "This is LMTP, say LHLO"))
+      : session.refuse("smtp.ehlo-expected", reply(500, "5.5.1", "This is SMTP, say EHLO or HELO"));
   }
   const domain = command.domain;
   if (!isFqdn(domain) && !isAddressLiteral(domain) && await session.evaluate(config.ehlo.rejectNonFqdn)) {

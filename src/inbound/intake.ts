@@ -3,6 +3,15 @@
 import { type ContentWriter, type SpooledContent, StoreUnavailable } from "../queue/mod.ts";
 import { type BareNewlineScanner, type NewlineNormalizer, type Reply, reply } from "../smtp/mod.ts";
 
+/** The answer to what belongs into a transaction, outside of one. */
+export const SEND_MAIL = reply(503, "5.5.1", "Send MAIL first");
+
+/** The answer to content for nobody. */
+export const SEND_RCPT = reply(503, "5.5.1", "Send RCPT first, no recipient was accepted");
+
+/** The answer where `session.data.bare-newline` refuses content. */
+export const BARE_NEWLINE = reply(554, "5.6.0", "The message holds a bare CR or LF, lines must end with CRLF");
+
 /** Reply for a store that could not take the message. */
 export function storeFailure(error: StoreUnavailable): Reply {
   return error.full

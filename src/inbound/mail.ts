@@ -14,7 +14,7 @@ import { admit } from "./admission.ts";
 import { offeredNow } from "./ehlo.ts";
 import { checkMailFrom } from "./checks.ts";
 import { filterStage } from "./filters.ts";
-import { admitParameters, levelOf, maySendFrom } from "./mail_parameters.ts";
+import { admitParameters, levelOf, maySendFrom, refuseParameter } from "./mail_parameters.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
 type MailCommand = Extract<Command, { path: string }>;
@@ -23,17 +23,21 @@ type MailCommand = Extract<Command, { path: string }>;
 export async function mail(session: Session, command: MailCommand): Promise<Reply> {
   const { config, emit } = session.deps;
   if (session.heloDomain === "" && await session.evaluate(config.ehlo.require)) {
-    return reply(503, "5.5.1", session.lmtp ? "Send LHLO first" : "Send EHLO first");
+    const first = session.lmtp ? "Send LHLO first" : "Send EHLO first";
+    return session.refuse("smtp.did-not-say-ehlo", reply(503, "5.5.1", first));
   }
   if (session.account === undefined && await session.evaluate(config.auth.require)) {
-    return reply(530, "5.7.0", "Authentication required");
+    return session.refuse("smtp.mail-from-unauthenticated", reply(530, "5.7.0", "Authentication required"));
   }
-  if (session.transaction !== undefined) return reply(503, "5.5.1", "A mail transaction is open already");
+  if (session.transaction !== undefined) {
+    return session.refuse("smtp.multiple-mail-from", reply(503, "5.5.1", "A mail transaction is open already"));
+  }
   if (session.messages >= await session.evaluate(config.data.limits.messages)) {
-    return reply(452, "4.4.5", "Too many messages in this session, open a new one");
+    const answer = reply(452, "4.4.5", "Too many messages in this session, open a new one");
+    return session.refuse("smtp.too-many-messages", answer);
   }
   const parsed = readMailParameters(command.parameters, await offeredNow(session));
-  if (parsed.kind === "error") return parsed.reply;
+  if (parsed.kind === "error") return refuseParameter(session, parsed.reply);
   if (command.nonAscii && parsed.parameters.smtputf8 !== true) {
     // RFC 6531 §3.5
     return reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");

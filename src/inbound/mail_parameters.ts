@@ -31,11 +31,17 @@ function level(policy: PriorityPolicy | false, priority: number): number {
   return policy === false ? priority : priorityLevel(policy, priority);
 }
 
+/** Tells of a parameter of MAIL or RCPT that is not offered (RFC 5321 §4.1.1.11), or not understood. */
+export function refuseParameter(session: Session, answer: Reply): Reply {
+  return session.refuse(answer.code === 555 ? "smtp.unsupported-parameter" : "smtp.invalid-parameter", answer);
+}
+
 async function tooLarge(session: Session, { size }: MailParameters): Promise<Reply | undefined> {
   if (size === undefined) return undefined;
   const limit = await session.evaluate(session.deps.config.data.limits.size);
   if (size <= limit) return undefined;
-  return reply(552, "5.3.4", `Message of ${size} octets is too big, the limit is ${limit}`);
+  const answer = reply(552, "5.3.4", `Message of ${size} octets is too big, the limit is ${limit}`);
+  return session.refuse("smtp.message-too-large", answer);
 }
 
 /** When a message with these parameters may be delivered first, milliseconds since the epoch; undefined: at once. */

@@ -23,11 +23,12 @@ import {
   StoreUnavailable,
 } from "../queue/mod.ts";
 import { type Reply, reply } from "../smtp/mod.ts";
+import type { EventName } from "../telemetry/event.ts";
 import { checkMessage } from "./checks.ts";
 import { tellExpanded } from "./expansion.ts";
 import { reportFailures } from "./failure_reports.ts";
 import { enqueueAll, filterStage, isDiscarded, isHeld, settling } from "./filters.ts";
-import { type ContentIntake, storeFailure } from "./intake.ts";
+import { BARE_NEWLINE, type ContentIntake, storeFailure } from "./intake.ts";
 import { holdEnd, levelOf, solicitationKeywords, soliciting } from "./mail_parameters.ts";
 import { partition, QUOTA_FULL } from "./quota.ts";
 import { examineReports } from "./reports.ts";
@@ -76,7 +77,7 @@ export async function accept(
     await reportFailures(session, failureReporting, about);
   }
   if (refusal !== undefined) {
-    session.deps.emit("smtp.message-rejected", {
+    session.deps.emit(rejection(refusal, intake), {
       session: session.id,
       remoteIp: session.connection.remote.ip,
       from: transaction.sender,
@@ -192,6 +193,11 @@ function discard(session: Session, transaction: Transaction, content: SpooledCon
     to: transaction.addresses,
   });
   return accepted(id);
+}
+
+function rejection(refusal: Reply, intake: ContentIntake): EventName {
+  if (refusal === BARE_NEWLINE) return "smtp.bare-newline";
+  return intake.size > intake.options.sizeLimit ? "smtp.message-too-large" : "smtp.message-rejected";
 }
 
 /** What keeps a message from being taken, whoever it is for. */

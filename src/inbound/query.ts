@@ -21,27 +21,36 @@ export function help(session: Session): Reply {
 /** Answers VRFY (RFC 5321 §4.1.1.6). Switched off it says neither yes nor no (§7.3). */
 export async function vrfy(session: Session, command: QueryCommand): Promise<Reply> {
   if (!await session.evaluate(session.deps.config.extensions.vrfy)) {
-    return reply(252, "2.5.2", "Cannot verify the user, but mail for it will be tried");
+    const neither = reply(252, "2.5.2", "Cannot verify the user, but mail for it will be tried");
+    return session.refuse("smtp.vrfy-disabled", neither);
   }
   const { name, utf8 } = readQuery(session, command);
   if (command.nonAscii && !utf8) return NEEDS_UTF8;
   const found = await find(session, name);
-  if (found === undefined) return reply(252, "2.5.2", "Not an address of this server, mail for it may be tried");
-  if (found === "ambiguous") return AMBIGUOUS;
-  if (found.accounts.length === 0) return reply(550, "5.1.1", "Mailbox does not exist");
+  if (found === undefined) {
+    const unknown = reply(252, "2.5.2", "Not an address of this server, mail for it may be tried");
+    return session.refuse("smtp.vrfy-not-found", unknown);
+  }
+  if (found === "ambiguous") return session.refuse("smtp.vrfy-not-found", AMBIGUOUS);
+  if (found.accounts.length === 0) {
+    return session.refuse("smtp.vrfy-not-found", reply(550, "5.1.1", "Mailbox does not exist"));
+  }
+  tell(session, "smtp.vrfy", found.address);
   return expressible(reply(250, "2.1.5", `<${found.address}>`), utf8);
 }
 
 /** Answers EXPN (RFC 5321 §4.1.1.7) with the accounts an address expands to. */
 export async function expn(session: Session, command: QueryCommand): Promise<Reply> {
   if (!await session.evaluate(session.deps.config.extensions.expn)) {
-    return reply(502, "5.5.1", "EXPN is not offered here");
+    return session.refuse("smtp.expn-disabled", reply(502, "5.5.1", "EXPN is not offered here"));
   }
   const { name: sought, utf8 } = readQuery(session, command);
   if (command.nonAscii && !utf8) return NEEDS_UTF8;
   const found = await find(session, sought);
-  if (found === "ambiguous") return AMBIGUOUS;
-  if (found === undefined || found.accounts.length === 0) return reply(550, "5.1.1", "Mailing list does not exist");
+  if (found === "ambiguous") return session.refuse("smtp.expn-not-found", AMBIGUOUS);
+  if (found === undefined || found.accounts.length === 0) {
+    return session.refuse("smtp.expn-not-found", reply(550, "5.1.1", "Mailing list does not exist"));
+  }
   const lines: string[] = [];
   for (const name of found.accounts) {
     const account = await found.directory.account(name);
@@ -51,7 +60,12 @@ export async function expn(session: Session, command: QueryCommand): Promise<Rep
     const shown = description !== undefined && (utf8 || !needsSmtpUtf8(description));
     lines.push(shown ? `${description} <${primary}>` : `<${primary}>`);
   }
+  tell(session, "smtp.expn", found.address);
   return expressible(reply(250, "2.1.5", ...lines), utf8);
+}
+
+function tell(session: Session, event: "smtp.vrfy" | "smtp.expn", to: string): void {
+  session.deps.emit(event, { session: session.id, remoteIp: session.connection.remote.ip, to });
 }
 
 // RFC 5321 §3.5.1; RFC 3463 §3.2.

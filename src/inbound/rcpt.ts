@@ -16,6 +16,8 @@ import { hasRoom, QUOTA_FULL } from "./quota.ts";
 import { offeredNow } from "./ehlo.ts";
 import { addTargets } from "./expansion.ts";
 import { filterStage, remarkOnRefused } from "./filters.ts";
+import { SEND_MAIL } from "./intake.ts";
+import { refuseParameter } from "./mail_parameters.ts";
 import { resolveInAnySpelling } from "./recipient.ts";
 import { type Session, setRecipients, type Transaction } from "./session.ts";
 
@@ -24,7 +26,7 @@ type RcptCommand = Extract<Command, { path: string }>;
 /** Answers RCPT and adds the recipient to the transaction. */
 export async function rcpt(session: Session, command: RcptCommand): Promise<Reply> {
   const transaction = session.transaction;
-  if (transaction === undefined) return reply(503, "5.5.1", "Send MAIL first");
+  if (transaction === undefined) return session.refuse("smtp.mail-from-missing", SEND_MAIL);
   if (transaction.chunks !== undefined || transaction.failure !== undefined) {
     return reply(503, "5.5.1", "RCPT is not permitted after BDAT");
   }
@@ -44,9 +46,11 @@ async function judge(session: Session, command: RcptCommand, transaction: Transa
   const { config, emit } = session.deps;
   const most = await session.evaluate(config.rcpt.maxRecipients);
   // Counted as accepted: several addresses may lead to one account, and each is work.
-  if (transaction.accepted.length >= most) return reply(452, "4.5.3", `Too many recipients, the limit is ${most}`);
+  if (transaction.accepted.length >= most) {
+    return session.refuse("smtp.too-many-recipients", reply(452, "4.5.3", `Too many recipients, the limit is ${most}`));
+  }
   const parsed = readRcptParameters(command.parameters, await offeredNow(session));
-  if (parsed.kind === "error") return parsed.reply;
+  if (parsed.kind === "error") return refuseParameter(session, parsed.reply);
   if (command.nonAscii && transaction.parameters.smtputf8 !== true) {
     return reply(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter of MAIL");
   }

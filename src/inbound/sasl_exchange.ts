@@ -59,7 +59,12 @@ export async function respond(session: Session, challenge: string): Promise<Resp
   const line = await session.readLine(LONGEST_EXCHANGE_LINE);
   const tap = session.deps.wire?.tap;
   if (tap !== undefined) tapResponse(tap, session);
-  if (line === "too-long") return reply(500, "5.5.6", "Authentication exchange line is too long");
+  if (line === "too-long") {
+    return session.refuse(
+      "smtp.auth-exchange-too-long",
+      reply(500, "5.5.6", "Authentication exchange line is too long"),
+    );
+  }
   const encoded = new TextDecoder().decode(line);
   if (encoded === "*") return reply(501, "5.7.0", "Authentication cancelled");
   return decode(encoded) ?? UNREADABLE;

@@ -3,6 +3,7 @@
 import { LookupUnavailable } from "../expression/mod.ts";
 import type { ServerConnection } from "../net/mod.ts";
 import { type Command, parseCommand, type Reply, reply } from "../smtp/mod.ts";
+import type { EventName } from "../telemetry/event.ts";
 import { authenticate } from "./auth.ts";
 import { bdat } from "./chunking.ts";
 import { greet } from "./connect.ts";
@@ -111,16 +112,18 @@ async function execute(session: Session, line: Uint8Array | "too-long"): Promise
   const tap = session.deps.wire?.tap;
   if (tap !== undefined) tapCommand(tap, session, line);
   if (line === "too-long" || (line.length > LONGEST_COMMAND - 2 && !isAuth(line))) {
-    session.send(withPatience(session, undefined, reply(500, "5.5.2", "Command line is too long")));
+    const tooLong = session.refuse("smtp.request-too-large", reply(500, "5.5.2", "Command line is too long"));
+    session.send(withPatience(session, undefined, tooLong));
     return;
   }
   const parsed = parseCommand(line);
   if (parsed.kind === "error") {
-    session.deps.emit("smtp.invalid-command", {
+    session.deps.emit(parsed.unknown === true ? "smtp.invalid-command" : "smtp.syntax-error", {
       session: session.id,
       remoteIp: session.connection.remote.ip,
       verb: parsed.verb,
       code: parsed.reply.code,
+      reason: parsed.reply.text[0],
     });
     const said = parsed.unknown === true && session.filters !== undefined
       ? await remarkOnUnknown(session, session.filters, line)
@@ -185,9 +188,14 @@ function dispatch(session: Session, command: Command): Promise<Reply> | Reply {
 
 /** RFC 3207. */
 async function startTls(session: Session, command: Command): Promise<void> {
-  const refuse = (answer: Reply) => session.send(withPatience(session, command, answer));
-  if (session.connection.tls !== undefined) return refuse(reply(503, "5.5.1", "TLS is active already"));
-  if (!session.connection.canStartTls) return refuse(reply(502, "5.5.1", "STARTTLS is not offered here"));
+  const refuse = (event: EventName, answer: Reply) =>
+    session.send(withPatience(session, command, session.refuse(event, answer)));
+  if (session.connection.tls !== undefined) {
+    return refuse("smtp.start-tls-already", reply(503, "5.5.1", "TLS is active already"));
+  }
+  if (!session.connection.canStartTls) {
+    return refuse("smtp.start-tls-unavailable", reply(502, "5.5.1", "STARTTLS is not offered here"));
+  }
   session.send(reply(220, "2.0.0", "Ready to start TLS"));
   await session.flush();
   // RFC 3207 §4.2: whatever was sent in clear text behind STARTTLS is dropped, not obeyed later.

@@ -8,8 +8,8 @@ import type { ServerConnection } from "../net/mod.ts";
 import type { Release } from "../throttle/mod.ts";
 import type { FilterRun } from "../filter/mod.ts";
 import type { NewRecipient } from "../queue/mod.ts";
-import { emitEvaluationErrors } from "../telemetry/event.ts";
-import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply } from "../smtp/mod.ts";
+import { emitEvaluationErrors, type EventName } from "../telemetry/event.ts";
+import { formatReply, InputBuffer, type MailParameters, type Offered, type Reply, reply } from "../smtp/mod.ts";
 import type { InboundDependencies } from "./dependencies.ts";
 import type { ContentIntake } from "./intake.ts";
 import { tapReply } from "./tap.ts";
@@ -191,6 +191,13 @@ export class Session {
   /** The value of a setting for this session now. */
   evaluate<T>(setting: Setting<T>): T | Promise<T> {
     return setting.evaluate(this.scope);
+  }
+
+  /** Tells that the client is refused something, and gives the reply that refuses it. */
+  refuse(event: EventName, answer: Reply): Reply {
+    const { code, text: [reason] } = answer;
+    this.deps.emit(event, { session: this.id, remoteIp: this.connection.remote.ip, code, reason });
+    return answer;
   }
 
   /** Evaluates the three limits that hold for the session as a whole. */
@@ -406,9 +413,11 @@ export class Session {
     const silence = this.#lastProgress + this.timeout - now;
     const life = this.started + this.duration - now;
     if (silence <= 0) {
-      this.expire("timeout", { code: 421, enhanced: "4.4.2", text: ["Nothing heard for too long, closing"] });
+      const farewell = reply(421, "4.4.2", "Nothing heard for too long, closing");
+      this.expire("timeout", this.refuse("network.timeout", farewell));
     } else if (life <= 0) {
-      this.expire("duration", { code: 421, enhanced: "4.4.2", text: ["Session has lasted too long, closing"] });
+      const farewell = reply(421, "4.4.2", "Session has lasted too long, closing");
+      this.expire("duration", this.refuse("smtp.time-limit-exceeded", farewell));
     } else {
       this.#timer = this.deps.clock.after(Math.min(silence, life), () => this.#arm());
     }

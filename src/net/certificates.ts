@@ -74,11 +74,13 @@ export class CertificateError extends Error {
 /**
  * Makes a store.
  *
+ * @param onUnknown hears of names that clients ask for and no certificate has
  * @throws {CertificateError} if a certificate cannot be used
  */
 export function createCertificateStore(
   initial: readonly CertificateConfig[],
   proofs?: ChallengeCertificates,
+  onUnknown?: (serverName: string) => void,
 ): CertificateStore {
   let index = buildIndex(initial);
   return {
@@ -93,7 +95,9 @@ export function createCertificateStore(
       return index.hasKinds;
     },
     select(serverName, fallback, canCheck) {
-      const found = namedBy(index, serverName) ?? siblings(index, fallback);
+      const named = namedBy(index, serverName);
+      if (named === undefined && serverName !== undefined && serverName !== "") onUnknown?.(serverName);
+      const found = named ?? siblings(index, fallback);
       if (found.length < 2 || canCheck === undefined) return found[0];
       const fitting = found.filter(canCheck);
       return fitting.find(({ key }) => key === "ec") ?? fitting[0] ?? found[0];

@@ -76,6 +76,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const pool = createPool(clock);
   const local: LocalContext = {
     writer: createMaildirWriter(options.hostname, clock),
+    emit,
     // A reload may change it.
     get deliveredTo() {
       return options.deliveredTo;

@@ -76,6 +76,7 @@ export async function mailHosts(domain: string, limit: number, lookup: HostLooku
     hosts.push(address === undefined ? named : { ...named, ip: address });
     if (hosts.length >= Math.max(limit, MOST_HOSTS)) break;
   }
+  emit("delivery.mx-lookup", { domain, hosts: hosts.map(({ name }) => name) });
   return hosts;
 }
 
@@ -156,7 +157,10 @@ export async function hostAddresses(
       trouble ??= error;
     }
   }
-  if (ips.length > 0) return alias === undefined ? { ips, security } : { ips, security, alias };
+  if (ips.length > 0) {
+    lookup.emit("delivery.ip-lookup", { host: host.name, ips });
+    return alias === undefined ? { ips, security } : { ips, security, alias };
+  }
   const failed = trouble === undefined
     // RFC 3463 X.4.4: unable to route.
     ? failure(permanent, "dns", permanent === "failed" ? "5.4.4" : "4.4.4", `the host ${host.name} has no address`, {

@@ -4,8 +4,10 @@ import type { RouteConfig } from "../config/config.ts";
 import { LookupUnavailable } from "../expression/types.ts";
 import type { RunUserScript, UserDecision } from "../filter/mod.ts";
 import { type Content, editHeader, firstField, parseHeader } from "../message/mod.ts";
+import { formatMessageId } from "../queue/mod.ts";
 import { type QueuedMessage, type QueuedRecipient, StoreUnavailable } from "../queue/types.ts";
 import { addressLocal, type FiledCopy, formatPath, unquoteLocalPart } from "../smtp/mod.ts";
+import type { Emit } from "../telemetry/event.ts";
 import { flagLetters, folderOf } from "./mailbox_folder.ts";
 import { type MaildirPlace, type MaildirWriter, pathPart, type StagedMessage } from "./maildir.ts";
 import { failure, type Verdict } from "./verdict.ts";
@@ -13,6 +15,7 @@ import { failure, type Verdict } from "./verdict.ts";
 /** What local deliveries share. */
 export interface LocalContext {
   readonly writer: MaildirWriter;
+  readonly emit: Emit;
   /** Whether Delivered-To is written (`session.data.add-headers.delivered-to`). */
   readonly deliveredTo: boolean;
   /** Name of the directory account behind an address, `undefined` if there is none. */
@@ -58,6 +61,8 @@ export async function deliverLocal(
     if (error instanceof StoreUnavailable) {
       return failure("deferred", "io", "4.3.0", `the store cannot be used: ${error.message}`);
     }
+    const reason = error instanceof Error ? error.message : String(error);
+    context.emit("message-ingest.error", { id: formatMessageId(message.id), to: recipient.address, reason });
     return ioFailure(error);
   }
 }

@@ -164,6 +164,7 @@ async function introduce(
     emit("delivery.ehlo-rejected", { ...fields, status: refused.detail.status, details: refused.detail.text });
     return refused;
   }
+  emit("delivery.ehlo", fields);
   if (!options.implicit && options.tls.kind === "tls") {
     refused = await startTls(session, options, options.tls, { emit, tlsMemory });
     if (refused !== undefined) return refused;

@@ -128,7 +128,7 @@ export function createScheduler(context: SchedulerContext, config: QueueConfig, 
     else endJob(job);
   };
 
-  const peers = createPeers(store, clock, node.owner, context.lease);
+  const peers = createPeers({ store, clock, owner: node.owner, lease: context.lease, emit });
   const leases = createLeases(store, clock, node.owner, context.lease, active, loseJob);
 
   const showUnderWay = createUnderWay(store, clock, node.owner, active);

@@ -10,8 +10,10 @@ import {
   messageIdField,
   parseHeader,
 } from "../message/mod.ts";
+import { formatMessageId } from "../queue/mod.ts";
 import type { BuildNotice, MessageId, NewMessage, NoticeRecipient, QueuedMessage } from "../queue/types.ts";
 import { formatPath, type MailParameters, needsSmtpUtf8 } from "../smtp/mod.ts";
+import type { Emit, EventName } from "../telemetry/event.ts";
 import { type BodyPart, bytesOf, joinBytes, mailbox, multipartBytes, randomToken, textPart } from "./body_part.ts";
 import { deliveryStatus } from "./dsn_status.ts";
 import { noticeSubject, noticeText } from "./dsn_text.ts";
@@ -29,6 +31,7 @@ export interface DsnOptions {
     recipients: readonly NoticeRecipient[],
   ) => { readonly name: string; readonly address: string };
   readonly clock: Clock;
+  readonly emit: Emit;
   /** A number from 0 up to, not including, 1; for boundaries and ids. */
   readonly random: () => number;
   /** Largest message that is returned whole, in octets; by default 262144. Of larger ones the header is returned. */
@@ -47,10 +50,35 @@ const LARGEST_HEADER = 64 * 1024;
  */
 export function createDsnBuilder(options: DsnOptions): DsnBuilder {
   return (message, recipients, id) => {
-    if (message.envelope.sender === "") return undefined;
+    if (message.envelope.sender === "") {
+      const failed = recipients.filter(({ action }) => action === "failed");
+      tell(options.emit, "delivery.double-bounce", message, failed);
+      return undefined;
+    }
     const told = recipients.filter(wantsNotice);
-    return told.length === 0 ? undefined : buildNotice(options, message, told, id);
+    if (told.length === 0) return undefined;
+    for (const [actions, event] of EVENTS_OF) {
+      tell(options.emit, event, message, told.filter(({ action }) => actions.includes(action)));
+    }
+    return buildNotice(options, message, told, id);
   };
+}
+
+const EVENTS_OF: readonly (readonly [actions: readonly NoticeRecipient["action"][], event: EventName])[] = [
+  [["failed"], "delivery.dsn-perm-fail"],
+  [["delayed"], "delivery.dsn-temp-fail"],
+  [["delivered", "relayed", "expanded"], "delivery.dsn-success"],
+];
+
+function tell(
+  emit: Emit,
+  event: EventName,
+  { id, envelope }: QueuedMessage,
+  recipients: readonly NoticeRecipient[],
+): void {
+  if (recipients.length === 0) return;
+  const to = recipients.map(({ recipient }) => recipient.address);
+  emit(event, { id: formatMessageId(id), from: envelope.sender, to });
 }
 
 // RFC 3461 §4.1: without NOTIFY failures are reported, and delays as this side sees fit; success only on request.

@@ -120,7 +120,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 
   try {
     const acme = await openAcme(config.acme, { clock, emit });
-    const certificates = createCertificateStore([...config.certificates, ...acme.certificates], acme.proofs);
+    const certificates = createCertificateStore(
+      [...config.certificates, ...acme.certificates],
+      acme.proofs,
+      (name) => emit("tls.certificate-not-found", { name }),
+    );
     const sessions = createSessions(clock);
     const gate = Promise.withResolvers<Generation>();
     gate.promise.catch(() => {});
@@ -218,6 +222,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       reportDomain: config.report.domain,
       from: (message, recipients) => senderOfNotice(inForce, message, recipients, notices),
       clock,
+      emit,
       random,
     });
     const buildNotice = signedNotices(

@@ -80,6 +80,18 @@ queue.route.next = { type = "relay", address = "${hostname}", port = ${port}, pr
   });
 }
 
+Deno.test("a Maildir that cannot be written to is an error in the log, and the mail waits", async () => {
+  await using test = await startTestServer(`queue.route.broken = { type = "local", path = "{folder}/blocked/{local}" }
+queue.strategy.route = "'broken'"
+`);
+  await Deno.writeTextFile(`${test.folder}/blocked`, "");
+  await submit(test.address("smtp"), { from: "smith@example.net", to: ["bob@example.org"], content: CONTENT });
+  const { fields } = await test.event("message-ingest.error");
+  assert.equal(fields.to, "bob@example.org");
+  assert.match(String(fields.reason), /Not a directory|os error/);
+  await test.event("delivery.deferred");
+});
+
 Deno.test("settings for a host that come to nothing usable are told as the event that says so", async () => {
   await using peer = await startTestServer();
   const { hostname, port } = peer.address("smtp");

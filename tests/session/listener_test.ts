@@ -40,6 +40,8 @@ Deno.test("the certificate is chosen by the name asked for, and the default serv
   assert.equal(await shownTo("mail.example.com", test.address("smtps")), "mail.example.com");
   assert.equal(await shownTo("nobody.example", test.address("smtps")), "mail.example.com");
   assert.equal(await shownTo(undefined, test.address("smtps")), "mail.example.com");
+  const unknown = test.events.filter(({ name }) => name === "tls.certificate-not-found");
+  assert.deepEqual(unknown.map(({ fields }) => fields.name), ["nobody.example"]);
 });
 
 Deno.test("an HTTP listener shows the certificate for the name, else the one that it names", async () => {

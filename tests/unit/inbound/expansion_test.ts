@@ -23,6 +23,7 @@ function worldOf(settings = ""): SessionWorld {
     reportDomain: "example.org",
     from: () => ({ name: "Postmaster", address: "postmaster@example.org" }),
     clock: world.clock,
+    emit: () => {},
     random: () => 0.5,
   });
   return { ...world, deps: { ...world.deps, buildNotice } };

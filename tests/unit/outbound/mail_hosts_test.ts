@@ -36,11 +36,12 @@ async function deliverTo(
   });
   const outcomes = await setup.deliver(jobFor([`u@${domain}`], { route: "mx" }));
   await setup.delivery.close();
-  return { outcome: outcomes[0], tried, asked: zone.asked, events: setup.events.map(({ name }) => name) };
+  const events = setup.events.map(({ name }) => name);
+  return { outcome: outcomes[0], tried, asked: zone.asked, events, told: setup.events };
 }
 
 Deno.test("hosts are tried by preference", async () => {
-  const { tried, outcome } = await deliverTo("d.example", {
+  const { tried, outcome, told } = await deliverTo("d.example", {
     "d.example": { mx: [[30, "c.example"], [10, "a.example"], [20, "b.example"]] },
     "a.example": { a: ["192.0.2.1"] },
     "b.example": { a: ["192.0.2.2"] },
@@ -48,6 +49,15 @@ Deno.test("hosts are tried by preference", async () => {
   });
   assert.deepEqual(tried, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
   assert.equal(inShort(outcome), "deferred connection 0 4.4.1");
+  assert.deepEqual(
+    told.flatMap(({ name, fields }) => name.endsWith("-lookup") ? [[name, fields.hosts ?? fields.ips]] : []),
+    [
+      ["delivery.mx-lookup", ["a.example", "b.example", "c.example"]],
+      ["delivery.ip-lookup", ["192.0.2.1"]],
+      ["delivery.ip-lookup", ["192.0.2.2"]],
+      ["delivery.ip-lookup", ["192.0.2.3"]],
+    ],
+  );
 });
 
 Deno.test("hosts of one preference are shuffled, preferences are not", async () => {

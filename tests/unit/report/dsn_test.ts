@@ -10,11 +10,13 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const ORIGINAL = "From: alice@example.org\r\nSubject: Plans\r\nMessage-ID: <m1@example.org>\r\n\r\nSecret body\r\n";
 
+const told: string[] = [];
 const build = createDsnBuilder({
   hostname: "mx.example.net",
   reportDomain: "example.net",
   from: () => ({ name: "Mail Delivery Subsystem", address: "MAILER-DAEMON@example.net" }),
   clock: new FakeClock(NOW),
+  emit: (name, fields) => void told.push(`${name} ${fields?.to}`),
   random: () => 0.5,
   largestReturned: 1000,
 });
@@ -358,4 +360,23 @@ Deno.test("holds and deadlines that were asked for are reported (RFC 4865 sectio
     fields({ holdUntil: Date.UTC(2026, 0, 5, 11, 30), by: { seconds: 7200, mode: "return", trace: false } }),
     "Deliver-By-Date: Mon, 05 Jan 2026 13:00:00 +0000\r\nFuture-Release-Request: until;2026-01-05T11:30:00Z\r\n",
   );
+});
+
+Deno.test("the log says who hears of what, and of failures that nobody hears of", () => {
+  told.length = 0;
+  const recipients = [
+    notice("failed"),
+    notice("failed", notify("never"), {}, "silent@example.com"),
+    notice("delayed", {}, {}, "late@example.com"),
+    notice("delivered", notify("success"), {}, "there@example.com"),
+    notice("delivered", {}, {}, "unasked@example.com"),
+  ];
+  build(message(), recipients, 78);
+  assert.deepEqual(told.splice(0), [
+    "delivery.dsn-perm-fail bob@example.com",
+    "delivery.dsn-temp-fail late@example.com",
+    "delivery.dsn-success there@example.com",
+  ]);
+  build(message({}, ""), recipients, 79);
+  assert.deepEqual(told, ["delivery.double-bounce bob@example.com,silent@example.com"]);
 });

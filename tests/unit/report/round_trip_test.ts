@@ -177,6 +177,7 @@ Deno.test("a notification tells of the recipients that it was made for", async (
     reportDomain: "example.net",
     from: () => ({ name: "Mail Delivery Subsystem", address: "MAILER-DAEMON@example.net" }),
     clock: new FakeClock(now),
+    emit: () => {},
     random: () => 0.5,
     largestReturned: 1000,
   });

@@ -104,7 +104,7 @@ Deno.test("a tracer that is not enabled, or disabled by its level, writes nothin
   const { telemetry, out, err } = start({
     tracers: [tracer({ enable: false }), tracer({ type: "stdout", level: "disable" })],
   });
-  telemetry.emit("server.startup-error");
+  telemetry.emit("server.reload-error");
   await telemetry.close();
   assert.equal(err.text + out.text, "");
 });
