@@ -49,17 +49,27 @@ export function denialOf(name: string, type: number, sets: readonly RecordSet[],
 /**
  * Whether the records prove that nothing closer to `name` than a wildcard below its last `labels` labels is there
  * (RFC 4035 §5.3.4, RFC 5155 §8.8).
+ *
+ * @returns `unsigned` if something may be there that is not signed (RFC 5155 §9.2), or the proof costs more than it is
+ * worth; `undefined` if they prove nothing
  */
-export function isWildcardProven(name: string, labels: number, sets: readonly RecordSet[], zone: string): boolean {
+export function wildcardProof(
+  name: string,
+  labels: number,
+  sets: readonly RecordSet[],
+  zone: string,
+): "proven" | "unsigned" | undefined {
   const nextCloser = lastLabels(name, labels + 1);
   const nsec = nsecRanges(sets, zone);
   const proven = nsec.some((range) =>
     range.covers(nextCloser) && !isWithin(range.next, nextCloser) &&
     (!isWithin(nextCloser, range.owner) || speaksFor(range))
   );
-  if (proven) return true;
+  if (proven) return "proven";
   const nsec3 = nsec3Ranges(sets, zone);
-  return nsec3 !== "costly" && nsec3.some((range) => range.covers(nextCloser));
+  if (nsec3 === "costly") return "unsigned";
+  const closer = nsec3.find((range) => range.covers(nextCloser));
+  return closer === undefined ? undefined : closer.optOut ? "unsigned" : "proven";
 }
 
 /** RFC 6840 §4.1, §4.4: a record at a delegation or a DNAME says nothing about names below it. */
@@ -149,9 +159,14 @@ function nsec3Denial(name: string, type: number, ranges: readonly Nsec3Range[], 
     if (type === TYPE.DS && closer.optOut) return { kind: "unsigned" };
     const wildcard = wildcardOf(encloser);
     const source = ranges.find((range) => range.isAt(wildcard));
-    if (source !== undefined) return noDataAt(source, wildcard, type);
-    if (!ranges.some((range) => range.covers(wildcard))) return undefined;
-    return closer.optOut ? { kind: "unsigned" } : { kind: "no-name" };
+    const isDenied = ranges.some((range) => range.covers(wildcard));
+    const denial = source !== undefined
+      ? noDataAt(source, wildcard, type)
+      : isDenied
+      ? { kind: "no-name" as const }
+      : undefined;
+    // RFC 5155 §9.2.
+    return denial !== undefined && closer.optOut ? { kind: "unsigned" } : denial;
   }
   return undefined;
 }
