@@ -2,62 +2,21 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { run } from "../../../src/cli/mod.ts";
 import { contentOf, formatMessageId, type NewMessage, type Queue } from "../../../src/queue/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import {
-  deferred,
-  newMessage,
-  openTemporaryStore,
-  openTestQueue,
-  temporaryFolder,
-  until,
-} from "../../support/store.ts";
-
-/** What a command printed. */
-interface Printed {
-  readonly status: number;
-  readonly lines: readonly string[];
-  readonly errors: readonly string[];
-  readonly bytes: string;
-}
+import { deferred, newMessage, openTestQueue, until } from "../../support/store.ts";
+import { type Godwit, type Printed, withStoppedServer } from "./stopped_server.ts";
 
 /** Fills a queue, stops it, and lets `body` run commands on it. */
-async function withStoppedQueue(
+const withStoppedQueue = (
   fill: (queue: Queue) => Promise<void>,
-  body: (godwit: (...args: string[]) => Promise<Printed>, folder: string) => Promise<void>,
-): Promise<void> {
-  await using folder = await temporaryFolder();
-  const store = await openTemporaryStore(folder.path);
-  const queue = await openTestQueue(store, new FakeClock(Date.now()));
-  await fill(queue);
-  await queue.close();
-  await store.close();
-  const config = join(folder.path, "config.toml");
-  await Deno.writeTextFile(
-    config,
-    `server.hostname = "mx.example.org"
-server.listener.smtp = { bind = "127.0.0.1:0", protocol = "smtp" }
-store.data = { type = "libsql", url = "file:${folder.path}/queue.db" }
-storage.data = "data"
-`,
-  );
-  await body(async (...args) => {
-    const lines: string[] = [];
-    const errors: string[] = [];
-    let bytes = "";
-    const status = await run([...args, "--config", config], {
-      print: (line) => lines.push(...line.split("\n")),
-      error: (line) => errors.push(line),
-      write(chunk) {
-        bytes += new TextDecoder().decode(chunk);
-        return Promise.resolve();
-      },
-      colours: false,
-    });
-    return { status, lines, errors, bytes };
-  }, folder.path);
-}
+  body: (godwit: Godwit, folder: string) => Promise<void>,
+): Promise<void> =>
+  withStoppedServer(async (store) => {
+    const queue = await openTestQueue(store, new FakeClock(Date.now()));
+    await fill(queue);
+    await queue.close();
+  }, body);
 
 const from = (sender: string): Partial<NewMessage> => ({ envelope: { sender, parameters: {} } });
 

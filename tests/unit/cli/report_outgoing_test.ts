@@ -1,66 +1,36 @@
 /** `godwit report` for aggregate reports that go out, on the database of a stopped server. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { run } from "../../../src/cli/mod.ts";
 import { noPolicy } from "../../../src/outbound/tls_result.ts";
 import { createDmarcRecorder, createTlsResultRecorder } from "../../../src/report/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { openTemporaryStore, temporaryFolder } from "../../support/store.ts";
 import { observation, spf } from "../report/dmarc/observation.ts";
+import { columns, type Godwit, withStoppedServer } from "./stopped_server.ts";
 
 /** Counts some results, and lets `body` run commands on them. */
-async function withReports(
-  body: (
-    godwit: (...args: string[]) => Promise<{ status: number; lines: string[]; errors: string[] }>,
-  ) => Promise<void>,
-): Promise<void> {
-  await using folder = await temporaryFolder();
-  const store = await openTemporaryStore(folder.path);
-  const options = { store, clock: new FakeClock(), reporter: "example.org", intervalOf: () => "daily" as const };
-  const dmarc = createDmarcRecorder(options);
-  for (let i = 0; i < 3; i++) dmarc.observe(observation());
-  dmarc.observe(observation({
-    ip: "198.51.100.9",
-    refused: true,
-    spf: spf("other.example", "fail"),
-    dmarc: { result: "fail", spfAligned: false, disposition: "reject" },
-  }));
-  await dmarc.close();
-  const tls = createTlsResultRecorder(options);
-  const failure = {
-    type: "certificate-expired",
-    localIp: "",
-    host: "mx.d.example",
-    remoteIp: "",
-    details: "a\u001b[31m",
-  };
-  tls.record({ policy: noPolicy("d.example"), failure: { ...failure, type: "certificate-expired" } });
-  await tls.close();
-  await store.close();
-  const config = join(folder.path, "config.toml");
-  await Deno.writeTextFile(
-    config,
-    `server.hostname = "mx.example.org"
-server.listener.smtp = { bind = "127.0.0.1:0", protocol = "smtp" }
-store.data = { type = "libsql", url = "file:${folder.path}/queue.db" }
-storage.data = "data"
-`,
-  );
-  await body(async (...args) => {
-    const lines: string[] = [];
-    const errors: string[] = [];
-    const status = await run(["report", ...args, "--config", config], {
-      print: (line) => lines.push(...line.split("\n")),
-      error: (line) => errors.push(line),
-      write: () => Promise.resolve(),
-      colours: false,
-    });
-    return { status, lines, errors };
-  });
-}
-
-const columns = (line = "") => line.split(/ {2,}/);
+const withReports = (body: (godwit: Godwit) => Promise<void>): Promise<void> =>
+  withStoppedServer(async (store) => {
+    const options = { store, clock: new FakeClock(), reporter: "example.org", intervalOf: () => "daily" as const };
+    const dmarc = createDmarcRecorder(options);
+    for (let i = 0; i < 3; i++) dmarc.observe(observation());
+    dmarc.observe(observation({
+      ip: "198.51.100.9",
+      refused: true,
+      spf: spf("other.example", "fail"),
+      dmarc: { result: "fail", spfAligned: false, disposition: "reject" },
+    }));
+    await dmarc.close();
+    const tls = createTlsResultRecorder(options);
+    const failure = {
+      type: "certificate-expired",
+      localIp: "",
+      host: "mx.d.example",
+      remoteIp: "",
+      details: "a\u001b[31m",
+    } as const;
+    tls.record({ policy: noPolicy("d.example"), failure });
+    await tls.close();
+  }, (godwit) => body((...args) => godwit("report", ...args)));
 
 Deno.test("list --outgoing shows what is gathered for whom, and what filters ask for", () =>
   withReports(async (godwit) => {

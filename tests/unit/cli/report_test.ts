@@ -1,13 +1,11 @@
 /** `godwit report` on the database of a stopped server. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { run } from "../../../src/cli/mod.ts";
 import { contentOf } from "../../../src/queue/mod.ts";
 import { createReportAnalysis } from "../../../src/report/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { openTemporaryStore, temporaryFolder } from "../../support/store.ts";
 import { feedback, gzip, mail, TLS_REPORT } from "../report/analysis/samples.ts";
+import { columns, type Godwit, withStoppedServer } from "./stopped_server.ts";
 
 const DAY = 86_400_000;
 
@@ -43,50 +41,21 @@ const TLS = mail([{
 }]);
 
 /** Keeps two reports, and lets `body` run commands on them. */
-async function withReports(
-  body: (
-    godwit: (...args: string[]) => Promise<{ status: number; lines: string[]; errors: string[] }>,
-  ) => Promise<void>,
-): Promise<void> {
-  await using folder = await temporaryFolder();
-  const store = await openTemporaryStore(folder.path);
-  const clock = new FakeClock(Date.now());
-  let id = 2_000_000;
-  const analysis = createReportAnalysis({
-    addresses: ["*"],
-    forward: true,
-    keep: DAY,
-    store,
-    clock,
-    nextId: () => ++id,
-    emit: () => {},
-  })!;
-  const carrier = { from: "noreply@big.example", to: "in@example.org", remoteIp: "192.0.2.50", dmarc: "" };
-  for (const bytes of [DMARC, TLS]) await analysis.examine({ id: ++id, content: contentOf(bytes), carrier });
-  await store.close();
-  const config = join(folder.path, "config.toml");
-  await Deno.writeTextFile(
-    config,
-    `server.hostname = "mx.example.org"
-server.listener.smtp = { bind = "127.0.0.1:0", protocol = "smtp" }
-store.data = { type = "libsql", url = "file:${folder.path}/queue.db" }
-storage.data = "data"
-`,
-  );
-  await body(async (...args) => {
-    const lines: string[] = [];
-    const errors: string[] = [];
-    const status = await run([...args, "--config", config], {
-      print: (line) => lines.push(...line.split("\n")),
-      error: (line) => errors.push(line),
-      write: () => Promise.resolve(),
-      colours: false,
-    });
-    return { status, lines, errors };
-  });
-}
-
-const columns = (line = "") => line.split(/ {2,}/);
+const withReports = (body: (godwit: Godwit) => Promise<void>): Promise<void> =>
+  withStoppedServer(async (store) => {
+    let id = 2_000_000;
+    const analysis = createReportAnalysis({
+      addresses: ["*"],
+      forward: true,
+      keep: DAY,
+      store,
+      clock: new FakeClock(Date.now()),
+      nextId: () => ++id,
+      emit: () => {},
+    })!;
+    const carrier = { from: "noreply@big.example", to: "in@example.org", remoteIp: "192.0.2.50", dmarc: "" };
+    for (const bytes of [DMARC, TLS]) await analysis.examine({ id: ++id, content: contentOf(bytes), carrier });
+  }, body);
 
 Deno.test("list shows the latest first, and what filters ask for", async () => {
   await withReports(async (godwit) => {
