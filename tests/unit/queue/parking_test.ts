@@ -2,20 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { DeliveryJob, LocalWait, Outcome, Queue } from "../../../src/queue/mod.ts";
-import type { Store } from "../../../src/store/mod.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import {
-  claimed,
-  delivered,
-  eventLog,
-  newMessage,
-  openTemporaryStore,
-  openTestQueue,
-  queueConfig,
-  schedule,
-  temporaryFolder,
-  until,
-} from "../../support/store.ts";
+import { claimed, delivered, newMessage, queueConfig, until } from "../../support/store.ts";
+import { send, withQueue } from "./watched_queue.ts";
 
 const MINUTE = 60_000;
 
@@ -62,45 +50,6 @@ function limit(room = 100) {
     },
   };
 }
-
-async function withQueue(
-  body: (parts: {
-    readonly queue: Queue;
-    readonly store: Store;
-    readonly clock: FakeClock;
-    readonly log: ReturnType<typeof eventLog>;
-    pass(condition: () => boolean | Promise<boolean>, what: string): Promise<void>;
-  }) => Promise<void>,
-  parts: { readonly expire?: number; readonly notify?: readonly number[]; readonly threads?: number } = {},
-): Promise<void> {
-  await using folder = await temporaryFolder();
-  const store = await openTemporaryStore(folder.path, { timeout: 30_000 });
-  const clock = new FakeClock();
-  const log = eventLog();
-  const { expire = 10 * MINUTE, notify = [], threads = 2 } = parts;
-  const config = queueConfig({
-    threads: { remote: threads, dsn: 1 },
-    schedules: [schedule("remote", { expire, notify }), schedule("dsn")],
-  });
-  const queue = await openTestQueue(store, clock, { config, emit: log.emit });
-  await body({
-    queue,
-    store,
-    clock,
-    log,
-    pass: (condition, what) =>
-      until(async () => {
-        if (await condition()) return true;
-        await clock.advance(500);
-        return false;
-      }, what),
-  });
-  await queue.close();
-  await store.close();
-}
-
-const send = (queue: Queue, ...to: readonly string[]) =>
-  Promise.all(to.map((address) => queue.enqueue(newMessage(queue, [address]))));
 
 async function historyOf(queue: Queue, id: string): Promise<readonly string[]> {
   return ((await queue.show(id))?.events ?? []).map(({ name }) => name);

@@ -1,60 +1,11 @@
 /** What people see of the queue while mail waits in memory and when it is done. */
 
 import assert from "node:assert/strict";
-import type { Deliver, DeliveryJob, Outcome, Queue, QueueInspection } from "../../../src/queue/mod.ts";
-import { openQueueOffline } from "../../../src/queue/mod.ts";
-import type { Store } from "../../../src/store/mod.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import {
-  claimed,
-  deferred,
-  delivered,
-  failed,
-  newMessage,
-  openTemporaryStore,
-  openTestQueue,
-  queueConfig,
-  schedule,
-  temporaryFolder,
-  until,
-} from "../../support/store.ts";
+import type { Deliver, DeliveryJob, Outcome } from "../../../src/queue/mod.ts";
+import { claimed, deferred, delivered, failed, newMessage, until } from "../../support/store.ts";
+import { send, withQueue } from "./watched_queue.ts";
 
 const MINUTE = 60_000;
-
-/** A queue with two places on a store of its own, and somebody who looks at it from outside. */
-async function withQueue(
-  body: (parts: {
-    readonly queue: Queue;
-    readonly outside: QueueInspection;
-    readonly store: Store;
-    readonly clock: FakeClock;
-    /** Moves time until `condition` holds. */
-    pass(condition: () => boolean | Promise<boolean>, what: string): Promise<void>;
-  }) => Promise<void>,
-): Promise<void> {
-  await using folder = await temporaryFolder();
-  const store = await openTemporaryStore(folder.path, { timeout: 30_000 });
-  const clock = new FakeClock();
-  const config = queueConfig({
-    threads: { remote: 2, dsn: 1 },
-    schedules: [schedule("remote", { retry: [MINUTE] }), schedule("dsn")],
-  });
-  const queue = await openTestQueue(store, clock, { config });
-  await body({
-    queue,
-    store,
-    clock,
-    outside: openQueueOffline({ store, clock }),
-    pass: (condition, what) =>
-      until(async () => {
-        if (await condition()) return true;
-        await clock.advance(500);
-        return false;
-      }, what),
-  });
-  await queue.close();
-  await store.close();
-}
 
 /** Deliveries that end when the test says so. */
 function slowDelivery() {
@@ -68,9 +19,6 @@ function slowDelivery() {
     });
   return { jobs, deliver };
 }
-
-const send = (queue: Queue, ...addresses: readonly string[]) =>
-  Promise.all(addresses.map((address) => queue.enqueue(newMessage(queue, [address]))));
 
 Deno.test("of what a node has claimed only what it is trying is delivering; the rest waits and is due", async () => {
   await withQueue(async ({ queue, outside, store, clock, pass }) => {
