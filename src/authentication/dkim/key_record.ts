@@ -3,8 +3,8 @@
 import { Buffer } from "node:buffer";
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { createMemory } from "../memory.ts";
+import { readRsaKey, type RsaPublicKey, verifyRsa } from "../../rsa/mod.ts";
 import type { SignatureHash } from "./digest.ts";
-import { type RsaPublicKey, rsaPublicKey, verifyRsa } from "./rsa.ts";
 import { colonList, parseTagList, withoutBlanks } from "./tag_list.ts";
 
 /** A key that can be used, and what its owner says about its use. */
@@ -97,7 +97,9 @@ function publicKey(type: string, data: Buffer): Pick<DkimKey, "type" | "bits" | 
 }
 
 function rsa(key: KeyObject | undefined): RsaPublicKey | undefined {
-  return key === undefined ? undefined : rsaPublicKey(key);
+  if (key?.asymmetricKeyType !== "rsa") return undefined;
+  const { n = "", e = "" } = key.export({ format: "jwk" });
+  return readRsaKey({ modulus: Buffer.from(n, "base64url"), exponent: Buffer.from(e, "base64url") });
 }
 
 function readDer(key: Buffer, type: "spki" | "pkcs1"): KeyObject | undefined {

@@ -1,7 +1,8 @@
 /** Keys of zones, and the digests of them that stand in the zone above (RFC 4034 §2, §5; RFC 8624 §3). */
 
 import { Buffer } from "node:buffer";
-import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
+import { readRsaKey, type RsaHash, verifyRsa } from "../../rsa/mod.ts";
 import { compareOctets, toWire } from "./name.ts";
 import { joined } from "./record.ts";
 
@@ -84,58 +85,51 @@ export function isDigestOf({ tag, algorithm, digestType, digest }: KeyDigest, zo
   return compareOctets(createHash(hash).update(joined(toWire(zone), key.data)).digest(), digest) === 0;
 }
 
-interface Algorithm {
-  /** Hash for `verify`; `null` where the algorithm has its own. */
-  readonly hash: string | null;
-  /** @throws if the octets are no key */
-  read(key: Uint8Array): Record<string, string>;
-}
+/** Whether a signature is that of a key, given as in its record, over some octets. May throw if the key is none. */
+type Check = (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
 
-const RSA = (hash: string): Algorithm => ({
-  hash,
-  read(key) {
-    // RFC 3110 §2: the length of the exponent in one octet, or in two after a zero.
-    const long = key[0] === 0;
-    const size = long ? (key[1] ?? 0) * 256 + (key[2] ?? 0) : key[0] ?? 0;
-    const start = long ? 3 : 1;
-    const modulus = key.subarray(start + size);
-    // RFC 5702 §2.1, §2.2: 512 to 4096 bits; a long exponent would make checking a burden.
-    if (size < 1 || size > 8 || modulus.length < 64 || modulus.length > 512) throw new RangeError("not an RSA key");
-    return { kty: "RSA", e: base64url(key.subarray(start, start + size)), n: base64url(modulus) };
-  },
-});
+const RSA = (hash: RsaHash): Check => (key, signed, signature) => {
+  // RFC 3110 §2: the length of the exponent in one octet, or in two after a zero.
+  const long = key[0] === 0;
+  const size = long ? (key[1] ?? 0) * 256 + (key[2] ?? 0) : key[0] ?? 0;
+  const start = long ? 3 : 1;
+  const rsa = readRsaKey({ exponent: key.subarray(start, start + size), modulus: key.subarray(start + size) });
+  return rsa !== undefined && verifyRsa(rsa, hash, createHash(hash).update(signed).digest(), signature);
+};
 
-const CURVE = (hash: string, crv: string, size: number): Algorithm => ({
-  hash,
-  read(key) {
-    if (key.length !== size * 2) throw new RangeError("not a point");
-    return { kty: "EC", crv, x: base64url(key.subarray(0, size)), y: base64url(key.subarray(size)) };
-  },
-});
+const CURVE = (hash: string, crv: string, size: number): Check => (key, signed, signature) =>
+  key.length === size * 2 &&
+  isSignedBy(
+    { kty: "EC", crv, x: base64url(key.subarray(0, size)), y: base64url(key.subarray(size)) },
+    hash,
+    signed,
+    signature,
+  );
 
 /** Algorithms by number (RFC 8624 §3.1, without those of SHA-1). */
-const ALGORITHMS: Readonly<Record<number, Algorithm>> = {
+const ALGORITHMS: Readonly<Record<number, Check>> = {
   8: RSA("sha256"),
   10: RSA("sha512"),
   13: CURVE("sha256", "P-256", 32),
   14: CURVE("sha384", "P-384", 48),
-  15: {
-    hash: null,
-    read(key) {
-      if (key.length !== 32) throw new RangeError("not a point");
-      return { kty: "OKP", crv: "Ed25519", x: base64url(key) };
-    },
-  },
+  15: (key, signed, signature) =>
+    key.length === 32 && isSignedBy({ kty: "OKP", crv: "Ed25519", x: base64url(key) }, null, signed, signature),
 };
+
+function isSignedBy(
+  jwk: Readonly<Record<string, string>>,
+  hash: string | null,
+  signed: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const key = createPublicKey({ key: { ...jwk }, format: "jwk" });
+  return verify(hash, signed, { key, dsaEncoding: "ieee-p1363" }, signature);
+}
 
 /** Whether `signature` is that of `key` over `signed`. Never throws. */
 export function isSignedWith(key: ZoneKey, signed: Uint8Array, signature: Uint8Array): boolean {
-  const algorithm = ALGORITHMS[key.algorithm];
-  if (algorithm === undefined) return false;
   try {
-    const jwk = algorithm.read(key.data.subarray(4));
-    const object: KeyObject = createPublicKey({ key: jwk, format: "jwk" });
-    return verify(algorithm.hash, signed, { key: object, dsaEncoding: "ieee-p1363" }, signature);
+    return ALGORITHMS[key.algorithm]?.(key.data.subarray(4), signed, signature) ?? false;
   } catch {
     return false;
   }

@@ -1,9 +1,9 @@
 /** Verifying RSA signatures, PKCS#1 v1.5 (RFC 8017 §8.2.2). */
 
-import { Buffer } from "node:buffer";
-import type { KeyObject } from "node:crypto";
-import type { SignatureHash } from "./digest.ts";
 import { isPower, type Montgomery, montgomery } from "./montgomery.ts";
+
+/** Hashes of signatures, as `node:crypto` names them. */
+export type RsaHash = "sha1" | "sha256" | "sha512";
 
 /** An RSA public key that is ready to verify. */
 export interface RsaPublicKey {
@@ -17,7 +17,7 @@ export interface RsaPublicKey {
   /**
    * The block that a signature has to hold, with room for the digest at its end; `undefined` if the key is too short.
    */
-  readonly blocks: Readonly<Record<SignatureHash, Uint8Array | undefined>>;
+  readonly blocks: Readonly<Record<RsaHash, Uint8Array | undefined>>;
   /** The fast way, if there is one. */
   readonly field: Montgomery | undefined;
 }
@@ -25,35 +25,35 @@ export interface RsaPublicKey {
 /** Bounds of what is computed with: below, anybody can forge; above, a stranger decides how long it takes. */
 const LEAST_BITS = 512;
 const MOST_BITS = 4096;
-const MOST_EXPONENT = 0xffff_ffffn;
+const MOST_EXPONENT_BITS = 64;
 
 // RFC 8017 §9.2, note 1: DigestInfo up to the digest, and the digest's octets.
 const DIGEST_INFO = {
+  sha512: { start: "3051300d060960864801650304020305000440", length: 64 },
   sha256: { start: "3031300d060960864801650304020105000420", length: 32 },
   sha1: { start: "3021300906052b0e03021a05000414", length: 20 },
 } as const;
 
 /**
- * Takes the numbers out of a key.
+ * Makes a key of its two numbers, as octets, the most significant first.
  *
- * @returns `undefined` for a key that is not RSA, or too short or too long to be of use
+ * @returns `undefined` for what is no key, or too short or too long to be of use: 512 to 4096 bits are, and exponents of
+ * at most 64 bits
  */
-export function rsaPublicKey(key: KeyObject): RsaPublicKey | undefined {
-  if (key.asymmetricKeyType !== "rsa") return undefined;
-  const { n = "", e = "" } = key.export({ format: "jwk" });
-  const modulus = toBigInt(Buffer.from(n, "base64url"));
-  const exponent = toBigInt(Buffer.from(e, "base64url"));
+export function readRsaKey(numbers: { modulus: Uint8Array; exponent: Uint8Array }): RsaPublicKey | undefined {
+  const modulus = toBigInt(numbers.modulus);
+  const exponent = toBigInt(numbers.exponent);
   const bits = modulus === 0n ? 0 : modulus.toString(2).length;
   const usable = bits >= LEAST_BITS && bits <= MOST_BITS && (modulus & 1n) === 1n &&
-    exponent >= 3n && exponent <= MOST_EXPONENT && (exponent & 1n) === 1n;
+    exponent >= 3n && exponent >> BigInt(MOST_EXPONENT_BITS) === 0n && (exponent & 1n) === 1n;
   if (!usable) return undefined;
   const exponentDigits = Array.from(exponent.toString(2).slice(1), (digit) => digit === "1");
   const modulusOctets = Uint8Array.fromHex(modulus.toString(16).padStart(2 * Math.ceil(bits / 8), "0"));
-  const blocks = { sha256: block(bits, "sha256"), sha1: block(bits, "sha1") };
+  const blocks = { sha1: block(bits, "sha1"), sha256: block(bits, "sha256"), sha512: block(bits, "sha512") };
   return { bits, modulus, modulusOctets, exponentDigits, blocks, field: montgomery(modulus) };
 }
 
-function block(bits: number, hash: SignatureHash): Uint8Array | undefined {
+function block(bits: number, hash: RsaHash): Uint8Array | undefined {
   const { start, length } = DIGEST_INFO[hash];
   const padding = Math.ceil(bits / 8) - start.length / 2 - length - 3;
   // RFC 8017 §9.2: at least eight octets of padding.
@@ -66,7 +66,7 @@ function block(bits: number, hash: SignatureHash): Uint8Array | undefined {
  * The public operation handles no secret, so it may take as long as it takes: {@link isPower} needs a tenth of the time
  * of `node:crypto` of this runtime. The block is not parsed but held against the only right one, octet for octet.
  */
-export function verifyRsa(key: RsaPublicKey, hash: SignatureHash, digest: Uint8Array, signature: Uint8Array): boolean {
+export function verifyRsa(key: RsaPublicKey, hash: RsaHash, digest: Uint8Array, signature: Uint8Array): boolean {
   const { blocks, exponentDigits, field, modulusOctets } = key;
   const expected = blocks[hash];
   if (expected === undefined || digest.length !== DIGEST_INFO[hash].length) return false;

@@ -82,7 +82,7 @@ function writeLimbs(number: bigint, target: Float64Array): void {
  *
  * @param base less than the modulus, and as long; octets, the most significant first
  * @param exponentDigits binary digits of the exponent behind the first one, which is 1
- * @param expected as long as `base`, and not 0
+ * @param expected less than the modulus, and as long as `base`
  */
 export function isPower(
   field: Montgomery,
@@ -112,12 +112,26 @@ export function isPower(
     if (i === last) machine.multiply(places.base);
     else if (exponentDigits[i]) machine.multiply(places.factor);
   }
-  // What comes out is at most the modulus, and only 0 is the modulus there.
+  reduce(machine, field.limbs);
   writeNumber(machine, expected);
   machine.cut(places.factor);
   const [x, y] = [places.x / 8, places.factor / 8];
   for (let i = 0; i < field.limbs; i++) if (words[x + i] !== words[y + i]) return false;
   return true;
+}
+
+/** Products are less than twice the modulus; this makes x less than it. */
+function reduce({ words, places }: Machine, limbs: number): void {
+  const [x, modulus] = [places.x / 8, places.modulus / 8];
+  let top = limbs - 1;
+  while (top > 0 && words[x + top] === words[modulus + top]) top--;
+  if ((words[x + top] as number) < (words[modulus + top] as number)) return;
+  let borrow = 0;
+  for (let i = 0; i < limbs; i++) {
+    const limb = (words[x + i] as number) - (words[modulus + i] as number) - borrow;
+    borrow = limb < 0 ? 1 : 0;
+    words[x + i] = limb + borrow * 2 ** LIMB;
+  }
 }
 
 function writeNumber({ octets, places }: Machine, number: Uint8Array): void {
