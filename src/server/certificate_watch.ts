@@ -56,8 +56,10 @@ export function watchCertificates(initial: readonly CertificateConfig[], options
   let certificates = initial;
   let timer: Timer | undefined;
   let closed = false;
-  /** State of each certificate's files when they were looked at last. */
+  /** State of each certificate's files when they were read last. */
   const states = new WeakMap<CertificateConfig, string>();
+  /** What was wrong at the last look, with the state of the files. */
+  const faults = new WeakMap<CertificateConfig, string>();
   /** When a warning about a certificate was given last. */
   const warned = new Map<string, number>();
 
@@ -78,17 +80,19 @@ export function watchCertificates(initial: readonly CertificateConfig[], options
     const found = await Promise.all([paths.cert, paths.privateKey].map((path) => path && files.state(path)));
     const state = found.join(" | ");
     if (states.get(old) === state) return old;
-    states.set(old, state);
     try {
       const cert = paths.cert === undefined ? old.cert : await files.read(paths.cert);
       const privateKey = paths.privateKey === undefined ? old.privateKey : await files.read(paths.privateKey);
-      if (cert === old.cert && privateKey === old.privateKey) return old;
-      const renewed = { ...old, cert, privateKey };
-      loadCertificate(renewed);
+      const renewed = cert === old.cert && privateKey === old.privateKey ? old : { ...old, cert, privateKey };
+      if (renewed !== old) loadCertificate(renewed);
       states.set(renewed, state);
+      faults.delete(old);
       return renewed;
     } catch (error) {
-      emit("tls.certificate-error", { id, reason: error instanceof Error ? error.message : String(error) });
+      // Whether a file may be read changes without a trace in it, so it is tried again; and told once.
+      const reason = error instanceof Error ? error.message : String(error);
+      if (faults.get(old) !== `${state} ${reason}`) emit("tls.certificate-error", { id, reason });
+      faults.set(old, `${state} ${reason}`);
       return old;
     }
   };

@@ -20,6 +20,8 @@ interface World {
   readonly files: Map<string, string>;
   readonly events: { name: EventName; fields: EventFields }[];
   readonly used: (readonly CertificateConfig[])[];
+  /** Files that may not be read. */
+  readonly barred: Set<string>;
   readonly watch: ReturnType<typeof watchCertificates>;
 }
 
@@ -36,6 +38,7 @@ async function watching(
   }
   const events: World["events"] = [];
   const used: World["used"] = [];
+  const barred: World["barred"] = new Set();
   const watch = watchCertificates(certificates, {
     clock,
     emit: (name, fields = {}) => void events.push({ name, fields }),
@@ -43,6 +46,7 @@ async function watching(
       state: (path) => Promise.resolve(files.get(path)),
       read(path) {
         const text = files.get(path);
+        if (barred.has(path)) return Promise.reject(new Error(`${path}: permission denied`));
         return text === undefined ? Promise.reject(new Error(`${path} is gone`)) : Promise.resolve(text);
       },
     },
@@ -50,7 +54,7 @@ async function watching(
     use: (next) => void used.push(next),
   });
   try {
-    await body({ clock, files, events, used, watch });
+    await body({ clock, files, events, used, barred, watch });
   } finally {
     watch.close();
   }
@@ -95,6 +99,22 @@ Deno.test("files that are gone or hold nonsense leave the certificate in force",
     files.set("/main.key", old.privateKey);
     await clock.advance(MINUTE);
     assert.deepEqual(used, []);
+  });
+});
+
+Deno.test("a file that may not be read is told once, and read when it may be, without another change", async () => {
+  await watching([inFiles("main", old)], async ({ clock, files, events, used, barred }) => {
+    await clock.advance(0);
+    barred.add("/main.key");
+    files.set("/main.pem", renewed.cert);
+    files.set("/main.key", renewed.privateKey);
+    await clock.advance(10 * MINUTE);
+    assert.deepEqual(events.map(({ fields }) => fields.reason), ["/main.key: permission denied"]);
+    assert.equal(used.length, 0);
+    barred.clear();
+    await clock.advance(MINUTE);
+    assert.deepEqual(used.map(([one]) => one?.cert), [renewed.cert]);
+    assert.deepEqual(events.slice(1).map(({ name }) => name), ["tls.certificate-loaded"]);
   });
 });
 
