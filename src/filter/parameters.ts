@@ -1,6 +1,6 @@
-/** ESMTP parameters between filters and this server: every one that there is. */
+/** What filters are told of ESMTP parameters: every one that there is. */
 
-import { NO_EXTENSIONS, type Offered, type PeerExtensions } from "../smtp/mod.ts";
+import { NO_EXTENSIONS, type PeerExtensions } from "../smtp/mod.ts";
 
 /** Who is told everything a client said. */
 export const LISTENER: PeerExtensions = {
@@ -15,19 +15,4 @@ export const LISTENER: PeerExtensions = {
   mtPriority: true,
   deliverBy: true,
   noSoliciting: true,
-};
-
-/** What a filter may say in parameters. */
-export const EVERYTHING: Offered = {
-  size: true,
-  body: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  auth: true,
-  requiretls: true,
-  futureRelease: true,
-  deliverBy: true,
-  mtPriority: true,
-  solicit: true,
 };

@@ -1,27 +1,20 @@
 /** EHLO, HELO, LHLO, and which extensions a session offers. */
 
-import { type Command, isAddressLiteral, isFqdn, type Offered, type Reply, reply } from "../smtp/mod.ts";
+import {
+  type Command,
+  isAddressLiteral,
+  isFqdn,
+  NOTHING_OFFERED,
+  type Offered,
+  type Reply,
+  reply,
+} from "../smtp/mod.ts";
 import { offeredMechanisms } from "./auth.ts";
 import { checkEhlo } from "./checks.ts";
 import { filterStage } from "./filters.ts";
 import type { Session } from "./session.ts";
 
 type HelloCommand = Extract<Command, { verb: "EHLO" | "HELO" | "LHLO" }>;
-
-/** What an EHLO-less client may use: nothing. */
-export const NOTHING_OFFERED: Offered = {
-  size: false,
-  body: false,
-  binarymime: false,
-  smtputf8: false,
-  dsn: false,
-  auth: false,
-  requiretls: false,
-  futureRelease: false,
-  deliverBy: false,
-  mtPriority: false,
-  solicit: false,
-};
 
 /** Answers EHLO, HELO and LHLO (RFC 5321 §4.1.1.1, RFC 2033 §4.1). */
 export async function hello(session: Session, command: HelloCommand): Promise<Reply> {

@@ -48,8 +48,10 @@ export { NO_EXTENSIONS, parseEhlo, type PeerExtensions, type PeerLimits } from "
 export { InputBuffer } from "./input.ts";
 export { BareNewlineScanner, NewlineNormalizer } from "./newline.ts";
 export {
+  EVERYTHING_OFFERED,
   isSolicitation,
   type MailParametersResult,
+  NOTHING_OFFERED,
   type Offered,
   type RcptParametersResult,
   readMailParameters,

@@ -22,6 +22,36 @@ export interface Offered {
   readonly solicit: boolean;
 }
 
+/** All parameters there are. */
+export const EVERYTHING_OFFERED: Offered = {
+  size: true,
+  body: true,
+  binarymime: true,
+  smtputf8: true,
+  dsn: true,
+  auth: true,
+  requiretls: true,
+  futureRelease: true,
+  deliverBy: true,
+  mtPriority: true,
+  solicit: true,
+};
+
+/** No parameter at all, as before EHLO. */
+export const NOTHING_OFFERED: Offered = {
+  size: false,
+  body: false,
+  binarymime: false,
+  smtputf8: false,
+  dsn: false,
+  auth: false,
+  requiretls: false,
+  futureRelease: false,
+  deliverBy: false,
+  mtPriority: false,
+  solicit: false,
+};
+
 /** The parameters of MAIL, or what to answer. */
 export type MailParametersResult =
   | { readonly kind: "parameters"; readonly parameters: MailParameters }

@@ -7,6 +7,7 @@ import {
   BareNewlineScanner,
   DotDecoder,
   DotEncoder,
+  EVERYTHING_OFFERED,
   formatMailCommand,
   formatPath,
   formatRcptCommand,
@@ -187,19 +188,6 @@ Deno.test("no command line makes the parser throw, and every refusal is a proper
   );
 });
 
-const OFFERED = {
-  size: true,
-  body: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  auth: true,
-  requiretls: true,
-  futureRelease: true,
-  deliverBy: true,
-  mtPriority: true,
-  solicit: true,
-};
 const PEER = parseEhlo({
   code: 250,
   text: [
@@ -254,12 +242,12 @@ Deno.test("no parameters make the readers throw, and what they take survives the
   );
   fc.assert(
     fc.property(fc.array(fc.record({ keyword, value: parameterValue }), { maxLength: 5 }), (parameters) => {
-      const result = readMailParameters(parameters, OFFERED);
+      const result = readMailParameters(parameters, EVERYTHING_OFFERED);
       if (result.kind === "error") return void assert.ok(result.reply.code === 501 || result.reply.code === 555);
       const line = formatMailCommand("a@example.org", result.parameters, PEER, result.parameters.size ?? 0);
       const command = parseCommand(encoder.encode(line));
       assert.ok(command.kind === "command" && command.command.verb === "MAIL", line);
-      const again = readMailParameters(command.command.parameters, OFFERED);
+      const again = readMailParameters(command.command.parameters, EVERYTHING_OFFERED);
       const { body, ...rest } = result.parameters;
       assert.deepEqual(again, {
         kind: "parameters",
@@ -274,11 +262,11 @@ Deno.test("no parameters make the readers throw, and what they take survives the
         maxLength: 3,
       }),
       (parameters) => {
-        const result = readRcptParameters(parameters, OFFERED);
+        const result = readRcptParameters(parameters, EVERYTHING_OFFERED);
         if (result.kind === "error") return void assert.ok(result.reply.code === 501 || result.reply.code === 555);
         const command = parseCommand(encoder.encode(formatRcptCommand("a@example.org", result.parameters, PEER)));
         assert.ok(command.kind === "command" && command.command.verb === "RCPT");
-        assert.deepEqual(readRcptParameters(command.command.parameters, OFFERED), result);
+        assert.deepEqual(readRcptParameters(command.command.parameters, EVERYTHING_OFFERED), result);
       },
     ),
     { numRuns: runs(10_000) },

@@ -1,9 +1,15 @@
 /** What a hook answers: the JSON of a response, checked and read. */
 
 import * as v from "valibot";
-import { type EsmtpParameter, readMailParameters, readRcptParameters, type Reply, reply } from "../../smtp/mod.ts";
+import {
+  type EsmtpParameter,
+  EVERYTHING_OFFERED,
+  readMailParameters,
+  readRcptParameters,
+  type Reply,
+  reply,
+} from "../../smtp/mod.ts";
 import type { FilteredTransaction, Modification } from "../filter.ts";
-import { EVERYTHING } from "../parameters.ts";
 import { octetsOf } from "./text.ts";
 
 /** A response that can be acted on. */
@@ -96,7 +102,7 @@ function modificationOf(
       const address = bare(wanted.value);
       const given = parametersOf(wanted.parameters);
       if (given.length === 0) return { kind: "sender", address };
-      const read = readMailParameters(given, EVERYTHING);
+      const read = readMailParameters(given, EVERYTHING_OFFERED);
       if (read.kind === "parameters") {
         return { kind: "sender", address, parameters: { ...transaction?.parameters, ...read.parameters } };
       }
@@ -105,7 +111,7 @@ function modificationOf(
     }
     case "addRecipient":
     case "addRcpt": {
-      const read = readRcptParameters(parametersOf(wanted.parameters), EVERYTHING);
+      const read = readRcptParameters(parametersOf(wanted.parameters), EVERYTHING_OFFERED);
       if (read.kind === "error") problems.push(badParameters(wanted.parameters));
       const parameters = read.kind === "error" ? {} : read.parameters;
       return { kind: "add-recipient", address: bare(wanted.value), parameters };

@@ -1,8 +1,7 @@
 /** What a milter wants changed, in the words of all filters. */
 
-import { type EsmtpParameter, readMailParameters, readRcptParameters } from "../../smtp/mod.ts";
+import { type EsmtpParameter, EVERYTHING_OFFERED, readMailParameters, readRcptParameters } from "../../smtp/mod.ts";
 import type { FilteredRecipient, FilteredTransaction, Modification } from "../filter.ts";
-import { EVERYTHING } from "../parameters.ts";
 import type { Change } from "./answer.ts";
 
 const SPACE = Uint8Array.of(0x20);
@@ -68,7 +67,7 @@ export function changeList(transaction: FilteredTransaction, leadingSpace: boole
         }
         case "sender": {
           const { address } = change;
-          const parsed = readMailParameters(parametersOf(change.parameters), EVERYTHING);
+          const parsed = readMailParameters(parametersOf(change.parameters), EVERYTHING_OFFERED);
           if (parsed.kind === "error") problems.push(badParameters(change.parameters));
           const parameters = parsed.kind === "error" || change.parameters === ""
             ? undefined
@@ -78,7 +77,7 @@ export function changeList(transaction: FilteredTransaction, leadingSpace: boole
         }
         case "add-recipient": {
           const { address } = change;
-          const parsed = readRcptParameters(parametersOf(change.parameters), EVERYTHING);
+          const parsed = readRcptParameters(parametersOf(change.parameters), EVERYTHING_OFFERED);
           if (parsed.kind === "error") problems.push(badParameters(change.parameters));
           const parameters = parsed.kind === "error" ? {} : parsed.parameters;
           modifications.push({ kind: "add-recipient", address, parameters });

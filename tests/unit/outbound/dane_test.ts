@@ -9,18 +9,7 @@ import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts"
 import { versionOne } from "../../support/odd_certificate.ts";
 import { tlsaFor } from "../../support/tlsa.ts";
 import { createZone, type ZoneEntry } from "../../support/zone.ts";
-import {
-  contentOf,
-  inShort,
-  jobFor,
-  MESSAGE,
-  mxRoute,
-  queueConfig,
-  relay,
-  setUp,
-  textOf,
-  tlsPolicy,
-} from "./setting.ts";
+import { inShort, jobFor, messageWith, mxRoute, queueConfig, relay, setUp, textOf, tlsPolicy } from "./setting.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 0, 5, 12);
@@ -91,12 +80,7 @@ async function deliver(one: Case) {
       ...(one.requiretls === undefined ? {} : { ca: [anchor.cert] }),
     },
   );
-  const parameters = one.requiretls === undefined ? {} : { requiretls: one.requiretls };
-  const message = {
-    envelope: { sender: "a@sender.example", parameters },
-    content: contentOf(`${one.header ?? ""}${MESSAGE}`),
-  };
-  const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message }));
+  const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message: messageWith(one) }));
   await delivery.close();
   return { outcome, peer, resolver, results, events: events.map(({ name }) => name) };
 }

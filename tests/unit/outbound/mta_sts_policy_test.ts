@@ -10,18 +10,7 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { startFakePeer } from "../../support/fake_peer.ts";
 import { tlsaFor } from "../../support/tlsa.ts";
 import { createZone, type ZoneEntry } from "../../support/zone.ts";
-import {
-  contentOf,
-  inShort,
-  jobFor,
-  MESSAGE,
-  mxRoute,
-  queueConfig,
-  relay,
-  setUp,
-  textOf,
-  tlsPolicy,
-} from "./setting.ts";
+import { inShort, jobFor, messageWith, mxRoute, queueConfig, relay, setUp, textOf, tlsPolicy } from "./setting.ts";
 
 // Valid by the fake clock as well as by the machine's.
 const notBefore = new Date(Date.UTC(2025, 0, 1));
@@ -305,10 +294,7 @@ async function deliver(one: Case, route = "mx") {
       tlsResults,
     },
   );
-  const content = contentOf(`${one.header ?? ""}${MESSAGE}`);
-  const parameters = one.requiretls === undefined ? {} : { requiretls: one.requiretls };
-  const message = { content, envelope: { sender: "a@sender.example", parameters } };
-  const [outcome] = await deliver(jobFor(["u@d.example"], { route, message }));
+  const [outcome] = await deliver(jobFor(["u@d.example"], { route, message: messageWith(one) }));
   await delivery.close();
   await cache.close();
   return { outcome, peer, results, resolver };

@@ -137,6 +137,14 @@ export function contentOf(...chunks: readonly string[]): Content {
   };
 }
 
+/** A message of a@sender.example, with more header fields and with REQUIRETLS where that is wanted. */
+export function messageWith(
+  { header = "", requiretls }: { readonly header?: string; readonly requiretls?: true },
+): Pick<QueuedMessage, "envelope" | "content"> {
+  const parameters = requiretls === undefined ? {} : { requiretls };
+  return { envelope: { sender: "a@sender.example", parameters }, content: contentOf(`${header}${MESSAGE}`) };
+}
+
 /** A job for addresses, all in the domain of the first. */
 export function jobFor(
   addresses: readonly string[],

@@ -7,10 +7,9 @@ import { type FakePeerOptions, startFakePeer } from "../../support/fake_peer.ts"
 import { createZone } from "../../support/zone.ts";
 import {
   computed,
-  contentOf,
   inShort,
   jobFor,
-  MESSAGE,
+  messageWith,
   mxRoute,
   queueConfig,
   relay,
@@ -50,10 +49,7 @@ async function deliverTo(
     ca: [authority.cert],
     ...(more.policies === undefined ? {} : { policies: more.policies }),
   });
-  const parameters = more.requiretls === undefined ? {} : { requiretls: more.requiretls };
-  const content = contentOf(`${more.header ?? ""}${MESSAGE}`);
-  const message = { envelope: { sender: "a@sender.example", parameters }, content };
-  const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message }));
+  const [outcome] = await deliver(jobFor(["u@d.example"], { route: "mx", message: messageWith(more) }));
   await delivery.close();
   return { outcome, peer, events: events.map(({ name }) => name), lines: peer.connections[0]?.lines ?? [] };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  EVERYTHING_OFFERED,
   formatMailCommand,
   formatRcptCommand,
   NO_EXTENSIONS,
@@ -28,19 +29,6 @@ const ALL: PeerExtensions = {
   futureRelease: true,
   noSoliciting: true,
   limits: {},
-};
-const OFFERED = {
-  size: true,
-  body: true,
-  binarymime: true,
-  smtputf8: true,
-  dsn: true,
-  auth: true,
-  requiretls: true,
-  futureRelease: true,
-  deliverBy: true,
-  mtPriority: true,
-  solicit: true,
 };
 
 const PARAMETERS = {
@@ -76,7 +64,7 @@ Deno.test("a peer with all extensions gets all parameters, and a server reads th
   );
   const parsed = parseCommand(new TextEncoder().encode(command));
   assert.ok(parsed.kind === "command" && parsed.command.verb === "MAIL");
-  assert.deepEqual(readMailParameters(parsed.command.parameters, OFFERED), {
+  assert.deepEqual(readMailParameters(parsed.command.parameters, EVERYTHING_OFFERED), {
     kind: "parameters",
     parameters: { ...PARAMETERS, size: 100 },
   });
@@ -104,7 +92,10 @@ Deno.test("NOTIFY and ORCPT are passed on as they came", () => {
   );
   const parsed = parseCommand(new TextEncoder().encode(command));
   assert.ok(parsed.kind === "command" && parsed.command.verb === "RCPT");
-  assert.deepEqual(readRcptParameters(parsed.command.parameters, OFFERED), { kind: "parameters", parameters });
+  assert.deepEqual(readRcptParameters(parsed.command.parameters, EVERYTHING_OFFERED), {
+    kind: "parameters",
+    parameters,
+  });
 });
 
 Deno.test("an international domain reaches a peer without SMTPUTF8 by its A-labels", () => {
