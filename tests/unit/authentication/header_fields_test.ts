@@ -200,13 +200,16 @@ Deno.test("Received-SPF names result, identity and what decided (RFC 7208 §9.1)
       'receiver=mx.example.org; client-ip="2001:db8::1"; envelope-from="ana@example.net"; helo=mail.example.net; ' +
       "identity=mailfrom; mechanism=-all",
   );
-  const helo = receivedSpfField({ ...SPF, identity: "helo", domain: "mail.example.net" }, {
+  const ofHelo = { identity: "helo", domain: "mail.example.net", sender: "postmaster@mail.example.net" } as const;
+  const helo = receivedSpfField({ ...SPF, ...ofHelo }, {
     ...options,
     ip: "192.0.2.7",
   });
   assert.match(valueOf(helo), /^pass .*client-ip=192\.0\.2\.7; envelope-from="ana@example\.net".*identity=helo$/);
   const broken = receivedSpfField({ ...SPF, result: "permerror", reason: "cannot read the term x" }, options);
   assert.match(valueOf(broken), /^permerror .*; problem="cannot read the term x"$/);
+  const long = valueOf(receivedSpfField(SPF, { ...options, helo: `${"a".repeat(60)}.`.repeat(10) + "example" }));
+  assert.match(long, /; helo="[a.]{320}";/);
 });
 
 Deno.test("a result that claims to be ours is known, whatever its spelling, and no other (RFC 8601 §5)", () => {

@@ -72,6 +72,13 @@ Deno.test("results stand above Received, which names the client as DNS does", as
   );
 });
 
+Deno.test("a name that does not lead back to the client is not shown in Received", async () => {
+  const world = checkingWorld({ records: { ...GOOD, "mail.example.net": { a: ["192.0.2.8"] } } });
+  await sendMessage(await greeted(world));
+  assert.match(world.queue.text(0), /iprev=fail \(mail\.example\.net\)/);
+  assert.match(world.queue.text(0), /^Received: from client\.example\.net \(\[192\.0\.2\.7\]\)/m);
+});
+
 Deno.test("a failing sender is accepted where checks are relaxed, and told", async () => {
   const world = checkingWorld({ records: { "example.net": { txt: ["v=spf1 -all"] } } });
   assert.match(await sendMessage(await greeted(world)), /^250 /);
@@ -125,6 +132,19 @@ Deno.test("the return path that was given is checked, not the rewritten one", as
   await sendMessage(await greeted(world));
   assert.ok(world.asked.includes("TXT example.net"));
   assert.ok(!world.asked.includes("TXT other.example"));
+});
+
+Deno.test("what was found out about one sender says nothing of the next, who is not checked", async () => {
+  const world = checkingWorld({
+    settings: `auth.spf.verify = { ehlo = "disable", mail-from = [
+  { if = "sender_domain == 'example.net'", then = "relaxed" }, { else = "disable" }
+] }`,
+  });
+  const client = await greeted(world);
+  await sendMessage(client);
+  await sendMessage(client, { from: "a@other.example" });
+  assert.match(world.queue.text(0), /spf=pass smtp\.mailfrom=a@example\.net/);
+  assert.doesNotMatch(world.queue.text(1), /spf=|Received-SPF/);
 });
 
 const STRICT_SPF = 'auth.spf.verify.mail-from = "strict"';
@@ -225,33 +245,41 @@ Deno.test("nobody waits for lookups before the message is there, where checks ar
   await client.ended;
 });
 
-Deno.test("a client that names many senders has one of them looked up at a time", async () => {
-  let open = 0;
-  let most = 0;
-  let all = 0;
-  const txt = async (name: string): Promise<Answer<string>> => {
-    all++;
-    most = Math.max(most, ++open);
-    // A turn of the event loop, in which the session gets as far as it can.
-    await new Promise<void>((resolve) => setTimeout(resolve, 0));
-    open--;
-    return { records: [], exists: false, security: "insecure", name };
-  };
-  const none = () => Promise.reject(new DnsError("no answer", "timeout"));
-  const world = sessionWorld({
-    settings: 'auth.spf.verify.ehlo = "disable"',
-    checks: {
-      context: { resolver: { a: none, aaaa: none, mx: none, txt, ptr: none }, now: () => 0, random: () => 0 },
-      verifySignatures,
-      evaluateDmarc,
-    },
+for (
+  const [what, unchecked, commands] of [
+    ["many senders", "ehlo", ["EHLO client.example", "MAIL FROM:<a@d#.example>", "RSET"]],
+    ["itself by many names", "mail-from", ["EHLO d#.example"]],
+  ] as const
+) {
+  Deno.test(`a client that names ${what} has one of them looked up at a time`, async () => {
+    let open = 0;
+    let most = 0;
+    let all = 0;
+    const txt = async (name: string): Promise<Answer<string>> => {
+      all++;
+      most = Math.max(most, ++open);
+      // A turn of the event loop, in which the session gets as far as it can.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      open--;
+      return { records: [], exists: false, security: "insecure", name };
+    };
+    const none = () => Promise.reject(new DnsError("no answer", "timeout"));
+    const world = sessionWorld({
+      settings: `auth.spf.verify.${unchecked} = "disable"`,
+      checks: {
+        context: { resolver: { a: none, aaaa: none, mx: none, txt, ptr: none }, now: () => 0, random: () => 0 },
+        verifySignatures,
+        evaluateDmarc,
+      },
+    });
+    const client = openSession(world);
+    const lines = Array.from({ length: 9 }, (_, n) => commands.map((line) => line.replace("#", String(n)))).flat();
+    client.send(`${lines.join("\r\n")}\r\nQUIT\r\n`);
+    await client.ended;
+    assert.match(client.unread, /^221 /m);
+    assert.deepEqual([all, most], [9, 1]);
   });
-  const client = await greeted(world);
-  client.send(Array.from({ length: 50 }, (_, n) => `MAIL FROM:<a@d${n}.example>\r\nRSET\r\n`).join("") + "QUIT\r\n");
-  await client.ended;
-  assert.equal(client.unread.match(/^250 2\.1\.0 /gm)?.length, 50);
-  assert.deepEqual([all, most], [50, 1]);
-});
+}
 
 Deno.test("a resolver that breaks costs the session, not the process, and only where it is needed", async () => {
   const broken = () => Promise.reject(new TypeError("a bug"));
@@ -425,6 +453,16 @@ Deno.test("results that others wrote in our name are taken away, the rest stays 
     "Authentication-Results: mx.example.org; none\r\n";
   assert.ok(text.endsWith(end), text);
   assert.equal(fieldsOf(text, "Authentication-Results").length, 2);
+});
+
+Deno.test("results are forged in the name of the listener and in that of the server", async () => {
+  const world = checkingWorld({ settings: "session.connect.hostname = \"'in.example.org'\"" });
+  const forged = (name: string) => `Authentication-Results: ${name}; dkim=pass header.d=bank.example\r\n`;
+  const content = `${forged("in.example.org")}${forged("mx.example.org")}${forged("out.example.org")}\r\nx\r\n`;
+  assert.match(await sendMessage(await greeted(world), { content }), /^250 /);
+  const [own, ...others] = fieldsOf(world.queue.text(0), "Authentication-Results");
+  assert.match(own ?? "", /^Authentication-Results: in\.example\.org;/);
+  assert.deepEqual(others, [forged("out.example.org").trimEnd()]);
 });
 
 Deno.test("forged results are taken away also where no check is carried out", async () => {

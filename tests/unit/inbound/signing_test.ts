@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
-import { createSigner, verifySignatures } from "../../../src/authentication/mod.ts";
+import { createSigner, evaluateDmarc, verifySignatures } from "../../../src/authentication/mod.ts";
 import type { SignatureConfig } from "../../../src/config/config.ts";
 import { LookupUnavailable, type Setting } from "../../../src/expression/mod.ts";
 import type { Filter } from "../../../src/filter/mod.ts";
@@ -46,12 +46,15 @@ interface Options {
   readonly seal?: Setting<string | false>;
   readonly queue?: MemoryQueue;
   readonly filters?: readonly Filter[];
+  readonly checks?: NonNullable<InboundDependencies["checks"]>;
 }
 
 /** A world in which every message is signed. */
-function signingWorld({ sign = constant(["e"]), seal = constant(false), queue, filters }: Options = {}): SessionWorld {
+function signingWorld(options: Options = {}): SessionWorld {
+  const { sign = constant(["e"]), seal = constant(false), queue, filters, checks } = options;
   const world = sessionWorld({
     settings: "session.extensions.chunking = true",
+    ...(checks === undefined ? {} : { checks }),
     ...(queue === undefined ? {} : { queue }),
     ...(filters === undefined ? {} : { filters }),
   });
@@ -164,4 +167,27 @@ Deno.test("a message that is sealed alone keeps its 8 bits, since others may hav
   assert.match(await sendMessage(client, { content: CONTENT }), /^250 /);
   assert.match(queue.text(0), /^ARC-Seal: i=1; [^]*\r\nARC-Authentication-Results: i=1; mx\.example\.org;\s+none\r\n/);
   assert.ok(queue.text(0).endsWith(CONTENT));
+});
+
+Deno.test("a seal tells how the chain arrived, whatever filters have made of the message", async () => {
+  const queue = memoryQueue();
+  const set = "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.net; s=s; b=AA==\r\n" +
+    "ARC-Message-Signature: i=1; a=rsa-sha256; d=example.net; s=s; h=from; bh=AA==; b=AA==\r\n" +
+    "ARC-Authentication-Results: i=1; mx.example.net; none\r\n";
+  const named = { domain: "example.net", selector: "s", oldestPass: 0, temporary: false } as const;
+  const arc = { method: "arc", result: "pass", instance: 1, ...named } as const;
+  const filter = fakeFilter(
+    "milter",
+    [],
+    at("data", { kind: "accept" }, { kind: "replace-body", body: octets("x\n") }),
+  );
+  const checks = {
+    context: { resolver: createZone({}), now: () => NOW, random: () => 0.5 },
+    verifySignatures: () => Promise.resolve({ arc }),
+    evaluateDmarc,
+  };
+  const world = signingWorld({ queue, sign: constant([]), seal: constant("e"), filters: [filter], checks });
+  assert.match(await sendMessage(await greeted(world), { content: `${set}${CONTENT}` }), /^250 /);
+  assert.match(queue.text(0), /^ARC-Seal: i=2; [^;]*; [^;]*; cv=pass;/m);
+  assert.match(queue.text(0), /^ARC-Authentication-Results: i=2; [^]*?arc=pass \(i=1\)/m);
 });
