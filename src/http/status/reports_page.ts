@@ -64,65 +64,78 @@ function choice({ days, domain }: ReportsView): Markup {
   `;
 }
 
-function dmarc(trends: ReportTrends): Markup {
-  const columns = columnsOf(trends, "dmarc");
-  const { passed, failed } = totals(columns);
-  const all = passed + failed;
-  if (all === 0) return html``;
-  return html`<section aria-labelledby="dmarc-title">
-<h2 id="dmarc-title">Mail in your name <span class="soft">DMARC, as receivers saw it</span></h2>
-<dl class="figures three">
-${figure("Messages", number(all))}
-${figure("Passed", percent(passed, all))}
-${figure("Failed", number(failed), failed > 0 ? "bad" : "good")}
-</dl>
-${
-    columnChart(columns, {
-      label: `DMARC by day: ${number(passed)} messages passed, ${number(failed)} failed`,
-      unit: "messages",
-    })
-  }
-${asTable(columns)}
-${
-    failures(trends.failingSources, {
-      id: "sources",
-      title: "Where failing mail comes from",
-      source: "Address",
-      failed: "Failed messages",
-    })
-  }
-${byDomain(trends)}
-</section>`;
+const dmarc = (trends: ReportTrends): Markup =>
+  daily(trends, {
+    kind: "dmarc",
+    title: "Mail in your name",
+    seen: "DMARC, as receivers saw it",
+    all: "Messages",
+    passed: "Passed",
+    unit: "messages",
+    label: (passed, failed) => `DMARC by day: ${passed} messages passed, ${failed} failed`,
+    more: [
+      failures(trends.failingSources, {
+        id: "sources",
+        title: "Where failing mail comes from",
+        source: "Address",
+        failed: "Failed messages",
+      }),
+      byDomain(trends),
+    ],
+  });
+
+const tls = (trends: ReportTrends): Markup =>
+  daily(trends, {
+    kind: "tls",
+    title: "Encryption towards your hosts",
+    seen: "TLS, as senders saw it",
+    all: "Sessions",
+    passed: "Encrypted as wanted",
+    unit: "sessions",
+    label: (passed, failed) => `TLS by day: ${passed} sessions went well, ${failed} failed`,
+    more: [
+      failures(trends.tlsFailures, {
+        id: "hosts",
+        title: "Where TLS fails",
+        source: "Host",
+        failed: "Failed sessions",
+        detail: "Why",
+      }),
+    ],
+  });
+
+/** What a section with a column for each day says of a kind of reports. */
+interface DailyWords {
+  readonly kind: "dmarc" | "tls";
+  readonly title: string;
+  /** Who saw what, behind the title. */
+  readonly seen: string;
+  /** What is counted, and what those are called that went well. */
+  readonly all: string;
+  readonly passed: string;
+  readonly unit: string;
+  /** What the chart shows, for those who do not see it. */
+  label(passed: string, failed: string): string;
+  /** What stands below the chart. */
+  readonly more: readonly Markup[];
 }
 
-function tls(trends: ReportTrends): Markup {
-  const columns = columnsOf(trends, "tls");
+function daily(trends: ReportTrends, words: DailyWords): Markup {
+  const { kind, title, seen, unit, label, more } = words;
+  const columns = columnsOf(trends, kind);
   const { passed, failed } = totals(columns);
   const all = passed + failed;
   if (all === 0) return html``;
-  return html`<section aria-labelledby="tls-title">
-<h2 id="tls-title">Encryption towards your hosts <span class="soft">TLS, as senders saw it</span></h2>
+  return html`<section aria-labelledby="${kind}-title">
+<h2 id="${kind}-title">${title} <span class="soft">${seen}</span></h2>
 <dl class="figures three">
-${figure("Sessions", number(all))}
-${figure("Encrypted as wanted", percent(passed, all))}
+${figure(words.all, number(all))}
+${figure(words.passed, percent(passed, all))}
 ${figure("Failed", number(failed), failed > 0 ? "bad" : "good")}
 </dl>
-${
-    columnChart(columns, {
-      label: `TLS by day: ${number(passed)} sessions went well, ${number(failed)} failed`,
-      unit: "sessions",
-    })
-  }
+${columnChart(columns, { label: label(number(passed), number(failed)), unit })}
 ${asTable(columns)}
-${
-    failures(trends.tlsFailures, {
-      id: "hosts",
-      title: "Where TLS fails",
-      source: "Host",
-      failed: "Failed sessions",
-      detail: "Why",
-    })
-  }
+${more}
 </section>`;
 }
 
