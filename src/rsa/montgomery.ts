@@ -31,6 +31,7 @@ const SIZES = [22, 42, 62, 82] as const;
 const LEAST_BITS = 1000;
 
 interface Machine {
+  readonly limbs: number;
   readonly octets: Uint8Array;
   readonly words: Float64Array;
   readonly places: Places;
@@ -52,29 +53,37 @@ const machines = new Map<number, Machine | undefined>();
  * @returns `undefined` if this machine cannot, or would gain nothing
  */
 export function montgomery(modulus: bigint): Montgomery | undefined {
-  const bits = modulus.toString(2).length;
+  const bits = bitLength(modulus);
   const limbs = SIZES.find((size) => bits + 2 <= size * LIMB);
-  if (bits < LEAST_BITS || limbs === undefined || machineFor(limbs) === undefined) return undefined;
-  return prepare(modulus, limbs);
+  const machine = bits < LEAST_BITS || limbs === undefined ? undefined : machineFor(limbs);
+  return machine === undefined ? undefined : prepare(modulus, machine);
 }
 
-function prepare(modulus: bigint, limbs: number): Montgomery {
+/** Binary digits of a number above 0. */
+export function bitLength(number: bigint): number {
+  const digits = number.toString(16);
+  return digits.length * 4 - Math.clz32(parseInt(digits.charAt(0), 16)) + 28;
+}
+
+function prepare(modulus: bigint, machine: Machine): Montgomery {
+  const { limbs, places, words } = machine;
   const constants = new Float64Array(2 * limbs + 1);
-  writeLimbs(modulus, constants.subarray(0, limbs));
-  writeLimbs((1n << BigInt(2 * LIMB * limbs)) % modulus, constants.subarray(limbs, 2 * limbs));
+  const numbers = [modulus, (1n << BigInt(2 * LIMB * limbs)) % modulus];
+  for (const [index, number] of numbers.entries()) {
+    writeNumber(machine, octetsOf(number, Math.ceil(limbs * LIMB / 8)));
+    machine.cut(places.factor);
+    constants.set(words.subarray(places.factor / 8, places.factor / 8 + limbs), index * limbs);
+  }
   // Newton's iteration doubles the bits that are right: 3, 6, 12, 24, 48, 96.
-  let inverse = modulus;
-  for (let i = 0; i < 5; i++) inverse = BigInt.asUintN(LIMB, inverse * (2n - modulus * inverse));
+  const lowest = BigInt.asUintN(LIMB, modulus);
+  let inverse = lowest;
+  for (let i = 0; i < 5; i++) inverse = BigInt.asUintN(LIMB, inverse * (2n - lowest * inverse));
   new BigUint64Array(constants.buffer)[2 * limbs] = BigInt.asUintN(LIMB, -inverse);
   return { limbs, constants };
 }
 
-function writeLimbs(number: bigint, target: Float64Array): void {
-  let left = number;
-  for (let i = 0; i < target.length; i++) {
-    target[i] = Number(left & LIMB_MASK);
-    left >>= BigInt(LIMB);
-  }
+function octetsOf(number: bigint, length: number): Uint8Array {
+  return Uint8Array.fromHex(number.toString(16).padStart(2 * length, "0"));
 }
 
 /**
@@ -155,24 +164,24 @@ function makeMachine(limbs: number): Machine | undefined {
     };
     const octets = new Uint8Array(memory.buffer);
     const words = new Float64Array(memory.buffer);
-    const machine: Machine = { octets, words, places, cut, multiply, owner: undefined };
+    const machine: Machine = { limbs, octets, words, places, cut, multiply, owner: undefined };
     startSums(new BigUint64Array(memory.buffer), places, limbs);
     // Found out by using it: no flag tells whether sums are rounded once.
     machines.set(limbs, machine);
-    return isRight(limbs) ? machine : undefined;
+    return isRight(machine) ? machine : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isRight(limbs: number): boolean {
-  const bits = LIMB * limbs - 2;
+function isRight(machine: Machine): boolean {
+  const bits = LIMB * machine.limbs - 2;
   const modulus = (1n << BigInt(bits)) - 0x1234_5678_9abc_def1n;
-  const field = prepare(modulus, limbs);
-  const octetsOf = (number: bigint) => Uint8Array.fromHex(number.toString(16).padStart(2 * Math.ceil(bits / 8), "0"));
+  const field = prepare(modulus, machine);
+  const octets = (number: bigint) => octetsOf(number, Math.ceil(bits / 8));
   // One number with long rows of equal bits, and one without.
   return [modulus - 2n, (modulus / 7n) * 3n].every((base) =>
-    isPower(field, octetsOf(base), [false, true], octetsOf(base ** 5n % modulus))
+    isPower(field, octets(base), [false, true], octets(base ** 5n % modulus))
   );
 }
 

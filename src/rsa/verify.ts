@@ -1,6 +1,6 @@
 /** Verifying RSA signatures, PKCS#1 v1.5 (RFC 8017 §8.2.2). */
 
-import { isPower, type Montgomery, montgomery } from "./montgomery.ts";
+import { bitLength, isPower, type Montgomery, montgomery } from "./montgomery.ts";
 
 /** Hashes of signatures, as `node:crypto` names them. */
 export type RsaHash = "sha1" | "sha256" | "sha512";
@@ -43,7 +43,7 @@ const DIGEST_INFO = {
 export function readRsaKey(numbers: { modulus: Uint8Array; exponent: Uint8Array }): RsaPublicKey | undefined {
   const modulus = toBigInt(numbers.modulus);
   const exponent = toBigInt(numbers.exponent);
-  const bits = modulus === 0n ? 0 : modulus.toString(2).length;
+  const bits = modulus === 0n ? 0 : bitLength(modulus);
   const usable = bits >= LEAST_BITS && bits <= MOST_BITS && (modulus & 1n) === 1n &&
     exponent >= 3n && exponent >> BigInt(MOST_EXPONENT_BITS) === 0n && (exponent & 1n) === 1n;
   if (!usable) return undefined;
