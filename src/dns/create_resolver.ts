@@ -11,7 +11,8 @@ import { lookUp } from "./lookup.ts";
 import { canonicalName, reverseName } from "./name.ts";
 import { A, AAAA, CNAME, type Kind, MX, NS, PTR, TLSA, TXT } from "./records.ts";
 import { type Answer, DnsError, type Resolver } from "./resolver.ts";
-import { isLoopbackName, localAddresses, nameservers, readHosts, readSystemFile } from "./system_files.ts";
+import { isLoopbackName, localAddresses, readHosts, readSystemFile } from "./system_files.ts";
+import { createSystemUpstream } from "./system_upstream.ts";
 import { createUpstream, type Upstream } from "./upstream.ts";
 
 /** What the resolver is made with. */
@@ -46,11 +47,13 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions)
   const { clock, emit } = options;
   const useSystem = config.servers.length === 0;
   const hosts = readHosts(useSystem ? options.system?.hosts ?? readSystemFile("/etc/hosts") : "");
-  const servers = useSystem
-    ? nameservers(options.system?.resolvConf ?? readSystemFile("/etc/resolv.conf"))
-      .map((ip) => ({ protocol: "udp", ip, port: 53 } as const))
-    : config.servers;
-  const upstream = createUpstream(servers, config, options);
+  const upstream = useSystem
+    ? createSystemUpstream({
+      read: () => options.system?.resolvConf ?? readSystemFile("/etc/resolv.conf"),
+      open: (ips) => createUpstream(ips.map((ip) => ({ protocol: "udp", ip, port: 53 })), config, options),
+      clock,
+    })
+    : createUpstream(config.servers, config, options);
   const trust = config.dnssec === "validate" ? trustIn(upstream, config, options) : undefined;
   const validator = trust?.validator;
 

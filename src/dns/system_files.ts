@@ -16,14 +16,14 @@ export function isLoopbackName(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost");
 }
 
-/** The `nameserver` lines of a resolv.conf text, in order; the machine itself if there is none, as libc does. */
+/** The `nameserver` lines of a resolv.conf text, in order. */
 export function nameservers(resolvConf: string): string[] {
   const servers: string[] = [];
   for (const line of resolvConf.split("\n")) {
     const [word, address] = line.trim().split(/\s+/);
     if (word === "nameserver" && address !== undefined && ipaddr.isValid(address)) servers.push(address);
   }
-  return servers.length === 0 ? ["127.0.0.1"] : servers;
+  return servers;
 }
 
 /** The names of a hosts file text with their addresses. */

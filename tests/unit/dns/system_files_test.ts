@@ -10,10 +10,6 @@ Deno.test("name servers are read in order, other lines are ignored", () => {
   );
 });
 
-Deno.test("without a name server the machine itself is asked", () => {
-  assert.deepEqual(nameservers(""), ["127.0.0.1"]);
-});
-
 Deno.test("a hosts file gives addresses by family to every alias", () => {
   const hosts = readHosts("192.0.2.1 Relay.example relay # comment\n2001:db8::1 relay\nnonsense line\n");
   assert.deepEqual(hosts.get("relay"), { a: ["192.0.2.1"], aaaa: ["2001:db8::1"] });
