@@ -92,7 +92,7 @@ Deno.test("whoever can be read as an author in some way is one", () => {
 
 Deno.test("what is shown as an address where there is none puts the author in doubt", () => {
   // "admin@example.com" and "<admin@example.com>" in Base64.
-  const encoded = ["=?utf-8?b?YWRtaW5AZXhhbXBsZS5jb20=?=", "=?utf-8?q?=3Cadmin=40example.com=3E?="];
+  const encoded = ["=?utf-8?b?YWRtaW5AZXhhbXBsZS5jb20=?=", "=?utf-8?q?=3Cadmin=40example.com=3E?="] as const;
   for (
     const value of [
       "admin@example.com <>",
