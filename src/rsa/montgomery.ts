@@ -20,7 +20,7 @@ const LIMB_MASK = (1n << 51n) - 1n;
 export interface Montgomery {
   /** Limbs of the numbers computed with. */
   readonly limbs: number;
-  /** The modulus in limbs, 2^(2 * 51 * limbs) by it, and the last limb's negative inverse. */
+  /** The modulus in limbs, 2^(2 * 51 * limbs) modulo it, and the negative inverse of its lowest limb. */
   readonly constants: Float64Array;
 }
 
