@@ -2,8 +2,8 @@
  * DANE for SMTP (RFC 7672): what the recipient's domain has signed about the certificates of its hosts.
  *
  * DANE holds for a host if its MX record, its address and its TLSA records are all secure. Then TLS is a must. If the
- * TLSA records can be used the server has to agree with one of them; if none can be used, it need only encrypt. A TLSA
- * lookup that fails makes the host unusable for now: an attacker who could make it fail would otherwise choose what
+ * TLSA records can be used the server has to agree with one of them; if none can be used, it need only encrypt, unless
+ * MTA-STS wants more. A TLSA lookup that fails makes the host unusable for now: an attacker who could make it fail would otherwise choose what
  * protects the message.
  */
 
@@ -137,6 +137,8 @@ function decide(
       verify: "none",
       serverName: base,
       fault: () => undefined,
+      // RFC 8461 §2 forbids to override DANE that fails. This has nothing that could.
+      yields: true,
       lastError: "dane",
       because: `none of the ${records.length} TLSA records of ${base} can be used: TLS, whoever answers`,
       key: `dane-unusable ${base}`,

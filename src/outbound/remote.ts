@@ -17,8 +17,10 @@ import type { Session } from "./session.ts";
 import { countRefusal } from "./tls_count.ts";
 import {
   afterTlsFailure,
+  localTlsPolicy,
   NO_TLS,
   type TlsAllowed,
+  type TlsDecision,
   type TlsPolicy,
   type TlsTarget,
   type TlsTrial,
@@ -310,10 +312,15 @@ class Attempt implements Connecting {
     // RFC 8460 §3: the next report says nothing of how this one was delivered.
     const isReport = this.job.message.source === "report";
     let trial: TlsTrial | undefined;
+    let weak: TlsDecision | undefined;
     for (const policy of context.policies) {
-      const asked = policy.decide(target);
+      const asked = weak !== undefined && policy === localTlsPolicy ? weak : policy.decide(target);
       const wanted = asked instanceof Promise ? await asked : asked;
       if (wanted === undefined) continue;
+      if (wanted.kind === "tls" && wanted.yields === true && wanted !== weak) {
+        weak = wanted;
+        continue;
+      }
       if (wanted.kind === "trial") {
         trial = wanted;
         continue;

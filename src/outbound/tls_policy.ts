@@ -70,6 +70,8 @@ export type TlsDecision =
     readonly serverName: string;
     /** What is wrong with the peer, or `undefined` if it may have the message. */
     fault(result: ClientTlsResult): TlsFault | undefined;
+    /** Says less than others may want, so they are asked too; it holds before what the administrator wants of everybody. */
+    readonly yields?: true;
     /** What a failure counts as. */
     readonly lastError: Extract<LastError, "tls" | "dane" | "mta-sts">;
     /** What was found that asks for this, for people. */

@@ -73,7 +73,8 @@ export async function explainTls(found: FoundName, config: TlsPolicyConfig, worl
   }
   if (config.mtaSts === "disable") return { dane, mtaSts: undefined };
   // RFC 8461 §2: DANE goes before.
-  return { dane, mtaSts: decision === undefined ? await explainSts(target, world) : "is not asked: DANE decides" };
+  const isOpen = decision === undefined || (decision.kind === "tls" && decision.yields === true);
+  return { dane, mtaSts: isOpen ? await explainSts(target, world) : "is not asked: DANE decides" };
 }
 
 /** Octets; there is one policy. */

@@ -50,6 +50,9 @@ const TESTING = body("testing", "mx.d.example");
 const ELSEWHERE = "mx.other.example";
 const LAX = { allowInvalidCerts: true } as const;
 const OK = "delivered";
+const UNUSABLE: Readonly<Record<string, ZoneEntry>> = {
+  "_PORT._tcp.mx.d.example": { tlsa: [await tlsaFor(selfSigned, 1, 1, 1)], security: "secure" },
+};
 
 const CASES: readonly Case[] = [
   { what: "enforce, all is well", policy: ENFORCE, becomes: OK, counted: ["ok sts"] },
@@ -249,6 +252,51 @@ const CASES: readonly Case[] = [
     zone: { "_PORT._tcp.mx.d.example": { tlsa: [await tlsaFor(selfSigned, 3, 1, 1)], security: "secure" } },
     becomes: "deferred dane 0 4.7.5",
     counted: ["validation-failure tlsa"],
+  },
+  // Usages 0 and 1 say nothing about mail (RFC 7672 §3.1.3): such records ask for TLS with whoever answers.
+  {
+    what: "enforce beside TLSA records that say nothing, all is well",
+    policy: ENFORCE,
+    zone: UNUSABLE,
+    becomes: OK,
+    counted: ["ok sts"],
+  },
+  {
+    what: "enforce beside TLSA records that say nothing, the certificate is self-signed",
+    policy: ENFORCE,
+    certificate: selfSigned,
+    config: LAX,
+    zone: UNUSABLE,
+    becomes: "deferred mta-sts 0 4.7.5",
+    counted: ["certificate-not-trusted sts"],
+  },
+  {
+    what: "enforce beside TLSA records that say nothing, the host is not named",
+    policy: body("enforce", ELSEWHERE),
+    zone: UNUSABLE,
+    becomes: "deferred mta-sts 0 4.7.0",
+    counted: ["validation-failure sts"],
+  },
+  {
+    what: "no policy beside TLSA records that say nothing, MTA-STS is required here",
+    config: { mtaSts: "require" },
+    zone: UNUSABLE,
+    becomes: "deferred mta-sts 0 4.7.4",
+    counted: [],
+  },
+  {
+    what: "no policy beside TLSA records that say nothing",
+    certificate: selfSigned,
+    zone: UNUSABLE,
+    becomes: OK,
+    counted: ["ok tlsa"],
+  },
+  {
+    what: "no policy beside TLSA records that say nothing, STARTTLS is stripped",
+    certificate: "none",
+    zone: UNUSABLE,
+    becomes: "deferred dane 0 4.7.4",
+    counted: ["starttls-not-supported tlsa"],
   },
 ];
 

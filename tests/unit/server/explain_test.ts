@@ -67,6 +67,13 @@ const ZONE = createZone({
   "mx2.signed.example": { a: ["198.51.100.4"], security: "secure" },
   "_25._tcp.mx2.signed.example": { error: "timeout" },
   "_mta-sts.signed.example": { txt: ["v=STSv1; id=s1"] },
+  "vague.example": { mx: [[10, "mx.vague.example"]], security: "secure" },
+  "mx.vague.example": { a: ["198.51.100.5"], security: "secure" },
+  "_25._tcp.mx.vague.example": {
+    tlsa: [{ usage: 1, selector: 1, matchingType: 1, data: new Uint8Array(32) }],
+    security: "secure",
+  },
+  "_mta-sts.vague.example": { txt: ["v=STSv1; id=v1"] },
   "sts.example": { mx: [[10, "mx1.elsewhere.example"], [20, "mx2.elsewhere.example"]] },
   "_mta-sts.sts.example": { txt: ["v=STSv1; id=a1"] },
   "trial.example": { mx: [[10, "mx1.elsewhere.example"]] },
@@ -79,6 +86,7 @@ const POLICIES: Readonly<Record<string, string>> = {
   "sts.example": "version: STSv1\nmode: enforce\nmx: mx1.elsewhere.example\nmax_age: 86400\n",
   "trial.example": "version: STSv1\nmode: testing\nmx: *.elsewhere.example\nmax_age: 86400\n",
   "signed.example": "version: STSv1\nmode: enforce\nmx: mx.signed.example\nmax_age: 86400\n",
+  "vague.example": "version: STSv1\nmode: enforce\nmx: mx.vague.example\nmax_age: 86400\n",
 };
 
 async function ask(
@@ -398,6 +406,11 @@ Deno.test("what MTA-STS asks of each host is told", async () => {
     `mx1.elsewhere.example: ${unfetched}`,
   ]);
   assert.deepEqual(await askedOf("u@signed.example"), ["is not asked: DANE decides", "is not asked: DANE decides"]);
+  // TLSA records that say nothing leave it to the policy.
+  assert.deepEqual(await askedOf("u@vague.example"), [
+    "TLS, with a certificate that verifies and bears the name mx.vague.example " +
+    "(policy v1, mode enforce, mx mx.vague.example, until 2026-01-06T12:00Z)",
+  ]);
   assert.deepEqual(await askedOf("u@trial.example", 'queue.tls.default = { mta-sts = "disable" }'), [undefined]);
 });
 
