@@ -86,7 +86,8 @@ export function claimsToBe(field: HeaderField, ids: readonly string[]): boolean 
 }
 
 function comparable(id: string): string {
-  const name = id.endsWith(".") ? id.slice(0, -1) : id;
+  // RFC 5891 §4.3 leaves to software which other full stops it takes for a dot; some readers take these (UTS 46).
+  const name = id.replace(/[.\u3002\uff0e\uff61]$/, "");
   return domainToAscii(name) ?? name.toLowerCase();
 }
 

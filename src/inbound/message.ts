@@ -95,7 +95,8 @@ export async function accept(
 
 /** Gives one reply for all recipients, or one for each RCPT. */
 async function queue(session: Session, transaction: Transaction, arrived: SpooledContent): Promise<readonly Reply[]> {
-  let content = arrived;
+  const started = withHeader(arrived);
+  let content = started;
   try {
     const id = session.deps.queue.nextId();
     if (isDiscarded(session, transaction)) return [discard(session, transaction, content, id)];
@@ -107,7 +108,7 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
     // Also where nothing is checked: what claims our name then is forged all the more.
     if (refusal === undefined && firstField(header, "authentication-results") !== undefined) {
       content = await withoutForgedResults(session, content, header);
-      if (content !== arrived) header = parseHeader(content.head);
+      if (content !== started) header = parseHeader(content.head);
     }
     if (refusal !== undefined) {
       content.discard();
@@ -138,6 +139,17 @@ async function queue(session: Session, transaction: Transaction, arrived: Spoole
     if (error instanceof LookupUnavailable) return [reply(451, "4.3.0", "A lookup failed for now, try again later")];
     throw error;
   }
+}
+
+const LINE_END = Uint8Array.of(0x0d, 0x0a);
+
+/**
+ * The message, with an empty header if its first line begins with a blank. Such a line would go on with the last field
+ * that is put on top, whatever that says; it is text, as are all lines behind it.
+ */
+function withHeader(content: SpooledContent): SpooledContent {
+  const [first] = content.head;
+  return first === 0x20 || first === 0x09 ? content.withHead(concat([LINE_END, content.head])) : content;
 }
 
 /** What filters have left of a message. */

@@ -134,8 +134,8 @@ function readDomain(
   return ascii ?? domain;
 }
 
-// RFC 6376 §3.1: labels with dots between them.
-const SELECTOR = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*$/i;
+// RFC 6376 §3.1: labels with dots between them, each of 63 octets at most.
+const SELECTOR = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/i;
 
 function readSelector({ reader }: BuildContext, id: string): string {
   const pattern = "signature.<id>.selector";

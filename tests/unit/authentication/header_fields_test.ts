@@ -222,6 +222,8 @@ Deno.test("a result that claims to be ours is known, whatever its spelling, and 
       "mx.example.org; spf=pass",
       "MX.Example.ORG;none",
       "mx.example.org. ; none",
+      "mx.example.org\u3002; none",
+      "mx\uff0eexample.org\uff61; none",
       "mx.example.org 1; spf=pass",
       "(a (nested\\)) comment) mx.example.org; spf=pass",
       '"mx.example.org"; spf=pass',

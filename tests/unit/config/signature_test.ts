@@ -166,6 +166,7 @@ for (
     ["an AUID that only ends alike", signature('auid = "@notexample.net"'), /s\.auid: line 6: /],
     ["an AUID without a domain", signature('auid = "ana"'), /s\.auid: line 6: /],
     ["an expiry under a second", signature('expire = "10ms"'), /s\.expire: line 6: expected a duration of 1s/],
+    ["a selector that no name can hold", signature().replace("mail2026", "m".repeat(64)), /s\.selector: line 4: /],
     ["a selector with a blank", signature().replace("mail2026", "mail 2026"), /s\.selector: line 4: .*"mail 2026"/],
     ["a domain that is none", signature().replace("example.net", "exa mple"), /s\.domain: line 3: expected a domain/],
     ["a signature that is not defined", `auth.dkim.sign = "'s2'"\n${signature()}`, /^auth\.dkim\.sign: line 1: /],

@@ -475,6 +475,25 @@ Deno.test("forged results are taken away also where no check is carried out", as
   assert.ok(silent.queue.text(0).endsWith(FORGED));
 });
 
+Deno.test("a first line that begins with a blank goes on with no field of ours", async () => {
+  const last = "received received-spf message-id date return-path".split(" ");
+  const settings = last.map((name) => `session.data.add-headers.${name} = false`).join("\n");
+  for (const blank of [" ", "\t"]) {
+    const content = `${blank}; dkim=pass header.d=bank.example\r\nFrom: ana@bank.example\r\n\r\nx\r\n`;
+    const world = checkingWorld({ settings });
+    assert.match(await sendMessage(await greeted(world), { content }), /^250 /);
+    const text = world.queue.text(0);
+    assert.match(text, /^Authentication-Results: mx\.example\.org;/);
+    const [own = ""] = fieldsOf(text, "Authentication-Results");
+    assert.ok(!own.includes("bank"), own);
+    // What came is the body, octet for octet.
+    assert.equal(text.slice(text.indexOf("\r\n\r\n") + 4), content);
+    const bare = sessionWorld({ settings: `${settings}\nsession.data.add-headers.auth-results = false` });
+    await sendMessage(await greeted(bare), { content });
+    assert.equal(bare.queue.text(0), `\r\n${content}`);
+  }
+});
+
 Deno.test("where ours are not added, as behind a content filter, none are taken away", async () => {
   const world = checkingWorld({ settings: "session.data.add-headers.auth-results = false" });
   await sendMessage(await greeted(world), { content: FORGED });
