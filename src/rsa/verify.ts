@@ -25,7 +25,7 @@ export interface RsaPublicKey {
 /** Bounds of what is computed with: below, anybody can forge; above, a stranger decides how long it takes. */
 const LEAST_BITS = 512;
 const MOST_BITS = 4096;
-const MOST_EXPONENT_BITS = 64;
+const MOST_EXPONENT_BITS = 32;
 
 // RFC 8017 §9.2, note 1: DigestInfo up to the digest, and the digest's octets.
 const DIGEST_INFO = {
@@ -37,15 +37,18 @@ const DIGEST_INFO = {
 /**
  * Makes a key of its two numbers, as octets, the most significant first.
  *
- * @returns `undefined` for what is no key, or too short or too long to be of use: 512 to 4096 bits are, and exponents of
- * at most 64 bits
+ * @param mostExponentBits how long the exponent may be
+ * @returns `undefined` for what is no key, or too short or too long to be of use: 512 to 4096 bits are
  */
-export function readRsaKey(numbers: { modulus: Uint8Array; exponent: Uint8Array }): RsaPublicKey | undefined {
+export function readRsaKey(
+  numbers: { readonly modulus: Uint8Array; readonly exponent: Uint8Array },
+  mostExponentBits = MOST_EXPONENT_BITS,
+): RsaPublicKey | undefined {
   const modulus = toBigInt(numbers.modulus);
   const exponent = toBigInt(numbers.exponent);
   const bits = modulus === 0n ? 0 : bitLength(modulus);
   const usable = bits >= LEAST_BITS && bits <= MOST_BITS && (modulus & 1n) === 1n &&
-    exponent >= 3n && exponent >> BigInt(MOST_EXPONENT_BITS) === 0n && (exponent & 1n) === 1n;
+    exponent >= 3n && exponent >> BigInt(mostExponentBits) === 0n && (exponent & 1n) === 1n;
   if (!usable) return undefined;
   const exponentDigits = Array.from(exponent.toString(2).slice(1), (digit) => digit === "1");
   const modulusOctets = Uint8Array.fromHex(modulus.toString(16).padStart(2 * Math.ceil(bits / 8), "0"));

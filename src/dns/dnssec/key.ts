@@ -93,7 +93,10 @@ const RSA = (hash: RsaHash): Check => (key, signed, signature) => {
   const long = key[0] === 0;
   const size = long ? (key[1] ?? 0) * 256 + (key[2] ?? 0) : key[0] ?? 0;
   const start = long ? 3 : 1;
-  const rsa = readRsaKey({ exponent: key.subarray(start, start + size), modulus: key.subarray(start + size) });
+  const modulus = key.subarray(start + size);
+  // RFC 5702 §2.1, §2.2: 512 to 4096 bits; a long exponent would make checking a burden.
+  if (size < 1 || size > 8 || modulus.length < 64 || modulus.length > 512) return false;
+  const rsa = readRsaKey({ exponent: key.subarray(start, start + size), modulus }, 64);
   return rsa !== undefined && verifyRsa(rsa, hash, createHash(hash).update(signed).digest(), signature);
 };
 

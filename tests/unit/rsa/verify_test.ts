@@ -58,8 +58,10 @@ Deno.test("keys that are too short, too long or even, and exponents that no key 
   const modulus = numberOf(1024);
   const exponent = Uint8Array.of(1, 0, 1);
   assert.ok(readRsaKey({ modulus, exponent }) !== undefined);
-  assert.ok(readRsaKey({ modulus, exponent: numberOf(64) }) !== undefined);
-  assert.equal(readRsaKey({ modulus, exponent: numberOf(65) }), undefined);
+  assert.ok(readRsaKey({ modulus, exponent: numberOf(32) }) !== undefined);
+  assert.equal(readRsaKey({ modulus, exponent: numberOf(33) }), undefined);
+  assert.ok(readRsaKey({ modulus, exponent: numberOf(64) }, 64) !== undefined);
+  assert.equal(readRsaKey({ modulus, exponent: numberOf(65) }, 64), undefined);
   for (const odd of [[], [0], [1], [2], [1, 0, 0]]) {
     assert.equal(readRsaKey({ modulus, exponent: Uint8Array.from(odd) }), undefined, `exponent ${odd}`);
   }
