@@ -144,6 +144,8 @@ export interface HttpListeners {
    * @throws {Error} if an address cannot be bound or a certificate is missing
    */
   use(config: Config): Promise<void>;
+  /** What all of them serve from now on. Requests that come before the first app wait for it. */
+  serve(app: HttpApp): void;
   close(): Promise<void>;
 }
 
@@ -155,11 +157,16 @@ export interface HttpListenersOptions {
   readonly certificates: CertificateStore;
 }
 
-/** No listener yet; all of them will serve `app`. */
-export function createHttpListeners(
-  app: HttpApp,
-  options: HttpListenersOptions,
-): HttpListeners {
+/** No listener yet, and nothing to serve. */
+export function createHttpListeners(options: HttpListenersOptions): HttpListeners {
+  let app: HttpApp | undefined;
+  const first = Promise.withResolvers<HttpApp>();
+  // Nobody may ever ask.
+  first.promise.catch(() => {});
+  const current: HttpApp = {
+    fetch: (request, info) =>
+      app === undefined ? first.promise.then((late) => late.fetch(request, info)) : app.fetch(request, info),
+  };
   const running = new Map<string, { readonly listener: HttpListener; readonly settings: string }>();
   return {
     get running() {
@@ -175,12 +182,17 @@ export function createHttpListeners(
         running.delete(id);
       }
       const fresh = wanted.filter(({ id }) => !running.has(id));
-      const started = await startHttpListeners(fresh, app, options);
+      const started = await startHttpListeners(fresh, current, options);
       for (const listener of started) {
         running.set(listener.id, { listener, settings: settings.get(listener.id) ?? "" });
       }
     },
+    serve(next) {
+      app = next;
+      first.resolve(next);
+    },
     async close() {
+      first.reject(new Error("the server did not start"));
       await Promise.all([...running.values()].map(({ listener }) => listener.close()));
       running.clear();
     },

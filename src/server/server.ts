@@ -16,7 +16,6 @@ import {
 import { closePasswordPool, createHttpLists } from "../directory/mod.ts";
 import { type FilterMakers, loadFilterMakers } from "../filter/mod.ts";
 import { createDelivery, createPolicyFetch, createStsCache, createStsPolicy } from "../outbound/mod.ts";
-import type { HttpApp } from "../http/mod.ts";
 import { openQueue, type Queue } from "../queue/mod.ts";
 import { createDsnBuilder, outgoingReports, receivedReports } from "../report/mod.ts";
 import type { ByteWriter, Telemetry } from "../telemetry/mod.ts";
@@ -178,17 +177,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lock = changesUser ? undefined : await lockNode(config);
     undo.push(() => lock?.release());
     open(config);
-    // A reload replaces the app, not its listeners. Requests wait for the first one.
-    let app: HttpApp | undefined;
-    const appGate = Promise.withResolvers<HttpApp>();
-    appGate.promise.catch(() => {});
-    const http = createHttpListeners({
-      fetch: async (request, info) => await (app ?? await appGate.promise).fetch(request, info),
-    }, { telemetry, clock, certificates });
-    undo.push(() => {
-      appGate.reject(new Error("the server did not start"));
-      return http.close();
-    });
+    const http = createHttpListeners({ telemetry, clock, certificates });
+    undo.push(() => http.close());
     await http.use(config);
     const watch = watchCertificates(config.certificates, {
       clock,
@@ -396,8 +386,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const lost = new Set<unknown>();
     undo.push(telemetry.observe(["store.unavailable"], ({ fields }) => lost.add(fields.id)));
     undo.push(telemetry.observe(["store.recovered"], ({ fields }) => lost.delete(fields.id)));
-    app = createApp(config, world);
-    appGate.resolve(app);
+    http.serve(createApp(config, world));
     undo.push(() => http.close());
     registerReportGauges(telemetry, received);
     // Streams without end would hold up their listeners.
@@ -458,7 +447,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         const last = current;
         current = generationOf(next, queue, filterMakers);
         last?.retire();
-        app = createApp(next, world);
+        http.serve(createApp(next, world));
         if (next.http.prometheus.enable) await telemetry.collectDurations();
         queue.reconfigure(next.queue);
         delivery.reconfigure(next.queue);
