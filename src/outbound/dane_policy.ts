@@ -3,8 +3,8 @@
  *
  * DANE holds for a host if its MX record, its address and its TLSA records are all secure. Then TLS is a must. If the
  * TLSA records can be used the server has to agree with one of them; if none can be used, it need only encrypt, unless
- * MTA-STS wants more. A TLSA lookup that fails makes the host unusable for now: an attacker who could make it fail would otherwise choose what
- * protects the message.
+ * MTA-STS wants more. A TLSA lookup that fails makes the host unusable for now: an attacker who could make it fail would
+ * otherwise choose what protects the message.
  */
 
 import { Buffer } from "node:buffer";
@@ -137,7 +137,7 @@ function decide(
       verify: "none",
       serverName: base,
       fault: () => undefined,
-      // RFC 8461 §2 forbids to override DANE that fails. This has nothing that could.
+      // RFC 8461 §2 forbids overriding DANE where it fails; here there is nothing that could.
       yields: true,
       lastError: "dane",
       because: `none of the ${records.length} TLSA records of ${base} can be used: TLS, whoever answers`,

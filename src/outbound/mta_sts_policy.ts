@@ -2,8 +2,8 @@
  * MTA-STS (RFC 8461): a domain says by HTTPS which hosts take its mail, and that they do so over TLS with a certificate that
  * verifies.
  *
- * It is asked behind DANE, which it must not weaken (RFC 8461 §2), and about hosts whose TLSA records say nothing. A policy on trial (`testing`) changes nothing about a
- * delivery; what would have failed is counted.
+ * It is asked behind DANE, which it must not weaken (RFC 8461 §2), and about hosts whose TLSA records say nothing. A
+ * policy on trial (`testing`) changes nothing about a delivery; what would have failed is counted.
  */
 
 import type { Emit } from "../telemetry/event.ts";

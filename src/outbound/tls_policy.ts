@@ -70,7 +70,7 @@ export type TlsDecision =
     readonly serverName: string;
     /** What is wrong with the peer, or `undefined` if it may have the message. */
     fault(result: ClientTlsResult): TlsFault | undefined;
-    /** Says less than others may want, so they are asked too; it holds before what the administrator wants of everybody. */
+    /** Others may want more, and are asked too; it goes before what the administrator wants of everybody. */
     readonly yields?: true;
     /** What a failure counts as. */
     readonly lastError: Extract<LastError, "tls" | "dane" | "mta-sts">;
